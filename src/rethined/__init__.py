@@ -1,0 +1,50 @@
+"""Fill holes in photographs, at any size, on a plain CPU.
+
+Two doors: :class:`Inpainter` for many pictures, :func:`inpaint` for one. Both take a NumPy array, a PIL image or a path
+and give the same kind back.
+"""
+
+from rethined._version import __version__
+from rethined.engine import Inpainter, InpaintResult, inpaint
+from rethined.errors import (
+    FileError,
+    ImageError,
+    ImageReadError,
+    ImageWriteError,
+    InferenceError,
+    InputError,
+    MaskError,
+    ModelError,
+    ModelIntegrityError,
+    ModelNotFoundError,
+    ModelSignatureError,
+    OptionError,
+    RethinedError,
+)
+from rethined.imageio import read_image, write_image
+from rethined.masks import MaskWarning
+from rethined.options import InpaintOptions
+
+__all__ = [
+    "FileError",
+    "ImageError",
+    "ImageReadError",
+    "ImageWriteError",
+    "InferenceError",
+    "InpaintOptions",
+    "InpaintResult",
+    "Inpainter",
+    "InputError",
+    "MaskError",
+    "MaskWarning",
+    "ModelError",
+    "ModelIntegrityError",
+    "ModelNotFoundError",
+    "ModelSignatureError",
+    "OptionError",
+    "RethinedError",
+    "__version__",
+    "inpaint",
+    "read_image",
+    "write_image",
+]

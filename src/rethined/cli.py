@@ -1,0 +1,180 @@
+"""The command line. Each command imports its own room, so that ``rethined inpaint`` never needs the workshop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rethined._version import __version__
+from rethined.errors import MissingExtraError, RethinedError
+
+EXIT_OK, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status: 0 done, 2 input that cannot be used, 130 interrupted."""
+    parser = build_parser()
+    parsed = parser.parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], None] = parsed.run
+        run(parsed)
+    except RethinedError as error:
+        print(f"rethined: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("rethined: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return EXIT_OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="rethined",
+        description="Fill holes in photographs, at any size, on a plain CPU.",
+        epilog="rethined COMMAND --help tells more about a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"rethined {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_inpaint(commands)
+    _add_demo(commands)
+    _add_train(commands)
+    _add_export(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the only name argparse has for it
+
+
+def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "inpaint",
+        help="fill the hole of one photograph",
+        description="Fills what MASK marks white in PHOTO and writes the result. All other pixels stay as they are.",
+    )
+    parser.add_argument("photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF or BMP")
+    parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
+    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
+    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
+    parser.add_argument(
+        "--working-px",
+        type=int,
+        metavar="PX",
+        help="long side of the network's closest look: 512 is fastest, more sees finer structure (default 1024)",
+    )
+    _add_engine_options(parser)
+    parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
+    parser.set_defaults(run=_run_inpaint)
+
+
+def _add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="fill holes in sample photographs and show how long it takes",
+        description="Fills holes in the photographs that scikit-image carries and in a generated 4096 x 4096 scene,"
+        " writes before/after/zoom pictures and prints the time of each stage beside OpenCV's Telea on the same holes."
+        " Needs: pip install 'rethined[demo]'.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("rethined-demo"), help="folder to write to (rethined-demo)")
+    _add_engine_options(parser)
+    parser.set_defaults(run=_run_demo)
+
+
+def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train the network on a folder of photographs",
+        description="Trains on all photographs below FOLDER. Run the same command again to go on where it stopped."
+        " Needs: pip install 'rethined[train]'.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth")
+    parser.add_argument("--out", type=Path, default=Path("runs/default"), help="folder of the run (runs/default)")
+    parser.add_argument("--cache", type=Path, help="folder of the decoded photographs (OUT/cache)")
+    parser.add_argument("--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on")
+    parser.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes; resume any time")
+    parser.add_argument("--steps", type=int, help="length of the whole run")
+    parser.add_argument("--cooldown-steps", type=int, help="steps of falling learning rate at its end")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
+    parser.add_argument("--seed", type=int, help="start of all randomness")
+    parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
+    parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    parser.set_defaults(run=_run_train)
+
+
+def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("export", help="write a trained network for a runtime", description="Formats: onnx.")
+    formats = parser.add_subparsers(title="formats", metavar="FORMAT", required=True)
+    onnx = formats.add_parser(
+        "onnx",
+        help="the file the engine runs",
+        description="Writes OUT.onnx with its contract in the metadata, checked against torch, and the same weights as"
+        " OUT.safetensors. Needs: pip install 'rethined[train]'.",
+    )
+    onnx.add_argument("state", metavar="RUN", type=Path, help="folder of a run, or its state.pt")
+    onnx.add_argument("-o", "--out", type=Path, required=True, help="file to write, ending in .onnx")
+    onnx.add_argument("--training-data", default="not stated", help="what the network was trained on, for the metadata")
+    onnx.set_defaults(run=_run_export_onnx)
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
+    parser.add_argument("--threads", type=int, help="threads of the network (default: all cores)")
+
+
+def _run_inpaint(parsed: argparse.Namespace) -> None:
+    from rethined.engine import Inpainter
+    from rethined.imageio import read_image, write_image
+    from rethined.masks import as_hole
+    from rethined.options import InpaintOptions
+
+    options = InpaintOptions(grow_px=parsed.grow)
+    if parsed.working_px is not None:
+        options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
+    image = read_image(parsed.photo)
+    mask = 255 - read_image(parsed.mask) if parsed.invert else parsed.mask
+    hole = as_hole(mask, image.shape[:2])
+    result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(image, hole)
+    write_image(parsed.out, result.image)
+    if parsed.times:
+        for name, milliseconds in result.stages_ms.items():
+            print(f"{name:10s} {milliseconds:8.1f} ms")
+
+
+def _run_demo(parsed: argparse.Namespace) -> None:
+    from rethined.demo import run_demo
+
+    run_demo(parsed.out, network=parsed.network, threads=parsed.threads)
+
+
+def _run_train(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.train.run import train_folder
+    except ImportError as error:
+        raise _missing_extra("train", error) from error
+    names = ("steps", "cooldown_steps", "learning_rate", "seed", "feature_weight")
+    changes = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    train_folder(
+        parsed.folder,
+        parsed.out,
+        changes=changes,
+        cache=parsed.cache,
+        val_folder=parsed.val,
+        max_minutes=parsed.max_minutes,
+        threads=parsed.threads,
+    )
+
+
+def _run_export_onnx(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.export.run import export_run
+    except ImportError as error:
+        raise _missing_extra("train", error) from error
+    difference = export_run(parsed.state, parsed.out, training_data=parsed.training_data)
+    print(f"{parsed.out}: largest difference from torch {difference:.1e}")
+
+
+def _missing_extra(extra: str, error: ImportError) -> MissingExtraError:
+    return MissingExtraError(f"this command needs the package {error.name!r}: pip install 'rethined[{extra}]'")

@@ -1,0 +1,1 @@
+"""Photographs, holes and samples for training."""

@@ -1,0 +1,168 @@
+"""Training samples: a region of a photograph, a hole, and where the finer crop lies.
+
+One sample serves two scales. The region of ``2 x crop`` pixels is halved for the coarse view, whose hole is prefilled
+by pull-push; a crop of the region at its own scale is the fine view, prefilled with what the network made of the
+coarse one. So half of all crops are prefilled with the result of a coarser scale, at no cost but the upscaling.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rethined.data.masks import FAMILIES, draw_hole
+from rethined.data.photos import Photo
+from rethined.resample import pull_push, shrink_known
+
+LOG_ZOOM = (np.log(0.5), np.log(1.6))
+"""Range of the factor on a hole's size, in logarithms."""
+WHOLE_SHARE = 0.3
+"""Share of samples that see as much of the photograph as fits: its whole short side."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample at two scales; C is the side of a crop.
+
+    Attributes:
+        coarse_prefilled: ``(C, C, 3)`` float32 in 0..1, the region at half scale with its hole prefilled.
+        coarse_hole: ``(C, C)`` bool, ``True`` = fill.
+        coarse_target: ``(C, C, 3)`` uint8, the region at half scale.
+        fine_target: ``(C, C, 3)`` uint8, a crop of the region.
+        fine_hole: ``(C, C)`` bool.
+        corner_yx: Top left of the fine crop in pixels of the region; multiples of 8.
+    """
+
+    coarse_prefilled: NDArray[np.float32]
+    coarse_hole: NDArray[np.bool_]
+    coarse_target: NDArray[np.uint8]
+    fine_target: NDArray[np.uint8]
+    fine_hole: NDArray[np.bool_]
+    corner_yx: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step needs, and how many samples had been drawn when it was complete."""
+
+    samples: tuple[Sample, ...]
+    position: int
+
+
+class Sampler:
+    """Draws samples; sample ``i`` is a function of ``seed`` and ``i`` alone, so a run resumes exactly.
+
+    Args:
+        photos: Photographs to draw from.
+        seed: Start of all randomness.
+        crop_px: Side of the crops the network is trained on.
+        weights: Relative chance of each photograph; uniform when ``None``.
+    """
+
+    def __init__(
+        self, photos: Sequence[Photo], *, seed: int, crop_px: int, weights: Sequence[float] | None = None
+    ) -> None:
+        self._photos = photos
+        self._seed = seed
+        self._crop_px = crop_px
+        chances = np.ones(len(photos)) if weights is None else np.asarray(weights, float)
+        self._cumulative = np.cumsum(chances / chances.sum())
+
+    def draw(self, index: int) -> Sample:
+        """Sample number ``index``."""
+        rng = np.random.default_rng([self._seed, index])
+        photo = self._photos[min(int(np.searchsorted(self._cumulative, rng.random())), len(self._photos) - 1)]
+        region_px = 2 * self._crop_px
+        region = self._draw_region(photo, region_px, rng)
+        family = FAMILIES[int(rng.integers(len(FAMILIES)))]
+        hole = draw_hole(family, (region_px, region_px), rng, zoom=float(np.exp(rng.uniform(*LOG_ZOOM))))
+        y, x = self._choose_crop(hole, rng)
+        fine = (slice(y, y + self._crop_px), slice(x, x + self._crop_px))
+        coarse = shrink_known(region, hole, (self._crop_px, self._crop_px))
+        return Sample(
+            coarse_prefilled=pull_push(coarse.image / np.float32(255), coarse.hole),
+            coarse_hole=coarse.hole,
+            coarse_target=np.asarray(
+                cv2.resize(region, (self._crop_px, self._crop_px), interpolation=cv2.INTER_AREA), np.uint8
+            ),
+            fine_target=region[fine],
+            fine_hole=hole[fine],
+            corner_yx=(y, x),
+        )
+
+    def batch(self, start: int, count: int) -> Batch:
+        """Samples ``start`` to ``start + count``."""
+        return Batch(tuple(self.draw(index) for index in range(start, start + count)), start + count)
+
+    def _draw_region(self, photo: Photo, region_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        height, width = photo.size_hw
+        largest_px = min(height, width)
+        smallest_px = min(region_px, largest_px)
+        side = float(largest_px)
+        if rng.random() >= WHOLE_SHARE:
+            side = min(side, float(np.exp(rng.uniform(np.log(smallest_px), np.log(largest_px)))))
+        top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
+        region = photo.read_region(top, left, side, region_px)
+        if rng.random() < 0.5:
+            region = region[:, ::-1]
+        # Exposure and white balance vary more between cameras than in a small set of photographs.
+        gain = np.exp(rng.normal(0, 0.08)) * np.exp(rng.normal(0, 0.03, 3))
+        table = np.clip(np.arange(256)[:, None] * gain + rng.normal(0, 4), 0, 255).astype(np.uint8)
+        return np.asarray(cv2.LUT(np.ascontiguousarray(region), table[None]), np.uint8)
+
+    def _choose_crop(self, hole: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
+        """Top left of a crop that holds a random hole pixel somewhere."""
+        limit = hole.shape[0] - self._crop_px
+        rows, columns = np.nonzero(hole[::8, ::8])
+        if not len(rows):
+            return int(rng.integers(limit // 8 + 1)) * 8, int(rng.integers(limit // 8 + 1)) * 8
+        pick = int(rng.integers(len(rows)))
+        y, x = (
+            int(np.clip(8 * centre - rng.integers(self._crop_px), 0, limit)) // 8 * 8
+            for centre in (rows[pick], columns[pick])
+        )
+        return y, x
+
+
+def prefetch(sampler: Sampler, *, start: int, count: int, depth: int = 4) -> Generator[Batch]:
+    """Endless batches of ``count`` samples from number ``start`` on, drawn in one background thread.
+
+    The thread ends when the iterator is closed. An error in it is raised at the consumer.
+    """
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def work() -> None:
+        position = start
+        try:
+            while not stopped.is_set():
+                _put(sampler.batch(position, count))
+                position += count
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
+            _put(error)
+
+    def _put(item: Batch | BaseException) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    thread = threading.Thread(target=work, name="rethined-samples", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()

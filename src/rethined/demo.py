@@ -1,0 +1,176 @@
+"""``rethined demo``: fills holes in sample photographs and in a generated scene, and shows what it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rethined.engine import Inpainter, InpaintResult
+from rethined.errors import ImageWriteError, MissingExtraError
+from rethined.imageio import write_image
+from rethined.types import HoleMap, Image8
+
+SCENE_PX = 4096
+ZOOM_PX = 320
+TELEA_RADIUS_PX = 3
+HOLE_TINT = (255, 0, 255)
+LABELS = ("hole", "OpenCV Telea", "rethined")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture with its hole, and where to look closely."""
+
+    name: str
+    image: Image8
+    hole: HoleMap
+
+
+def run_demo(out: Path, *, network: str | None = None, threads: int | None = None) -> None:
+    """Fills every case, writes before/after/zoom pictures to ``out`` and prints timings.
+
+    Args:
+        out: Folder; made when missing.
+        network: A rethined ONNX file; the shipped one when ``None``.
+        threads: Threads of the network; ``None`` takes all cores.
+
+    Raises:
+        MissingExtraError: scikit-image, which carries the photographs, is not installed.
+        ImageWriteError: ``out`` cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(f"cannot make the folder {out}: {error.strerror}; give another --out") from error
+    inpainter = Inpainter(network, threads=threads)
+    inpainter.fill(np.zeros((64, 64, 3), np.uint8), _dot((64, 64)))  # the first run allocates; keep it out of the times
+    print(f"{'picture':12s} {'size':>11s} {'hole':>6s} {'rethined':>10s} {'Telea':>10s}   stages in ms")
+    for case in [*sample_cases(), scene_case()]:
+        result = inpainter.fill(case.image, case.hole)
+        began = time.perf_counter()
+        telea = cv2.inpaint(case.image, case.hole.view(np.uint8), TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
+        telea_ms = (time.perf_counter() - began) * 1e3
+        _print_row(case, result, telea_ms)
+        _write_pictures(out, case, np.asarray(telea, np.uint8), result.image)
+    print(f"pictures: {out}{'/'}*-before.png, *-after.png and *-zoom.png ({' | '.join(LABELS)})")
+
+
+def sample_cases() -> list[Case]:
+    """Photographs out of scikit-image's wheel, each with another kind of damage."""
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the demo takes its photographs from the package {error.name!r}: pip install 'rethined[demo]'"
+        ) from error
+    cat, coffee, astronaut = (_photograph(load) for load in (data.chelsea, data.coffee, data.astronaut))
+    return [
+        Case("cat", cat, scratches(cat.shape[:2], seed=3)),
+        Case("coffee", coffee, blobs(coffee.shape[:2], seed=5)),
+        Case("astronaut", astronaut, blobs(astronaut.shape[:2], seed=8)),
+    ]
+
+
+def scene_case() -> Case:
+    """A generated landscape of 4096 x 4096 px: sky, ridges, a textured field, with blobs cut out."""
+    rng = np.random.default_rng(11)
+    size_hw = (SCENE_PX, SCENE_PX)
+    height = np.linspace(0, 1, SCENE_PX, dtype=np.float32)[:, None]
+    top, bottom = np.array([(95, 140, 205), (225, 215, 200)], np.float32)
+    image = np.repeat((1 - height)[..., None] * top + height[..., None] * bottom, SCENE_PX, 1)
+    for layer, colour in enumerate(np.array([(120, 130, 150), (85, 105, 100), (70, 85, 45)], np.float32)):
+        ridge = 0.45 + 0.13 * layer + 0.09 * _noise((1, SCENE_PX), 1.6, rng)[0]
+        texture = _noise(size_hw, 0.9, rng)[..., None] * (6 + 14 * layer)
+        ground = (height > ridge)[..., None]
+        image = np.where(ground, colour + texture, image)
+    return Case("scene", np.clip(image, 0, 255).astype(np.uint8), blobs(size_hw, seed=2))
+
+
+def blobs(size_hw: tuple[int, int], *, seed: int) -> HoleMap:
+    """Forty ellipses with radii of 0.8 to 3.5 % of the short side."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros(size_hw, np.uint8)
+    for _ in range(40):
+        radii = np.exp(rng.uniform(np.log(0.008), np.log(0.035), 2)) * min(size_hw)
+        centre = rng.uniform((0, 0), (size_hw[1], size_hw[0]))
+        cv2.ellipse(canvas, (tuple(centre), tuple(2 * radii), float(rng.uniform(0, 180))), 1, -1)
+    return np.asarray(canvas > 0)
+
+
+def scratches(size_hw: tuple[int, int], *, seed: int) -> HoleMap:
+    """Thin lines across the picture, as on a scanned print."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros(size_hw, np.uint8)
+    for _ in range(12):
+        x = rng.uniform(0, size_hw[1], 5).cumsum() / 2.5
+        y = np.linspace(-10, size_hw[0] + 10, 5) * rng.uniform(0.4, 1)
+        points = np.stack([x, y], 1).round().astype(np.int32)
+        cv2.polylines(canvas, [points], False, 1, thickness=int(rng.integers(2, 6)))
+    return np.asarray(canvas > 0)
+
+
+def side_by_side(case: Case, telea: Image8, filled: Image8) -> Image8:
+    """Hole, Telea and our fill at 1:1, cut where the most hole is."""
+    height, width = case.hole.shape
+    side_y, side_x = min(ZOOM_PX, height), min(ZOOM_PX, width)
+    density = cv2.blur(case.hole.astype(np.float32), (side_x, side_y), borderType=cv2.BORDER_CONSTANT)
+    y, x = np.unravel_index(int(density.argmax()), density.shape)
+    top = int(np.clip(y - side_y // 2, 0, height - side_y))
+    left = int(np.clip(x - side_x // 2, 0, width - side_x))
+    box = (slice(top, top + side_y), slice(left, left + side_x))
+    gap = np.full((side_y, 6, 3), 255, np.uint8)
+    before = _tinted(case)
+    return np.concatenate([before[box], gap, telea[box], gap, filled[box]], 1)
+
+
+def _photograph(load: Callable[[], NDArray[Any]]) -> Image8:
+    return np.asarray(load(), np.uint8)
+
+
+def _write_pictures(out: Path, case: Case, telea: Image8, filled: Image8) -> None:
+    write_image(out / f"{case.name}-before.png", _tinted(case))
+    write_image(out / f"{case.name}-after.png", filled)
+    write_image(out / f"{case.name}-zoom.png", side_by_side(case, telea, filled))
+
+
+def _print_row(case: Case, result: InpaintResult, telea_ms: float) -> None:
+    height, width = case.hole.shape
+    stages = "  ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in result.stages_ms.items())
+    total_ms = sum(result.stages_ms.values())
+    print(
+        f"{case.name:12s} {f'{width} x {height}':>11s} {result.hole_share:6.1%} {total_ms:7.1f} ms {telea_ms:7.1f} ms"
+        f"   {stages}",
+        flush=True,
+    )
+
+
+def _tinted(case: Case) -> Image8:
+    before = case.image.copy()
+    before[case.hole] = HOLE_TINT
+    return before
+
+
+def _dot(size_hw: tuple[int, int]) -> HoleMap:
+    hole = np.zeros(size_hw, bool)
+    hole[size_hw[0] // 2, size_hw[1] // 2] = True
+    return hole
+
+
+def _noise(size_hw: tuple[int, int], roughness: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Fractal noise of about unit range: octaves of smooth random grids, each weaker by its frequency."""
+    total = np.zeros(size_hw, np.float32)
+    cells = 4
+    while cells < max(size_hw) // 2:
+        grid_hw = tuple(max(1, min(cells, side)) for side in size_hw)
+        grid = rng.standard_normal(grid_hw).astype(np.float32)
+        layer = cv2.resize(grid, size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+        total += layer * np.float32((4 / cells) ** roughness)
+        cells *= 2
+    return total

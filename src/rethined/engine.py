@@ -1,0 +1,248 @@
+"""The engine: the only place that knows the whole order of steps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rethined.composite import paste
+from rethined.errors import MaskError, OptionError
+from rethined.imageio import as_image, like_input, read_image, write_image
+from rethined.masks import as_hole, grow_hole
+from rethined.matching import corrupted_tokens, match_tokens
+from rethined.options import FIRST_PX, InpaintOptions
+from rethined.regions import Plan, group_holes, plan_rungs
+from rethined.resample import pull_push, resize_linear, shrink_known
+from rethined.session import NetworkResult, OnnxSession
+from rethined.transfer import candidate_offsets, choose_offsets, transfer
+from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
+from rethined.weights import SHIPPED_NETWORK
+
+Picture = TypeVar("Picture", NDArray[np.uint8], Image.Image)
+
+
+@dataclass(frozen=True)
+class InpaintResult:
+    """A filled picture and how it came about.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8 RGB; outside the hole equal to the input, bit for bit.
+        stages_ms: Milliseconds of each stage, in order.
+        plan: Network sizes that were used; ``None`` when there was no hole.
+        hole_share: Share of the picture that was filled, 0..1.
+        used_transfer: Whether detail was copied; ``False`` where no whole token was known.
+    """
+
+    image: Image8
+    stages_ms: dict[str, float]
+    plan: Plan | None
+    hole_share: float
+    used_transfer: bool
+
+
+@dataclass
+class _Clock:
+    """Adds up the milliseconds of named stages."""
+
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3
+
+
+class Inpainter:
+    """Fills holes in photographs; make one, use it for many, from any number of threads.
+
+    Args:
+        network: A rethined ONNX file; the shipped one when ``None``.
+        options: How to fill.
+        threads: Threads of the network; ``None`` takes all cores. (OpenCV's threads are the host's to set.)
+
+    Raises:
+        ModelNotFoundError, ModelSignatureError: The network file cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> from rethined import Inpainter
+        >>> photo = np.full((96, 128, 3), 200, np.uint8)
+        >>> mask = np.zeros((96, 128), bool)
+        >>> mask[40:56, 60:80] = True
+        >>> filled = Inpainter()(photo, mask)
+        >>> filled.shape, bool((filled[~mask] == photo[~mask]).all())
+        ((96, 128, 3), True)
+    """
+
+    def __init__(
+        self, network: PathLike | None = None, *, options: InpaintOptions | None = None, threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise OptionError(f"threads is {threads}; expected a whole number from 1, or None for all cores")
+        self.options = options or InpaintOptions()
+        self._session = OnnxSession(SHIPPED_NETWORK if network is None else Path(network), threads=threads)
+
+    def with_options(self, options: InpaintOptions) -> Inpainter:
+        """The same network under other options; nothing is loaded again."""
+        other = copy(self)
+        other.options = options
+        return other
+
+    @property
+    def network_metadata(self) -> dict[str, str]:
+        """Contract, version, training data and checksum of the network, as its file states them."""
+        return dict(self._session.metadata)
+
+    @overload
+    def __call__(self, image: Picture, mask: ImageLike, *, out: None = None) -> Picture: ...
+    @overload
+    def __call__(self, image: PathLike, mask: ImageLike, *, out: PathLike | None = None) -> Path: ...
+
+    def __call__(
+        self, image: NDArray[np.uint8] | Image.Image | PathLike, mask: ImageLike, *, out: PathLike | None = None
+    ) -> NDArray[np.uint8] | Image.Image | Path:
+        """Fills the hole that ``mask`` marks and gives back the kind of picture that came in.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB array, PIL image, or path. Not changed.
+            mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
+            out: Only with a path: where to write. Without it the result goes beside the photograph, as
+                ``NAME-filled.png``.
+
+        Returns:
+            An array, a PIL image, or the path of the file written.
+
+        Raises:
+            ImageError, MaskError: Input that cannot be used; the message says why.
+            ImageReadError, ImageWriteError: A file that cannot be read or written.
+        """
+        if isinstance(image, str | os.PathLike):
+            source = Path(image)
+            pixels = read_image(image)
+            target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
+            write_image(target, self.fill(pixels, mask).image)
+            return target
+        if out is not None:
+            raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")
+        return like_input(self.fill(image, mask).image, image)
+
+    def fill(self, image: ImageLike, mask: ImageLike) -> InpaintResult:
+        """Fills a picture and tells how: timings, network sizes, hole share. The inputs are not changed.
+
+        Args:
+            image: As in :meth:`__call__`.
+            mask: As in :meth:`__call__`.
+
+        Raises:
+            ImageError, MaskError: Another shape or type, or nothing known.
+            InferenceError: The network's runtime failed.
+        """
+        clock = _Clock()
+        with clock.stage("check"):
+            pixels = as_image(image)
+            hole = as_hole(mask, pixels.shape[:2])
+            if self.options.grow_px:
+                hole = _grown(hole, self.options.grow_px)
+            share = np.count_nonzero(hole) / hole.size
+            if not share:
+                return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
+        with clock.stage("plan"):
+            plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
+        rungs = self._climb(pixels, hole, plan, clock)
+        first, last = rungs[0], rungs[-1]
+        with clock.stage("match"):
+            matches = match_tokens(
+                first.network.query,
+                first.network.key,
+                corrupted_tokens(first.touched),
+                temperature=self._session.temperature,
+                k=self.options.candidates,
+            )
+            corrupted = corrupted_tokens(last.touched)
+            factor = plan.rungs_hw[-1][0] // plan.rungs_hw[0][0]
+            candidates = candidate_offsets(matches, corrupted, factor)
+            offsets = choose_offsets(last.filled, last.touched, corrupted, candidates)
+        with clock.stage("transfer"):
+            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets, group_holes(corrupted))
+        with clock.stage("composite"):
+            result = paste(pixels, y, x, colours)
+        return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
+
+    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> list[_Rung]:
+        """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before."""
+        with clock.stage("shrink"):
+            shrunk = [shrink_known(image, hole, plan.working_hw)]
+            while len(shrunk) < len(plan.rungs_hw):
+                shrunk.append(shrunk[-1].halved())
+        rungs: list[_Rung] = []
+        for small in reversed(shrunk):
+            inside = small.hole[..., None]
+            with clock.stage("prefill"):
+                if rungs:
+                    prefilled = np.where(inside, resize_linear(rungs[-1].filled, small.hole.shape), small.image)
+                else:
+                    prefilled = pull_push(small.image, small.hole)
+            with clock.stage("network"):
+                network = self._session.run(prefilled, small.hole)
+            rungs.append(_Rung(small.touched, np.where(inside, network.fill, small.image), network))
+        return rungs
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """One network size: pixels that hold any hole, the filled picture in 0..255, and what the network gave."""
+
+    touched: HoleMap
+    filled: Float32
+    network: NetworkResult
+
+
+def _grown(hole: HoleMap, px: int) -> HoleMap:
+    grown = grow_hole(hole, px)
+    if grown.all():
+        raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: use a smaller grow_px")
+    return grown
+
+
+@lru_cache(maxsize=1)
+def _shipped_inpainter() -> Inpainter:
+    return Inpainter()
+
+
+@overload
+def inpaint(
+    image: Picture, mask: ImageLike, *, out: None = None, options: InpaintOptions | None = None
+) -> Picture: ...
+@overload
+def inpaint(
+    image: PathLike, mask: ImageLike, *, out: PathLike | None = None, options: InpaintOptions | None = None
+) -> Path: ...
+
+
+def inpaint(
+    image: NDArray[np.uint8] | Image.Image | PathLike,
+    mask: ImageLike,
+    *,
+    out: PathLike | None = None,
+    options: InpaintOptions | None = None,
+) -> NDArray[np.uint8] | Image.Image | Path:
+    """One call of :class:`Inpainter` with the shipped network, which is loaded once and kept.
+
+    See :meth:`Inpainter.__call__` for arguments, result and errors.
+    """
+    inpainter = _shipped_inpainter()
+    if options is not None:
+        inpainter = inpainter.with_options(options)
+    return inpainter(image, mask, out=out)  # type: ignore[type-var,return-value,arg-type]  # the overloads pair them

@@ -1,0 +1,1 @@
+"""Networks for runtimes other than the one they were trained in."""

@@ -1,0 +1,41 @@
+"""``rethined export onnx``: from a run to the files that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rethined.errors import CheckpointError
+from rethined.export.onnx import export_onnx, export_tensors
+from rethined.train.run import STATE_FILE, read_config
+from rethined.train.state import load_state
+
+
+def export_run(run: Path, out: Path, *, training_data: str = "not stated") -> float:
+    """Writes the averaged weights of a run as ONNX, and beside it as safetensors.
+
+    Args:
+        run: Folder of the run, or its ``state.pt``.
+        out: File to write, ending in ``.onnx``.
+        training_data: What the network was trained on; kept in the file.
+
+    Returns:
+        The largest difference between torch and ONNX Runtime.
+
+    Raises:
+        CheckpointError: ``run`` is no run.
+        ExportParityError: The file does not reproduce the network.
+    """
+    if out.suffix != ".onnx":
+        raise CheckpointError(f"the file to write is {out}; expected a name that ends in .onnx")
+    folder = run.parent if run.name == STATE_FILE else run
+    state = load_state(folder / STATE_FILE, read_config(folder))
+    network = state.averaged_network()
+    checksum = export_tensors(network, out.with_suffix(".safetensors"))
+    facts = {
+        "weights_sha256": checksum,
+        "training_data": training_data,
+        "training_steps": str(state.step),
+        "training_samples": str(state.position),
+        "training_minutes": f"{state.minutes:.0f}",
+    }
+    return export_onnx(network, out, metadata=facts)

@@ -1,0 +1,65 @@
+"""Oracle supervision of the matching: the truth says which known tokens a hole token should have found."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rethined.nn.matching import corrupted_tokens, match_logits, sample_rows
+from rethined.nn.network import TOKEN_PX, NetworkOutput
+
+ROWS_PER_PICTURE = 48
+"""Hole tokens supervised per picture; all of them would take most of a training step and teach no more."""
+MEAN_FORGIVEN = 0.5
+"""Share of the difference in mean colour that does not count: the transfer corrects tone."""
+SOFTNESS = 0.15
+"""How much worse than the best source, relative to it, still counts as a good one."""
+
+
+def oracle_matching(
+    output: NetworkOutput, target: Tensor, hole: Tensor, temperature: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Cross-entropy between the soft attention map and the sources that the truth prefers.
+
+    Args:
+        output: What the network gave.
+        target: ``(N, 3, H, W)`` float, the true picture.
+        hole: ``(N, 1, H, W)`` float, 1 = fill.
+        temperature: The network's temperature.
+        generator: Chooses the supervised tokens.
+    """
+    corrupted = corrupted_tokens(hole)
+    rows, is_real = sample_rows(corrupted, ROWS_PER_PICTURE, generator)
+    is_real &= (~corrupted).any(1, keepdim=True)
+    query = output.query.flatten(2).transpose(1, 2)
+    picked = torch.gather(query, 1, rows[..., None].expand(-1, -1, query.shape[2]))
+    logits = match_logits(picked, output.key.flatten(2), corrupted, temperature)
+    with torch.no_grad():
+        wanted = oracle_map(target, corrupted, rows)
+    loss = -(wanted * logits.log_softmax(2)).sum(2)
+    return (loss * is_real).sum() / is_real.sum().clamp_min(1)
+
+
+def oracle_map(target: Tensor, corrupted: Tensor, rows: Tensor) -> Tensor:
+    """``(N, R, T)`` probabilities over known tokens by the distance of true windows round both tokens."""
+    windows = token_windows(target)
+    picked = torch.gather(windows, 1, rows[..., None].expand(-1, -1, windows.shape[2]))
+    distance = torch.cdist(picked, windows).square()
+    distance = distance.masked_fill(corrupted[:, None], torch.inf)
+    best = distance.amin(2, keepdim=True)
+    # A floor keeps flat areas, where every source is perfect, from picking one at random.
+    scale = SOFTNESS * best.clamp(1e-2, 1e6)
+    return torch.nan_to_num(((best - distance) / scale).softmax(2))
+
+
+def token_windows(picture: Tensor) -> Tensor:
+    """``(N, 3, H, W)`` to ``(N, T, 192)``: 16 x 16 px round each token at half resolution, partly mean-free."""
+    half = functional.avg_pool2d(picture, 2)
+    side = TOKEN_PX
+    padded = functional.pad(half, [side // 4] * 4, mode="replicate")
+    windows = functional.unfold(padded, side, stride=side // 2)
+    n, _, tokens = windows.shape
+    windows = windows.view(n, 3, side * side, tokens)
+    windows = windows - MEAN_FORGIVEN * windows.mean(2, keepdim=True)
+    return windows.flatten(1, 2).transpose(1, 2)

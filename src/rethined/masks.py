@@ -1,0 +1,183 @@
+"""Masks in: whatever marks a hole becomes one ``(H, W)`` bool map. What counts as marked is decided here, once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rethined.errors import MaskError, OptionError
+from rethined.imageio import decode, open_picture
+from rethined.types import HoleMap, ImageLike, SizeHW
+
+__all__ = ["MaskWarning", "as_hole", "grow_hole"]
+
+GREY_SHARE_LIMIT = 0.05
+"""Share of the non-zero pixels that may be grey before we warn; soft brush edges stay below it, photographs do not."""
+
+
+class MaskWarning(UserWarning):
+    """A mask that can be used but probably marks something else than was meant."""
+
+
+def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMap:
+    """The hole map that a mask means: a new ``(H, W)`` bool array, ``True`` = fill. The mask is not changed.
+
+    The rule: a pixel is hole if its value is above half of the range. The range is 0..1 if no value is above 1
+    (bool, 0/1 integers, floats), else 0..255 if no value is above 255 (in the wide integer types as well), else
+    0..65535 for integers. An int8 array ends at 127.
+
+    Args:
+        mask: Array of shape ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)`` and bool, integer or float
+            dtype; a PIL image (its pixels as they lie, no EXIF turn); or the path of a picture file (EXIF turn
+            applied, as for pictures). Three channels that are equal everywhere are grey and follow the rule; with
+            any difference the mask is coloured and every pixel that is not black is hole. A fourth channel is
+            alpha: where the colour is one and the same everywhere and alpha varies, transparent pixels (alpha not
+            above half of its range) are hole; otherwise alpha is ignored.
+        size_hw: Height and width of the picture in pixels; the mask has to have the same.
+        invert: Fill what the mask marks as kept and keep what it marks as hole.
+
+    Raises:
+        MaskError: Another type, dtype, shape or size, no pixels, NaN or infinite or negative values, floats above
+            255, integers above 65535, or a map that is all hole, because then nothing is known.
+        ImageReadError: A mask file that is missing or cannot be read.
+
+    Warns:
+        MaskWarning: More than 5 % of the non-zero pixels are grey (strictly between 10 % and 90 % of the range);
+            or there are non-zero pixels and none reaches the hole level; or more than half of the picture is hole.
+    """
+    values = _as_array(mask)
+    _check_form(values, size_hw)
+    hole = _marked(values.reshape(*size_hw, -1)) ^ invert
+    share = float(hole.mean())
+    if share == 1.0:
+        raise MaskError(
+            "the mask marks every pixel as hole, so nothing is known to fill from; "
+            "white = fill, black = keep: leave some pixels black, or invert the mask"
+        )
+    if share > 0.5:
+        _warn(
+            f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass 255 - mask (or --invert)",
+        )
+    return hole
+
+
+def grow_hole(hole: HoleMap, px: int) -> HoleMap:
+    """The hole map with every pixel added whose centre is at most ``px`` pixels from the centre of a hole pixel.
+
+    Args:
+        hole: ``(H, W)`` bool, ``True`` = fill. Not changed.
+        px: Radius in pixels, 0 or more; 0 gives an equal copy.
+
+    Returns:
+        A new ``(H, W)`` bool array.
+
+    Raises:
+        OptionError: ``px`` is negative.
+    """
+    if px < 0:
+        raise OptionError(f"the hole was to grow by {px} px; expected 0 or more, and a hole cannot be shrunk here")
+    if px == 0 or not hole.any():  # without a hole pixel the distance would have nothing to refer to
+        return hole.copy()
+    # The exact distance costs the same for every radius; dilating with a drawn disc grows with its square.
+    distance_px = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    grown: HoleMap = distance_px <= px
+    return grown
+
+
+def _as_array(mask: ImageLike) -> NDArray[Any]:
+    if isinstance(mask, np.ndarray):
+        return mask
+    if isinstance(mask, Image.Image):
+        return _pil_values(decode(mask))
+    if isinstance(mask, (str, os.PathLike)):
+        return _pil_values(open_picture(mask))
+    raise MaskError(f"a mask was expected, got {type(mask).__name__}; pass a NumPy array (H, W), a PIL image or a path")
+
+
+def _pil_values(image: Image.Image) -> NDArray[Any]:
+    if image.mode in ("1", "L", "F", "RGB", "RGBA") or image.mode.startswith("I"):
+        return np.asarray(image)
+    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow only converts them to their plain twins
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    try:
+        return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    except ValueError as error:
+        raise MaskError(
+            f"the mask is a PIL image of mode {image.mode}, which Pillow cannot turn into RGB; convert it to mode L"
+        ) from error
+
+
+def _check_form(values: NDArray[Any], size_hw: SizeHW) -> None:
+    if values.size == 0:
+        raise MaskError(f"the mask has shape {values.shape}, no pixels at all; expected {_size_text(size_hw)}")
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
+        raise MaskError(
+            f"the mask has shape {values.shape}; expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last"
+        )
+    if values.dtype.kind not in "buif":
+        raise MaskError(f"the mask has dtype {values.dtype}; expected bool, an integer or a float type, so convert it")
+    if values.shape[:2] != tuple(size_hw):
+        turned = values.shape[1::-1] == tuple(size_hw)
+        todo = "it looks transposed: pass mask.T" if turned else "pass a mask of the size of the picture"
+        raise MaskError(f"the mask is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
+
+
+def _size_text(size_hw: tuple[int, ...]) -> str:
+    height, width = size_hw
+    return f"{height} high and {width} wide"
+
+
+def _marked(values: NDArray[Any]) -> HoleMap:
+    """The hole map of ``(H, W, C)`` numbers: alpha, colour or grey decides."""
+    colour = values[..., :3]
+    if values.shape[2] == 4:
+        alpha = values[..., 3]
+        if (colour == colour[0, 0]).all() and (alpha != alpha[0, 0]).any():
+            return ~_above_half(alpha)
+    grey = colour[..., 0]
+    if (colour == grey[..., np.newaxis]).all():
+        return _above_half(grey)
+    _full_scale(colour)  # refuses NaN and the like, which would count as not black
+    marked: HoleMap = (colour != 0).any(axis=2)
+    return marked
+
+
+def _above_half(values: NDArray[Any]) -> HoleMap:
+    """Where ``(H, W)`` values are above half of their range; warns if they do not look like a mask."""
+    full = _full_scale(values)
+    marked: HoleMap = values > full / 2
+    nonzero = int(np.count_nonzero(values))
+    grey = int(np.count_nonzero((values > 0.1 * full) & (values < 0.9 * full)))
+    rule = f"values above {full / 2:g} on the scale 0..{full} are hole, the others are kept"
+    if grey > GREY_SHARE_LIMIT * nonzero:
+        _warn(f"{grey / nonzero:.0%} of the non-zero mask pixels are grey: {rule}; pass pure black and white")
+    elif nonzero and not marked.any():
+        _warn(f"the mask has {nonzero} non-zero pixels but marks no hole: {rule}; multiply it so that white is {full}")
+    return marked
+
+
+def _full_scale(values: NDArray[Any]) -> int:
+    """The value that means white, after a check that the values fit a scale at all."""
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):  # NaN anywhere makes both of them NaN
+        bad = "NaN" if np.isnan(values).any() else "infinite values"
+        raise MaskError(f"the mask contains {bad}; expected finite values, so use np.nan_to_num or repair its source")
+    if high <= 1 and low >= 0:
+        return 1
+    is_float = values.dtype.kind == "f"
+    if low < 0 or high > (255 if is_float else 65535):
+        wanted = "0..1 or 0..255" if is_float else "0..1, 0..255 or 0..65535"
+        raise MaskError(f"the mask has values from {low} to {high}; expected {wanted}, so clip or scale it")
+    if high > 255:
+        return 65535
+    return 255 if is_float else min(255, int(np.iinfo(values.dtype).max))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, MaskWarning, stacklevel=3)

@@ -1,0 +1,95 @@
+"""Runtime matching: which known tokens each corrupted token is copied from.
+
+Convention: a token is an 8 x 8 patch of the network's picture, counted in reading order on the ``(h, w)`` token grid.
+A token is corrupted if any pixel of it is hole; only corrupted tokens are matched, only known tokens are sources.
+
+Reference: RETHINED, section 3.3. Torch twin: :func:`rethined.nn.matching.match_sparse`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rethined.regions import TOKEN_PX
+from rethined.types import Float32, HoleMap
+
+GROUP = 32
+"""Sources are ranked group by group: the k best of all lie in the k groups with the best maxima."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The k best sources of each corrupted token, best first.
+
+    Attributes:
+        rows: ``(R,)`` int, indices of the corrupted tokens in reading order.
+        sources: ``(R, k)`` int, indices of known tokens.
+        weights: ``(R, k)`` float32, softmax over the k; each row sums to one.
+    """
+
+    rows: NDArray[np.intp]
+    sources: NDArray[np.intp]
+    weights: Float32
+
+
+def corrupted_tokens(hole: HoleMap) -> HoleMap:
+    """``(H, W)`` hole map, sides multiples of 8, to the ``(H / 8, W / 8)`` map of tokens that hold any hole."""
+    height, width = hole.shape
+    tokens = hole.reshape(height // TOKEN_PX, TOKEN_PX, width // TOKEN_PX, TOKEN_PX)
+    return np.asarray(tokens.any(axis=(1, 3)))
+
+
+def match_tokens(
+    query: Float32, key: Float32, corrupted: HoleMap, *, temperature: float, k: int, group: int = GROUP
+) -> Matches:
+    """The ``k`` most similar known tokens of every corrupted token.
+
+    Args:
+        query: ``(d, h, w)``, unit length over the first axis.
+        key: ``(d, h, w)``, likewise.
+        corrupted: ``(h, w)`` bool.
+        temperature: Softmax temperature of the similarities, above 0.
+        k: How many sources; fewer where there are fewer known tokens, none where there is none.
+        group: Size of the groups of the ranking; changes the speed only.
+    """
+    flat = corrupted.ravel()
+    rows, known = np.flatnonzero(flat), np.flatnonzero(~flat)
+    k = min(k, len(known))
+    if not len(rows) or not k:
+        return Matches(rows, np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32))
+    similarity = query.reshape(len(query), -1)[:, rows].T @ key.reshape(len(key), -1)[:, known]
+    best = _top_k(similarity, k, group)
+    logits = np.take_along_axis(similarity, best, 1) / np.float32(temperature)
+    weights = np.exp(logits - logits[:, :1])
+    return Matches(rows, known[best], weights / weights.sum(1, keepdims=True))
+
+
+def _top_k(values: Float32, k: int, group: int) -> NDArray[np.intp]:
+    """Column indices of the ``k`` largest values of each row, largest first; ties go to the lower index."""
+    rows, columns = values.shape
+    groups = columns // group
+    if groups <= 2 * k:
+        return np.argsort(-values, axis=1, kind="stable")[:, :k]
+    whole = groups * group
+    maxima = np.concatenate([values[:, :whole].reshape(rows, groups, group).max(2), values[:, whole:]], 1)
+    # Columns past the last whole group stand for themselves.
+    chosen = np.sort(np.argpartition(-maxima, k - 1, axis=1)[:, :k], axis=1)
+    first = np.where(chosen < groups, chosen * group, whole + chosen - groups)
+    members = first[:, :, None] + np.where((chosen < groups)[:, :, None], np.arange(group), 0)
+    members = members.reshape(rows, -1)
+    candidates = np.take_along_axis(values, members, 1)
+    repeated = np.zeros_like(members, bool)
+    repeated[:, 1:] = members[:, 1:] == members[:, :-1]
+    candidates = np.where(repeated, -np.inf, candidates)
+    order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(members, order, 1)
+
+
+def free_positions(hole: HoleMap) -> HoleMap:
+    """``(H - 7, W - 7)`` bool: whether the 8 x 8 patch whose top left is there holds no hole at all."""
+    spread_hole = cv2.dilate(hole.view(np.uint8), np.ones((TOKEN_PX, TOKEN_PX), np.uint8), anchor=(0, 0))
+    return np.asarray(spread_hole[: -TOKEN_PX + 1 or None, : -TOKEN_PX + 1 or None] == 0)

@@ -1,0 +1,196 @@
+"""The network: from a prefilled picture and its hole to a fill and to descriptors for matching.
+
+One set of weights serves every scale: at the first the hole is prefilled by pull-push, at finer ones by the result of
+the scale before. All work happens at 1/4 of the input's resolution and below; the only full-size operations are the
+stride-4 stem that reads the input and the depth-to-space that writes the residual.
+
+Reference: RETHINED, sections 3.2 (coarse model) and 3.3 (NeuralPatchMatch). The paper's network sees the masked picture
+alone; ours sees a prefilled one with the hole map and predicts what to add.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
+
+STEM_STRIDE = 4
+TOKEN_PX = 8
+"""Side of a matching token in input pixels (paper: patch size 8)."""
+SIZE_MULTIPLE = 32
+"""Height and width of an input must be multiples of this."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network.
+
+    Attributes:
+        widths: Channels at 1/4, 1/8, 1/16 and 1/32 of the input's resolution.
+        encoder_blocks: Blocks at 1/4, 1/8 and 1/16 on the way down.
+        middle_blocks: Blocks at 1/32.
+        decoder_blocks: Blocks at 1/4, 1/8 and 1/16 on the way up.
+        descriptor_size: Length d_k of the matching descriptors.
+        branches: Parallel K x K branches in each unit while training.
+        form: How branches are trained, see :mod:`rethined.nn.mobileone`.
+    """
+
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    encoder_blocks: tuple[int, int, int] = (2, 3, 4)
+    middle_blocks: int = 8
+    decoder_blocks: tuple[int, int, int] = (3, 4, 5)
+    descriptor_size: int = 64
+    branches: int = 1
+    form: BranchForm = "online"
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class NetworkOutput(NamedTuple):
+    """What the network gives for an input of H x W pixels.
+
+    Attributes:
+        fill: ``(N, 3, H, W)``, prefill plus residual, everywhere; about 0..1 but not clipped.
+        query: ``(N, d_k, H / 8, W / 8)``, unit length, for tokens that are to be filled.
+        key: ``(N, d_k, H / 8, W / 8)``, unit length, for tokens that can be copied.
+    """
+
+    fill: Tensor
+    query: Tensor
+    key: Tensor
+
+
+class ResidualBlock(nn.Module):
+    """MobileOne's pair of a depthwise and a pointwise unit, with the second unit's skip taken round both.
+
+    Features then keep their sign on the way through, which replaces what BatchNorm does for the published order.
+    """
+
+    def __init__(self, depthwise: MobileOneUnit, pointwise: MobileOneUnit) -> None:
+        super().__init__()
+        self.depthwise = depthwise
+        self.pointwise = pointwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.pointwise(self.depthwise(x))
+        return x + y
+
+
+class RethinedNetwork(nn.Module):
+    """Encoder-decoder of MobileOne units with two heads: a residual on the prefill and matching descriptors.
+
+    ``compute_dtype`` is the type of all activations but the picture itself; training sets it to bfloat16.
+    """
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        self.compute_dtype = torch.float32
+        quarter, eighth, sixteenth, bottom = config.widths
+
+        def unit(in_channels: int, out_channels: int, **settings: object) -> MobileOneUnit:
+            return MobileOneUnit(
+                in_channels,
+                out_channels,
+                branches=config.branches,
+                form=config.form,
+                **settings,  # type: ignore[arg-type]
+            )
+
+        def stack(channels: int, blocks: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(
+                    ResidualBlock(
+                        unit(channels, channels, groups=channels),
+                        unit(channels, channels, kernel_size=1, skip=False, gain=RESIDUAL_GAIN, activation=False),
+                    )
+                    for _ in range(blocks)
+                )
+            )
+
+        def down(in_channels: int, out_channels: int) -> nn.Sequential:
+            return nn.Sequential(
+                unit(in_channels, in_channels, stride=2, groups=in_channels),
+                unit(in_channels, out_channels, kernel_size=1),
+            )
+
+        self.stem = unit(4, quarter, kernel_size=6, stride=STEM_STRIDE)
+        self.encode4 = stack(quarter, config.encoder_blocks[0])
+        self.down8 = down(quarter, eighth)
+        self.encode8 = stack(eighth, config.encoder_blocks[1])
+        self.down16 = down(eighth, sixteenth)
+        self.encode16 = stack(sixteenth, config.encoder_blocks[2])
+        self.down32 = down(sixteenth, bottom)
+        self.middle = stack(bottom, config.middle_blocks)
+        self.up16 = unit(bottom, sixteenth, kernel_size=1, activation=False)
+        self.decode16 = stack(sixteenth, config.decoder_blocks[2])
+        self.up8 = unit(sixteenth, eighth, kernel_size=1, activation=False)
+        self.decode8 = stack(eighth, config.decoder_blocks[1])
+        self.up4 = unit(eighth, quarter, kernel_size=1, activation=False)
+        self.decode4 = stack(quarter, config.decoder_blocks[0])
+        self.to_residual = nn.Conv2d(quarter, 3 * STEM_STRIDE**2, 1)
+        self.to_descriptors = nn.Conv2d(eighth, 2 * config.descriptor_size, 1)
+        for parameter in self.to_residual.parameters():
+            nn.init.zeros_(parameter)
+        self.log_temperature = nn.Parameter(torch.tensor(-2.3))
+
+    @property
+    def temperature(self) -> Tensor:
+        """Softmax temperature of the matching, a learned positive scalar."""
+        return self.log_temperature.exp()
+
+    def forward(self, prefilled: Tensor, hole: Tensor) -> NetworkOutput:
+        """Fills one batch of pictures at one scale.
+
+        Args:
+            prefilled: ``(N, 3, H, W)`` float in 0..1, RGB with the hole prefilled; H and W multiples of 32.
+            hole: ``(N, 1, H, W)`` float, 1 = fill, 0 = known.
+        """
+        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=torch.channels_last)
+        at4 = self.encode4(self.stem(x))
+        at8 = self.encode8(self.down8(at4))
+        at16 = self.encode16(self.down16(at8))
+        deep = self.middle(self.down32(at16))
+        at16 = self.decode16(_double(self.up16(deep)) + at16)
+        at8 = self.decode8(_double(self.up8(at16)) + at8)
+        at4 = self.decode4(_double(self.up4(at8)) + at4)
+        residual = _conv(self.to_residual, at4)
+        query, key = _conv(self.to_descriptors, at8).float().chunk(2, dim=1)
+        return NetworkOutput(
+            fill=prefilled + functional.pixel_shuffle(residual, STEM_STRIDE).to(prefilled.dtype),
+            query=functional.normalize(query, dim=1),
+            key=functional.normalize(key, dim=1),
+        )
+
+    def deploy(self) -> RethinedNetwork:
+        """A copy in which every unit is one convolution; same outputs, evaluation mode, no gradients."""
+        fused = RethinedNetwork(self.config)
+        fused.load_state_dict(self.state_dict())
+        for parent in list(fused.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, MobileOneUnit):
+                    setattr(parent, name, child.fuse())
+        return fused.eval().requires_grad_(False)
+
+
+def count_fused_parameters(network: RethinedNetwork) -> int:
+    """Parameters of the deploy form."""
+    return sum(p.numel() for p in network.deploy().parameters())
+
+
+def _double(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    assert layer.bias is not None  # noqa: S101 - both heads are built with a bias
+    return functional.conv2d(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
+
+
+__all__ = ["FusedUnit", "NetworkConfig", "NetworkOutput", "RethinedNetwork", "count_fused_parameters"]

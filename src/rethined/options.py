@@ -1,0 +1,39 @@
+"""Options of a fill, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rethined.errors import OptionError
+
+FIRST_PX = 512
+"""Long side of the first look at the whole picture (paper: 512)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InpaintOptions:
+    """How a hole is filled; the defaults suit photographs.
+
+    Attributes:
+        working_px: Long side, in pixels, of the finest look the network takes. It starts at 512 and doubles; 512 is
+            fastest, larger values see finer structure in large photographs and cost time.
+        candidates: How many sources per token are ranked.
+        grow_px: Widens the hole by this many pixels first, for masks that cut too close.
+
+    Raises:
+        OptionError: A value outside its range.
+    """
+
+    working_px: int = 1024
+    candidates: int = 8
+    grow_px: int = 0
+
+    def __post_init__(self) -> None:
+        _expect_range("working_px", self.working_px, FIRST_PX, 8192)
+        _expect_range("candidates", self.candidates, 1, 64)
+        _expect_range("grow_px", self.grow_px, 0, 512)
+
+
+def _expect_range(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise OptionError(f"{name} is {value!r}; expected a whole number from {low} to {high}")

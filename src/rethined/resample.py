@@ -1,0 +1,142 @@
+"""Resizing with holes: area means of known pixels, the pull-push prefill, and the way back up.
+
+Convention: pixel centres lie at half integers on both grids (OpenCV's and torch's ``align_corners=False``), and scale
+factors may be non-integer and differ between the axes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+KNOWN_COVERAGE = 0.3
+"""Share of a small pixel's area that must be known for the pixel to count as known."""
+PULL_GAIN = 4.0
+"""A coarser pixel weighs fully once this many times its known share reaches 1: one known quarter is enough."""
+
+
+def pull_push(image: Float32, hole: NDArray[np.bool_]) -> Float32:
+    """Fills a hole smoothly from all around; known pixels are returned as they are.
+
+    The picture is halved until one pixel is left, each level the weighted mean of what is known (pull); on the way back
+    each level keeps what it knows and takes the rest from the level above (push). The cost is that of 1 1/3 pictures
+    whatever the hole's size.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)`` float32; the content of the hole is ignored.
+        hole: ``(H, W)`` bool, ``True`` = fill. If nothing is known the result is zero.
+
+    Reference: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
+    """
+    weight = np.subtract(1, hole, dtype=np.float32)
+    colour = image * (weight if image.ndim == 2 else weight[..., None])
+    return _pull_push(np.asarray(colour, np.float32), weight)
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A picture at network size.
+
+    Attributes:
+        image: ``(h, w, 3)`` float32 in 0..255, mean of the known pixels; zero in the hole.
+        hole: ``(h, w)`` bool, pixels of which too little is known to be used: the network fills them.
+        touched: ``(h, w)`` bool, pixels that hold any hole at all; never copied from.
+    """
+
+    image: Float32
+    hole: NDArray[np.bool_]
+    touched: NDArray[np.bool_]
+
+
+    def halved(self) -> Shrunk:
+        """The same picture at half the size, by the mean of its known pixels; sides must be even."""
+        height, width = self.hole.shape
+        known = np.subtract(1, self.hole, dtype=np.float32)
+        half_wh = (width // 2, height // 2)
+        total = cv2.resize(self.image, half_wh, interpolation=cv2.INTER_AREA)
+        coverage = cv2.resize(known, half_wh, interpolation=cv2.INTER_AREA)
+        touched = self.touched.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
+        return _normalise(total, np.asarray(coverage, np.float32), np.asarray(touched))
+
+
+def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> Shrunk:
+    """Resizes a picture by the area mean of its known pixels, so that hole colours never bleed.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        hole: ``(H, W)`` bool, ``True`` = fill; not all of it.
+        size_hw: Height and width wanted; larger than the picture's is interpolated.
+    """
+    known = np.where(hole, np.uint8(0), np.uint8(255))
+    size_wh = size_hw[::-1]
+    total = cv2.resize(cv2.copyTo(image, known), size_wh, interpolation=cv2.INTER_AREA)
+    coverage = cv2.resize(known, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+    touched = coverage < 1
+    # 8-bit coverage rounds a lone pixel among very many away.
+    y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
+    touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
+    return _normalise(total, np.asarray(coverage, np.float32), touched)
+
+
+def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_]) -> Shrunk:
+    """Divides sums of known pixels by how much was known."""
+    hole = coverage < KNOWN_COVERAGE
+    if hole.all():
+        hole = coverage <= 0
+    gain = np.where(hole, np.float32(0), 1 / np.maximum(coverage, np.float32(1 / 255)))
+    image = np.minimum(total * gain[..., None], np.float32(255)).astype(np.float32)
+    return Shrunk(image, hole, touched)
+
+
+def resize_linear(image: Float32, size_hw: tuple[int, int]) -> Float32:
+    """Bilinear resize of ``(H, W, C)`` float32."""
+    return np.asarray(cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def spread(values: Float32, weight: Float32) -> Float32:
+    """Pull-push of ``(H, W, C)`` values with weights in 0..1 instead of a hole map.
+
+    Values count by their weight: 0 is ignored, 1 is kept, in between is mixed with what surrounds it.
+    """
+    return _pull_push(values * weight[..., None], weight)
+
+
+def _pull_push(colour: Float32, weight: Float32) -> Float32:
+    levels = [(colour, weight)]
+    while max(weight.shape) > 1:
+        half_wh = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
+        colour, share = (_restore(cv2.resize(_even(x), half_wh, interpolation=cv2.INTER_AREA), x) for x in (colour, weight))
+        weight = np.minimum(share * PULL_GAIN, 1)
+        gain = weight / np.maximum(share, 1e-6)
+        colour = np.asarray(colour * (gain if colour.ndim == 2 else gain[..., None]), np.float32)
+        levels.append((colour, weight))
+    colour, weight = levels.pop()
+    filled = np.asarray(colour / np.float32(max(float(weight[0, 0]), 1e-6)), np.float32)
+    while levels:
+        colour, weight = levels.pop()
+        height, width = weight.shape
+        double_wh = (2 * filled.shape[1], 2 * filled.shape[0])
+        above = _restore(cv2.resize(filled, double_wh, interpolation=cv2.INTER_LINEAR), filled)[:height, :width]
+        missing = 1 - weight
+        filled = colour + above * (missing if colour.ndim == 2 else missing[..., None])
+    return filled
+
+
+def _even(x: Float32) -> Float32:
+    """``x`` with a row and a column of zeros where its sides are odd."""
+    bottom, right = x.shape[0] % 2, x.shape[1] % 2
+    if not bottom and not right:
+        return x
+    return _restore(cv2.copyMakeBorder(x, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=0.0), x)
+
+
+def _restore(resized: NDArray[np.generic], like: Float32) -> Float32:
+    """OpenCV drops a channel axis of length 1; put it back."""
+    shaped = resized if resized.ndim == like.ndim else resized[..., None]
+    return np.asarray(shaped, np.float32)

@@ -1,0 +1,91 @@
+"""The network behind one door: a verified ONNX file, arrays in, arrays out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from rethined.errors import InferenceError, ModelNotFoundError, ModelSignatureError
+from rethined.types import Float32
+
+CONTRACT_VERSION = "1"
+INPUTS = ("prefilled", "hole")
+OUTPUTS = ("fill", "query", "key")
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """What one run gives for a picture of H x W pixels.
+
+    Attributes:
+        fill: ``(H, W, 3)`` float32 in 0..255.
+        query: ``(d, H / 8, W / 8)`` float32, unit length.
+        key: ``(d, H / 8, W / 8)`` float32, unit length.
+    """
+
+    fill: Float32
+    query: Float32
+    key: Float32
+
+
+class OnnxSession:
+    """Runs a network file that follows the rethined contract; safe to share between threads.
+
+    Args:
+        path: The ONNX file.
+        threads: Threads of one run; ``None`` takes all cores.
+
+    Raises:
+        ModelNotFoundError: No file at ``path``.
+        ModelSignatureError: Not an ONNX file, or one of another contract.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        if not path.is_file():
+            raise ModelNotFoundError(f"no network file at {path}; give the path of a rethined ONNX file or none at all")
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        settings.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises a family of its own without a common, public base
+            raise ModelSignatureError(f"{path} is not an ONNX file that this runtime can load: {error}") from error
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._verify(path)
+        self.temperature = float(self.metadata["temperature"])
+
+    def _verify(self, path: Path) -> None:
+        inputs = tuple(value.name for value in self._session.get_inputs())
+        outputs = tuple(value.name for value in self._session.get_outputs())
+        if inputs != INPUTS or outputs != OUTPUTS:
+            raise ModelSignatureError(
+                f"{path} has inputs {inputs} and outputs {outputs}; expected {INPUTS} and {OUTPUTS}: not a rethined network"
+            )
+        version = self.metadata.get("contract")
+        if version != CONTRACT_VERSION or "temperature" not in self.metadata:
+            raise ModelSignatureError(
+                f"{path} follows contract {version!r}; this version reads {CONTRACT_VERSION!r}: export the network again"
+            )
+
+    def run(self, prefilled: Float32, hole: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> NetworkResult:
+        """Runs one picture.
+
+        Args:
+            prefilled: ``(H, W, 3)`` float32 RGB in 0..255, the hole prefilled; H and W multiples of 32.
+            hole: ``(H, W)`` bool, ``True`` = fill.
+
+        Raises:
+            InferenceError: The runtime failed, for want of memory for example.
+        """
+        planes = np.ascontiguousarray((prefilled / np.float32(255)).transpose(2, 0, 1)[None])
+        feed = {"prefilled": planes, "hole": hole[None, None].astype(np.float32)}
+        try:
+            fill, query, key = self._session.run(OUTPUTS, feed)
+        except Exception as error:  # see above
+            raise InferenceError(f"the network failed on a picture of {hole.shape} pixels: {error}") from error
+        colours = np.clip(fill[0].transpose(1, 2, 0) * np.float32(255), 0, 255)
+        return NetworkResult(np.ascontiguousarray(colours), query[0], key[0])

@@ -1,0 +1,1 @@
+"""Training: settings, the loop, and states that resume exactly."""

@@ -1,0 +1,72 @@
+"""Everything that defines a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from rethined.errors import ConfigError
+from rethined.nn.network import SIZE_MULTIPLE, NetworkConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run; two runs with equal settings and photographs give equal weights on the same machine.
+
+    The learning rate rises over ``warmup_steps``, stays, and falls to nothing over the last ``cooldown_steps``. A run
+    can be made longer later by raising ``steps``, as long as its cooldown has not begun.
+
+    Attributes:
+        network: Shape of the network.
+        seed: Start of all randomness.
+        crop_px: Side of the training crops; a multiple of 32.
+        samples_per_step: Samples of a step; each gives a coarse and a fine crop.
+        steps: Length of the run.
+        warmup_steps: Steps of rising learning rate.
+        cooldown_steps: Steps of falling learning rate at the end.
+        learning_rate: Peak rate of AdamW.
+        weight_decay: Weight decay of AdamW, on convolution kernels only.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Decay of the averaged weights per step.
+        matching_weight: Weight of the oracle supervision of the matching.
+        feature_weight: Weight of the feature distance; 0 leaves it out.
+        feature_every: The feature distance is taken in one of this many steps.
+        use_bfloat16: Whether activations are bfloat16.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    seed: int = 0
+    crop_px: int = 256
+    samples_per_step: int = 8
+    steps: int = 100_000
+    warmup_steps: int = 200
+    cooldown_steps: int = 4_000
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    matching_weight: float = 0.02
+    feature_weight: float = 0.0
+    feature_every: int = 2
+    use_bfloat16: bool = True
+
+    def __post_init__(self) -> None:
+        if self.crop_px < SIZE_MULTIPLE or self.crop_px % SIZE_MULTIPLE:
+            raise ConfigError(f"crop_px is {self.crop_px}; expected a positive multiple of {SIZE_MULTIPLE}")
+        for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay is {self.ema_decay}; expected at least 0 and below 1")
+        if not 0 <= self.cooldown_steps <= self.steps:
+            raise ConfigError(f"cooldown_steps is {self.cooldown_steps}; expected 0 to steps ({self.steps})")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Rate of step number ``step``, the first being 0."""
+        rise = min(1.0, (step + 1) / self.warmup_steps)
+        left = self.steps - step
+        fall = min(1.0, left / self.cooldown_steps) if self.cooldown_steps else 1.0
+        return self.learning_rate * rise * fall
+
+    def to_dict(self) -> dict[str, object]:
+        return dataclasses.asdict(self)

@@ -1,0 +1,196 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rethined.data.samples import Batch, Sampler, prefetch
+from rethined.losses.fill import masked_huber
+from rethined.losses.matching import oracle_matching
+from rethined.nn.network import NetworkOutput, RethinedNetwork
+from rethined.nn.prefill import finer_prefill
+from rethined.train.config import TrainConfig
+from rethined.train.state import TrainState, save_state
+from rethined.train.watch import ValSet
+
+FillLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``(fill, target, hole)`` to a scalar."""
+
+REPORT_EVERY = 50
+WATCH_EVERY = 10
+SAVE_EVERY_S = 300.0
+
+
+@dataclass(frozen=True)
+class View:
+    """One scale of a batch, ready for the network."""
+
+    prefilled: Tensor
+    hole: Tensor
+    target: Tensor
+
+
+@dataclass
+class Meter:
+    """Running sums between two reports; costly figures are taken only while ``is_watching``."""
+
+    is_watching: bool = False
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + value
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums.clear()
+        self.counts.clear()
+        return means
+
+
+def train(
+    state: TrainState,
+    config: TrainConfig,
+    sampler: Sampler,
+    out: Path,
+    *,
+    max_minutes: float | None = None,
+    feature_loss: FillLoss | None = None,
+    report: Callable[[dict[str, float]], None] | None = None,
+    watched: ValSet | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
+
+    Args:
+        state: Where to start; changed in place.
+        config: Settings of the run.
+        sampler: Source of samples.
+        out: Folder of the run; gets ``state.pt`` and ``log.jsonl``.
+        max_minutes: Wall-clock limit of this call; the run can be resumed afterwards.
+        feature_loss: Called on fills when ``config.feature_weight`` is above 0.
+        report: Receives the means of every 50 steps.
+        should_stop: Asked after every step; the run is saved and ends when it says so.
+        watched: Photographs to look at whenever the state is saved; the gain goes into the log.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    state.network.train()
+    meter = Meter()
+    started = saved = time.monotonic()
+    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step)) as batches:
+        while state.step < config.steps:
+            began = time.perf_counter()
+            batch = next(batches)
+            waited = time.perf_counter() - began
+            meter.is_watching = state.step % WATCH_EVERY == 0
+            _step(state, config, batch, feature_loss, meter)
+            seconds = time.perf_counter() - began
+            state.minutes += seconds / 60
+            meter.add("wait_share", waited / seconds)
+            meter.add("crops_per_s", 2 * config.samples_per_step / seconds)
+            if state.step % REPORT_EVERY == 0:
+                row = {"step": state.step, "minutes": state.minutes, **meter.take()}
+                with (out / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(row) + "\n")
+                if report:
+                    report(row)
+            now = time.monotonic()
+            if now - saved > SAVE_EVERY_S:
+                save_state(state, config, out / "state.pt")
+                if watched:
+                    meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
+                saved = time.monotonic()
+            out_of_time = max_minutes is not None and now - started > max_minutes * 60
+            if out_of_time or should_stop():
+                break
+    save_state(state, config, out / "state.pt")
+
+
+def _step(state: TrainState, config: TrainConfig, batch: Batch, feature_loss: FillLoss | None, meter: Meter) -> None:
+    """One step: the coarse view, then the fine view prefilled with what the network made of the coarse one."""
+    rate = config.learning_rate_at(state.step)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
+    use_features = feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0
+    state.optimizer.zero_grad(set_to_none=True)
+    coarse = coarse_view(batch)
+    fill = _learn(state.network, config, coarse, generator, feature_loss if use_features else None, meter, "coarse")
+    composed = torch.where(coarse.hole > 0.5, fill.clamp(0, 1), coarse.prefilled)
+    fine = fine_view(batch, composed)
+    _learn(state.network, config, fine, generator, feature_loss if use_features else None, meter, "fine")
+
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
+    meter.add("gradient", float(norm))
+    state.optimizer.step()
+    state.step += 1
+    state.position = batch.position
+    state.update_average(config.ema_decay)
+
+
+def coarse_view(batch: Batch) -> View:
+    """The regions at half scale, their holes prefilled by pull-push."""
+    samples = batch.samples
+    return View(
+        prefilled=_planes([s.coarse_prefilled for s in samples]),
+        hole=_planes([s.coarse_hole[..., None] for s in samples]),
+        target=_planes([s.coarse_target for s in samples]).div_(255),
+    )
+
+
+def fine_view(batch: Batch, coarse: Tensor) -> View:
+    """The fine crops, their holes prefilled with the coarse result ``(N, 3, C, C)``."""
+    samples = batch.samples
+    target = _planes([s.fine_target for s in samples]).div_(255)
+    hole = _planes([s.fine_hole[..., None] for s in samples])
+    return View(finer_prefill(coarse, target, hole, [s.corner_yx for s in samples]), hole, target)
+
+
+def _planes(pictures: Sequence[NDArray[Any]]) -> Tensor:
+    """Pictures ``(H, W, C)`` to one float32 tensor ``(N, C, H, W)``, channels last in memory as they come."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+
+
+def _learn(
+    network: RethinedNetwork,
+    config: TrainConfig,
+    view: View,
+    generator: torch.Generator,
+    feature_loss: FillLoss | None,
+    meter: Meter,
+    name: str,
+) -> Tensor:
+    """Adds the gradients of one view and returns its fill, detached."""
+    output: NetworkOutput = network(view.prefilled, view.hole)
+    loss = fill_loss = masked_huber(output.fill, view.target, view.hole)
+    matching = oracle_matching(output, view.target, view.hole, network.temperature, generator)
+    loss = loss + config.matching_weight * matching
+    if feature_loss is not None:
+        feature = feature_loss(output.fill, view.target, view.hole)
+        loss = loss + config.feature_weight * feature
+        meter.add(f"{name}_feature", float(feature.detach()))
+    (loss / 2).backward()
+    meter.add(f"{name}_fill", float(fill_loss.detach()))
+    meter.add(f"{name}_matching", float(matching.detach()))
+    if meter.is_watching:
+        meter.add(f"{name}_gain_db", _gain_db(output.fill.detach(), view))
+    return output.fill.detach()
+
+
+def _gain_db(fill: Tensor, view: View) -> float:
+    """How much closer than its prefill the fill is to the truth, in dB over all hole pixels of the batch."""
+    before = ((view.prefilled - view.target) * view.hole).square().sum()
+    after = ((fill - view.target) * view.hole).square().sum()
+    return float(10 * np.log10(max(float(before), 1e-9) / max(float(after), 1e-9)))

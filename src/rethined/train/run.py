@@ -1,0 +1,130 @@
+"""``rethined train``: from a folder of photographs to a trained state, stopped and resumed at will."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from rethined.data.photos import open_photos
+from rethined.data.samples import Sampler
+from rethined.errors import CheckpointError, ConfigError
+from rethined.nn.network import NetworkConfig, count_fused_parameters
+from rethined.train.config import TrainConfig
+from rethined.train.loop import FillLoss, train
+from rethined.train.memory import keep_freed_memory
+from rethined.train.state import load_state, new_state
+from rethined.train.watch import ValSet
+
+STATE_FILE = "state.pt"
+CONFIG_FILE = "config.json"
+
+
+def train_folder(
+    folder: Path,
+    out: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    cache: Path | None = None,
+    val_folder: Path | None = None,
+    max_minutes: float | None = None,
+    threads: int | None = None,
+) -> None:
+    """Trains on a folder, or goes on with the run in ``out``.
+
+    Args:
+        folder: Photographs, at any depth.
+        out: Folder of the run: settings, state, log.
+        changes: Settings that differ from the defaults, or from the run's own when it is resumed.
+        cache: Where decoded photographs are kept.
+        val_folder: Photographs to watch the fill on; never trained on.
+        max_minutes: Wall-clock limit of this call.
+        threads: Threads of the computation.
+
+    Raises:
+        DatasetError: ``folder`` has no photographs that can be used.
+        ConfigError, CheckpointError: Settings that cannot be used, or that the run in ``out`` was not made with.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    config = _settle_config(out, changes or {})
+    cache = cache or out / "cache"
+    photos = open_photos(folder, cache, show_progress=True)
+    watched = None if val_folder is None else ValSet(open_photos(val_folder, cache, show_progress=True))
+    state_file = out / STATE_FILE
+    state = load_state(state_file, config) if state_file.exists() else new_state(config)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
+    millions = count_fused_parameters(state.network) / 1e6
+    tqdm.write(f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}")
+    with _stop_on_signal() as stop, tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05) as bar:
+
+        def report(row: dict[str, float]) -> None:
+            bar.update(int(row["step"]) - bar.n)
+            bar.set_postfix({name: f"{row[name]:.3f}" for name in ("coarse_fill", "coarse_gain_db") if name in row})
+
+        train(
+            state,
+            config,
+            Sampler(photos, seed=config.seed, crop_px=config.crop_px),
+            out,
+            max_minutes=max_minutes,
+            feature_loss=_feature_loss(config),
+            report=report,
+            watched=watched,
+            should_stop=stop.is_set,
+        )
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that an interrupt or a request to end sets, so that the step under way is finished and saved."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def read_config(out: Path) -> TrainConfig:
+    """Settings of the run in ``out``."""
+    file = out / CONFIG_FILE
+    try:
+        values = json.loads(file.read_text())
+        network: dict[str, Any] = values.pop("network")
+        tuples = {name: tuple(value) for name, value in network.items() if isinstance(value, list)}
+        return TrainConfig(network=NetworkConfig(**{**network, **tuples}), **values)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{file} is not the settings of a run ({error}); give the folder of a run") from error
+
+
+def _settle_config(out: Path, changes: dict[str, Any]) -> TrainConfig:
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    if unknown := sorted(set(changes) - known):
+        raise ConfigError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    base = read_config(out) if (out / CONFIG_FILE).exists() else TrainConfig()
+    return dataclasses.replace(base, **changes)
+
+
+def _feature_loss(config: TrainConfig) -> FillLoss | None:
+    if config.feature_weight <= 0:
+        return None
+    from rethined.losses.features import FeatureDistance
+
+    distance: FillLoss = FeatureDistance()
+    return distance

@@ -1,0 +1,123 @@
+"""The state of a run, saved so that stopping and resuming changes nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rethined.errors import CheckpointError
+from rethined.nn.network import NetworkConfig, RethinedNetwork
+from rethined.train.config import TrainConfig
+
+FORMAT = 1
+
+
+@dataclass
+class TrainState:
+    """All that changes while a run goes on.
+
+    Attributes:
+        network: Weights being trained.
+        average: Exponential moving average of the weights, by parameter name.
+        optimizer: AdamW with its moments.
+        step: Steps done.
+        position: Samples drawn.
+        minutes: Wall-clock minutes spent in steps.
+    """
+
+    network: RethinedNetwork
+    average: dict[str, Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    position: int = 0
+    minutes: float = 0.0
+
+    def averaged_network(self) -> RethinedNetwork:
+        """A copy of the network with the averaged weights, in float32."""
+        copy = RethinedNetwork(self.network.config)
+        copy.load_state_dict({**self.network.state_dict(), **self.average})
+        return copy
+
+    def update_average(self, decay: float) -> None:
+        """Moves the average towards the weights; early on faster, so that the start is forgotten."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.values()), list(self.network.parameters()), 1 - decay)
+
+
+def new_state(config: TrainConfig) -> TrainState:
+    """State of a run that has not begun."""
+    torch.manual_seed(config.seed)
+    network = RethinedNetwork(config.network)
+    return _assemble(network, config)
+
+
+def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
+    """Writes the state at once or not at all."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    torch.save(
+        {
+            "format": FORMAT,
+            "config": config.to_dict(),
+            "network": state.network.state_dict(),
+            "average": state.average,
+            "optimizer": state.optimizer.state_dict(),
+            "step": state.step,
+            "position": state.position,
+            "minutes": state.minutes,
+        },
+        partial,
+    )
+    partial.replace(path)
+
+
+def load_state(path: Path, config: TrainConfig) -> TrainState:
+    """The state saved at ``path``, to go on under ``config``.
+
+    Raises:
+        CheckpointError: The file is no state of this version, or was made for another network or seed.
+    """
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} cannot be read as a training state ({error}); start with another --out") from error
+    if saved.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {saved.get('format')}; this version reads {FORMAT}")
+    saved_network = NetworkConfig(**saved["config"]["network"])
+    for name, was, now in (
+        ("network", saved_network, config.network),
+        ("seed", saved["config"]["seed"], config.seed),
+        ("crop_px", saved["config"]["crop_px"], config.crop_px),
+    ):
+        if was != now:
+            raise CheckpointError(f"{path} was made with {name} = {was}, this run has {now}; use the same or a new --out")
+    network = RethinedNetwork(config.network)
+    network.load_state_dict(saved["network"])
+    state = _assemble(network, config)
+    state.average = saved["average"]
+    state.optimizer.load_state_dict(saved["optimizer"])
+    state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
+    return state
+
+
+def _assemble(network: RethinedNetwork, config: TrainConfig) -> TrainState:
+    network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    average = {name: p.detach().clone() for name, p in network.named_parameters()}
+    return TrainState(network, average, optimizer)
+
+
+__all__ = ["TrainState", "load_state", "new_state", "save_state"]

@@ -1,0 +1,46 @@
+"""Watching a run on photographs it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from rethined.data.masks import FAMILIES, draw_hole
+from rethined.data.photos import Photo
+from rethined.nn.network import RethinedNetwork
+from rethined.resample import pull_push, shrink_known
+
+SIDE_PX = 384
+"""Side of the squares looked at: the middle of each photograph, shrunk."""
+
+
+class ValSet:
+    """Fixed cases: the middle square of each photograph under one hole of each family, in turn."""
+
+    def __init__(self, photos: Sequence[Photo]) -> None:
+        self._cases = [self._make_case(photo, index) for index, photo in enumerate(photos)]
+
+    @staticmethod
+    def _make_case(photo: Photo, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        height, width = photo.size_hw
+        side = min(height, width)
+        truth = photo.read_region((height - side) / 2, (width - side) / 2, side, SIDE_PX)
+        hole = draw_hole(FAMILIES[index % len(FAMILIES)], (SIDE_PX, SIDE_PX), np.random.default_rng(index))
+        small = shrink_known(truth, hole, (SIDE_PX, SIDE_PX))
+        prefilled = pull_push(small.image, small.hole) / np.float32(255)
+        planes = torch.from_numpy(prefilled).permute(2, 0, 1)[None]
+        target = torch.from_numpy(truth).permute(2, 0, 1)[None].float() / 255
+        return planes, torch.from_numpy(small.hole)[None, None].float(), target
+
+    def gain_db(self, network: RethinedNetwork) -> float:
+        """Mean over cases of how much closer to the truth than its prefill the fill is, in dB over hole pixels."""
+        network = network.deploy()
+        gains = []
+        with torch.inference_mode():
+            for prefilled, hole, target in self._cases:
+                fill = network(prefilled, hole).fill.clamp(0, 1)
+                before, after = (float((((x - target) * hole) ** 2).sum()) for x in (prefilled, fill))
+                gains.append(10 * np.log10(max(before, 1e-9) / max(after, 1e-9)))
+        return float(np.mean(gains))

@@ -222,9 +222,7 @@ def _shipped_inpainter() -> Inpainter:
 
 
 @overload
-def inpaint(
-    image: Picture, mask: ImageLike, *, out: None = None, options: InpaintOptions | None = None
-) -> Picture: ...
+def inpaint(image: Picture, mask: ImageLike, *, out: None = None, options: InpaintOptions | None = None) -> Picture: ...
 @overload
 def inpaint(
     image: PathLike, mask: ImageLike, *, out: PathLike | None = None, options: InpaintOptions | None = None

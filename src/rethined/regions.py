@@ -78,6 +78,7 @@ class HoleGroups:
 
     @property
     def count(self) -> int:
+        """Number of groups."""
         return len(self.boxes)
 
     def label_at(self, y: NDArray[np.int32], x: NDArray[np.int32], size_hw: SizeHW) -> NDArray[np.int32]:

@@ -53,7 +53,6 @@ class Shrunk:
     hole: NDArray[np.bool_]
     touched: NDArray[np.bool_]
 
-
     def halved(self) -> Shrunk:
         """The same picture at half the size, by the mean of its known pixels; sides must be even."""
         height, width = self.hole.shape
@@ -111,7 +110,9 @@ def _pull_push(colour: Float32, weight: Float32) -> Float32:
     levels = [(colour, weight)]
     while max(weight.shape) > 1:
         half_wh = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
-        colour, share = (_restore(cv2.resize(_even(x), half_wh, interpolation=cv2.INTER_AREA), x) for x in (colour, weight))
+        colour, share = (
+            _restore(cv2.resize(_even(x), half_wh, interpolation=cv2.INTER_AREA), x) for x in (colour, weight)
+        )
         weight = np.minimum(share * PULL_GAIN, 1)
         gain = weight / np.maximum(share, 1e-6)
         colour = np.asarray(colour * (gain if colour.ndim == 2 else gain[..., None]), np.float32)

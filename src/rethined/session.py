@@ -63,12 +63,13 @@ class OnnxSession:
         outputs = tuple(value.name for value in self._session.get_outputs())
         if inputs != INPUTS or outputs != OUTPUTS:
             raise ModelSignatureError(
-                f"{path} has inputs {inputs} and outputs {outputs}; expected {INPUTS} and {OUTPUTS}: not a rethined network"
+                f"{path} has inputs {inputs} and outputs {outputs}; expected {INPUTS} and {OUTPUTS}:"
+                " it is no rethined network"
             )
         version = self.metadata.get("contract")
         if version != CONTRACT_VERSION or "temperature" not in self.metadata:
             raise ModelSignatureError(
-                f"{path} follows contract {version!r}; this version reads {CONTRACT_VERSION!r}: export the network again"
+                f"{path} follows contract {version!r}; this version reads {CONTRACT_VERSION!r}: export it again"
             )
 
     def run(self, prefilled: Float32, hole: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> NetworkResult:

@@ -149,7 +149,9 @@ class _Search:
         self._samples_y = corners_yx[:, :1] + grid_y.ravel()
         self._samples_x = corners_yx[:, 1:] + grid_x.ravel()
         height, width = touched.shape
-        inside = (self._samples_y >= 0) & (self._samples_y < height) & (self._samples_x >= 0) & (self._samples_x < width)
+        inside = (
+            (self._samples_y >= 0) & (self._samples_y < height) & (self._samples_x >= 0) & (self._samples_x < width)
+        )
         is_hole = touched[self._samples_y.clip(0, height - 1), self._samples_x.clip(0, width - 1)]
         self._weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
         self._weight /= self._weight.sum(1, keepdims=True)
@@ -203,8 +205,8 @@ def gather_taps(
     for token_y, weight_y in _nearest_tokens(y, scale_yx[0], field.is_set.shape[0]):
         for token_x, weight_x in _nearest_tokens(x, scale_yx[1], field.is_set.shape[1]):
             offset = field.offset_yx[token_y, token_x]
-            source_y = y + np.rint(offset[:, 0] * np.float32(scale_yx[0])).astype(np.int32)
-            source_x = x + np.rint(offset[:, 1] * np.float32(scale_yx[1])).astype(np.int32)
+            source_y = y + np.rint(offset[:, 0] * scale_yx[0]).astype(np.int32)
+            source_x = x + np.rint(offset[:, 1] * scale_yx[1]).astype(np.int32)
             inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
             source_y, source_x = source_y.clip(0, height - 1), source_x.clip(0, width - 1)
             usable = inside & field.is_set[token_y, token_x] & ~hole[source_y, source_x]
@@ -276,7 +278,7 @@ def fill_group(
     detail = (taps.mean - low) / taps.norm[:, None]
     detail[~taps.is_valid] = 0
     result = _gather(base, small_y, small_x, linear=True) + detail
-    return close_seam(image, hole, y, x, result)
+    return close_seam(image, hole, full, y, x, result)
 
 
 def correct_base(filled: Float32, touched: HoleMap, copied: Float32, is_copied: HoleMap) -> Float32:
@@ -298,28 +300,24 @@ def correct_base(filled: Float32, touched: HoleMap, copied: Float32, is_copied: 
     return np.where(is_copied[..., None], copied + membrane, filled).astype(np.float32)
 
 
-def close_seam(image: Image8, hole: HoleMap, y: Ints, x: Ints, result: Float32) -> tuple[Ints, Ints, Float32]:
+def close_seam(image: Image8, hole: HoleMap, box: Box, y: Ints, x: Ints, result: Float32) -> tuple[Ints, Ints, Float32]:
     """Spreads what the result misses at the rim's known pixels into the hole, and keeps the hole's pixels.
 
     Args:
         image: ``(H, W, 3)`` uint8.
         hole: ``(H, W)`` bool.
+        box: Part of the picture that holds the pixels.
         y, x: ``(N,)`` pixels of a hole and of its rim.
         result: ``(N, 3)`` float32, values there.
     """
     inside = hole[y, x]
     rim_y, rim_x = y[~inside], x[~inside]
     hole_y, hole_x = y[inside], x[inside]
-    colours = result[inside]
-    if not len(rim_y) or not len(hole_y):
-        return hole_y, hole_x, colours
-    top, left = int(y.min()), int(x.min())
-    size_hw = (int(y.max()) - top + 1, int(x.max()) - left + 1)
-    error = np.zeros((*size_hw, 3), np.float32)
-    weight = np.zeros(size_hw, np.float32)
-    error[rim_y - top, rim_x - left] = image[rim_y, rim_x] - result[~inside]
-    weight[rim_y - top, rim_x - left] = 1
-    return hole_y, hole_x, colours + spread(error, weight)[hole_y - top, hole_x - left]
+    error = np.zeros((box.height, box.width, 3), np.float32)
+    weight = np.zeros((box.height, box.width), np.float32)
+    error[rim_y - box.top, rim_x - box.left] = image[rim_y, rim_x] - result[~inside]
+    weight[rim_y - box.top, rim_x - box.left] = 1
+    return hole_y, hole_x, result[inside] + spread(error, weight)[hole_y - box.top, hole_x - box.left]
 
 
 def _copy_small(filled: Float32, touched: HoleMap, field: OffsetField, box: Box) -> tuple[Float32, HoleMap]:

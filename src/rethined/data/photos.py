@@ -30,6 +30,7 @@ class Photo:
 
     @property
     def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
         height, width = self.levels[0].shape[:2]
         return height, width
 

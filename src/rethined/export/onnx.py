@@ -83,7 +83,7 @@ def export_onnx(network: RethinedNetwork, path: Path, *, metadata: dict[str, str
         difference = _largest_difference(deployed, partial)
         if difference > PARITY_TOLERANCE:
             raise ExportParityError(
-                f"the exported network differs from torch by {difference:.2g}; at most {PARITY_TOLERANCE:.2g} is allowed"
+                f"the exported network differs from torch by {difference:.2g}; allowed are {PARITY_TOLERANCE:.2g}"
             )
         partial.replace(path)
     finally:
@@ -98,10 +98,14 @@ def _rounded(value: Tensor) -> Tensor:
 def _contract(network: RethinedNetwork) -> dict[str, str]:
     return {
         "contract": CONTRACT_VERSION,
-        "inputs": f"{INPUTS[0]}: float32 (N, 3, H, W), RGB 0..1, hole prefilled; {INPUTS[1]}: float32 (N, 1, H, W), 1 = fill",
+        "inputs": (
+            f"{INPUTS[0]}: float32 (N, 3, H, W), RGB 0..1, hole prefilled;"
+            f" {INPUTS[1]}: float32 (N, 1, H, W), 1 = fill, 0 = known"
+        ),
         "outputs": (
             f"{OUTPUTS[0]}: float32 (N, 3, H, W), about 0..1, valid in the hole;"
-            f" {OUTPUTS[1]}, {OUTPUTS[2]}: float32 (N, {network.config.descriptor_size}, H/{TOKEN_PX}, W/{TOKEN_PX}), unit length"
+            f" {OUTPUTS[1]}, {OUTPUTS[2]}: float32 (N, {network.config.descriptor_size}, H/{TOKEN_PX}, W/{TOKEN_PX}),"
+            " unit length"
         ),
         "size": f"H and W multiples of {SIZE_MULTIPLE}",
         "temperature": repr(network.temperature.item()),
@@ -112,7 +116,7 @@ def _trace(deployed: RethinedNetwork, path: Path) -> None:
     example = (torch.zeros(1, 3, *TRACE_HW), torch.zeros(1, 1, *TRACE_HW))
     axes = {0: "batch", 2: "height", 3: "width"}
     with warnings.catch_warnings():
-        # The TorchScript exporter is announced as superseded; the new one fixes sizes in our upsampling (torch 2.13).
+        # The TorchScript exporter announces its successor, which would need one more package (onnxscript).
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Traceable(deployed).eval(),
@@ -123,7 +127,7 @@ def _trace(deployed: RethinedNetwork, path: Path) -> None:
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
             dynamic_axes={
-                **{name: axes for name in (*INPUTS, OUTPUTS[0])},
+                **dict.fromkeys((*INPUTS, OUTPUTS[0]), axes),
                 **{name: {0: "batch", 2: "rows", 3: "columns"} for name in OUTPUTS[1:]},
             },
         )

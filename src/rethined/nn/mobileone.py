@@ -49,6 +49,7 @@ class FusedUnit(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
+        """The convolution of ``(N, in_channels, H, W)``."""
         y = functional.conv2d(
             x, self.weight.to(x.dtype), self.bias.to(x.dtype), self.stride, self.padding, groups=self.groups
         )
@@ -104,11 +105,12 @@ class MobileOneUnit(nn.Module):
         has_pointwise = kernel_size > 1 and self.padding == kernel_size // 2
         fan_in = in_channels // groups * kernel_size**2
 
-        self.kernels = nn.Parameter(torch.empty(branches, out_channels, in_channels // groups, kernel_size, kernel_size))
-        nn.init.normal_(self.kernels, std=(2.0 / (fan_in * branches)) ** 0.5)
-        self.pointwise = (
-            nn.Parameter(torch.zeros(out_channels, in_channels // groups, 1, 1)) if has_pointwise else None
+        self.kernels = nn.Parameter(
+            torch.empty(branches, out_channels, in_channels // groups, kernel_size, kernel_size)
         )
+        # He's factor of 2 makes up for what a ReLU takes away; without one it would double the variance.
+        nn.init.normal_(self.kernels, std=((2.0 if activation else 1.0) / (fan_in * branches)) ** 0.5)
+        self.pointwise = nn.Parameter(torch.zeros(out_channels, in_channels // groups, 1, 1)) if has_pointwise else None
         if form == "online":
             if gain is None:
                 gain = RESIDUAL_GAIN if has_skip else 1.0
@@ -125,6 +127,7 @@ class MobileOneUnit(nn.Module):
         self.register_buffer("identity", self._identity_kernel() if has_skip else None, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The sum of the branches of ``(N, in_channels, H, W)``."""
         y = self._forward_online(x) if self.form == "online" else self._forward_batchnorm(x)
         return functional.relu_(y) if self.activation else y
 

@@ -10,7 +10,7 @@ alone; ours sees a prefilled one with the hole map and predicts what to add.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,11 @@ from torch.nn import functional
 from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
 
 STEM_STRIDE = 4
+UP_GAIN = 0.5
+"""Initial gain of what comes up from a coarser stage, so that features keep about unit size down to the heads."""
+RESIDUAL_SCALE = 0.1
+"""Unit of the residual. The optimiser's first steps, equal in all weights, then move the fill by a few grey levels;
+without it they move it by more than the picture's range, and the deep stages learn to be silent."""
 TOKEN_PX = 8
 """Side of a matching token in input pixels (paper: patch size 8)."""
 SIZE_MULTIPLE = 32
@@ -47,9 +52,6 @@ class NetworkConfig:
     descriptor_size: int = 64
     branches: int = 1
     form: BranchForm = "online"
-
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 class NetworkOutput(NamedTuple):
@@ -128,11 +130,11 @@ class RethinedNetwork(nn.Module):
         self.encode16 = stack(sixteenth, config.encoder_blocks[2])
         self.down32 = down(sixteenth, bottom)
         self.middle = stack(bottom, config.middle_blocks)
-        self.up16 = unit(bottom, sixteenth, kernel_size=1, activation=False)
+        self.up16 = unit(bottom, sixteenth, kernel_size=1, activation=False, gain=UP_GAIN)
         self.decode16 = stack(sixteenth, config.decoder_blocks[2])
-        self.up8 = unit(sixteenth, eighth, kernel_size=1, activation=False)
+        self.up8 = unit(sixteenth, eighth, kernel_size=1, activation=False, gain=UP_GAIN)
         self.decode8 = stack(eighth, config.decoder_blocks[1])
-        self.up4 = unit(eighth, quarter, kernel_size=1, activation=False)
+        self.up4 = unit(eighth, quarter, kernel_size=1, activation=False, gain=UP_GAIN)
         self.decode4 = stack(quarter, config.decoder_blocks[0])
         self.to_residual = nn.Conv2d(quarter, 3 * STEM_STRIDE**2, 1)
         self.to_descriptors = nn.Conv2d(eighth, 2 * config.descriptor_size, 1)
@@ -160,7 +162,7 @@ class RethinedNetwork(nn.Module):
         at16 = self.decode16(_double(self.up16(deep)) + at16)
         at8 = self.decode8(_double(self.up8(at16)) + at8)
         at4 = self.decode4(_double(self.up4(at8)) + at4)
-        residual = _conv(self.to_residual, at4)
+        residual = _conv(self.to_residual, at4) * RESIDUAL_SCALE
         query, key = _conv(self.to_descriptors, at8).float().chunk(2, dim=1)
         return NetworkOutput(
             fill=prefilled + functional.pixel_shuffle(residual, STEM_STRIDE).to(prefilled.dtype),

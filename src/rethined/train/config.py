@@ -69,4 +69,5 @@ class TrainConfig:
         return self.learning_rate * rise * fall
 
     def to_dict(self) -> dict[str, object]:
+        """All settings as plain values, for a file."""
         return dataclasses.asdict(self)

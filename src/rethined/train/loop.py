@@ -50,10 +50,12 @@ class Meter:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, value: float) -> None:
+        """Counts one value in."""
         self.sums[name] = self.sums.get(name, 0.0) + value
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
+        """The means since the last call."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums.clear()
         self.counts.clear()

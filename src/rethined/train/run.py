@@ -65,7 +65,9 @@ def train_folder(
     out.mkdir(parents=True, exist_ok=True)
     (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
     millions = count_fused_parameters(state.network) / 1e6
-    tqdm.write(f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}")
+    tqdm.write(
+        f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}"
+    )
     with _stop_on_signal() as stop, tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05) as bar:
 
         def report(row: dict[str, float]) -> None:

@@ -86,7 +86,9 @@ def load_state(path: Path, config: TrainConfig) -> TrainState:
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} cannot be read as a training state ({error}); start with another --out") from error
+        raise CheckpointError(
+            f"{path} cannot be read as a training state ({error}); start with another --out"
+        ) from error
     if saved.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {saved.get('format')}; this version reads {FORMAT}")
     saved_network = NetworkConfig(**saved["config"]["network"])
@@ -96,7 +98,9 @@ def load_state(path: Path, config: TrainConfig) -> TrainState:
         ("crop_px", saved["config"]["crop_px"], config.crop_px),
     ):
         if was != now:
-            raise CheckpointError(f"{path} was made with {name} = {was}, this run has {now}; use the same or a new --out")
+            raise CheckpointError(
+                f"{path} was made with {name} = {was}, this run has {now}; use the same or a new --out"
+            )
     network = RethinedNetwork(config.network)
     network.load_state_dict(saved["network"])
     state = _assemble(network, config)

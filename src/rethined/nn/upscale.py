@@ -1,0 +1,127 @@
+"""Attention upscaling in torch: the twin of :mod:`rethined.transfer`, for training through it and for export.
+
+It follows the runtime step by step and gives the same colours to float rounding; a test pins it. Unlike the runtime it
+works on whole pictures instead of boxes round holes, so that shapes do not depend on the data.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rethined.nn.network import TOKEN_PX
+from rethined.resample import PULL_GAIN
+from rethined.transfer import VOICE, VOICE_BLUR_PX
+
+
+def spread(values: Tensor, weight: Tensor) -> Tensor:
+    """Twin of :func:`rethined.resample.spread`.
+
+    Args:
+        values: ``(C, H, W)`` float.
+        weight: ``(H, W)`` float in 0..1.
+    """
+    weight = weight[None, None]
+    colour = values[None] * weight
+    levels = [(colour, weight)]
+    while max(weight.shape[-2:]) > 1:
+        odd = [0, weight.shape[-1] % 2, 0, weight.shape[-2] % 2]
+        colour, share = (functional.avg_pool2d(functional.pad(x, odd), 2) for x in (colour, weight))
+        weight = (share * PULL_GAIN).clamp_max(1)
+        colour = colour * (weight / share.clamp_min(1e-6))
+        levels.append((colour, weight))
+    colour, weight = levels.pop()
+    filled = colour / weight.clamp_min(1e-6)
+    while levels:
+        colour, weight = levels.pop()
+        height, width = weight.shape[-2:]
+        above = functional.interpolate(filled, scale_factor=2, mode="bilinear", align_corners=False)
+        filled = colour + above[..., :height, :width] * (1 - weight)
+    return filled[0]
+
+
+def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Tensor) -> Tensor:
+    """The full-resolution fill of one picture whose holes are one group.
+
+    Args:
+        image: ``(3, H, W)`` float in 0..255.
+        hole: ``(H, W)`` bool, ``True`` = fill.
+        filled: ``(3, h, w)`` float in 0..255, the network's picture with its hole filled.
+        touched: ``(h, w)`` bool, network pixels that hold any hole.
+        offset_yx: ``(h / 8, w / 8, 2)`` int, in network pixels, from each token to its source.
+        is_set: ``(h / 8, w / 8)`` bool, whether a token has a source.
+
+    Returns:
+        ``(3, H, W)`` float in about 0..255: the picture with its hole filled.
+    """
+    small_hw = touched.shape
+    scale_yx = (hole.shape[0] / small_hw[0], hole.shape[1] / small_hw[1])
+    tokens = is_set.repeat_interleave(TOKEN_PX, 0).repeat_interleave(TOKEN_PX, 1)
+    mean, _, is_valid = _gather_taps(filled, touched, offset_yx, is_set, (1.0, 1.0))
+    is_copied = tokens & is_valid
+    copied = torch.where(is_copied, mean, filled)
+    base = _correct_base(filled, touched, copied, is_copied)
+
+    mean, norm, is_valid = _gather_taps(image, hole, offset_yx, is_set, scale_yx)
+    low, base = (_enlarge(x, hole.shape) for x in (copied, base))
+    result = base + torch.where(is_valid, (mean - low) / norm, torch.zeros_like(mean))
+    rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
+    seam = spread(image - result, rim.to(image.dtype))
+    return torch.where(hole, result + seam, image)
+
+
+def _gather_taps(
+    picture: Tensor, hole: Tensor, offset_yx: Tensor, is_set: Tensor, scale_yx: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, norm and validity of the four copies of every pixel of ``picture``."""
+    _, height, width = picture.shape
+    flat, known = picture.flatten(1), ~hole.flatten()
+    total, weights, places = torch.zeros_like(picture), [], []
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
+    for token_y, weight_y in _nearest_tokens(rows, scale_yx[0], is_set.shape[0]):
+        for token_x, weight_x in _nearest_tokens(columns, scale_yx[1], is_set.shape[1]):
+            offset = offset_yx[token_y, token_x]
+            source_y = rows + torch.round(offset[..., 0].double() * scale_yx[0]).long()
+            source_x = columns + torch.round(offset[..., 1].double() * scale_yx[1]).long()
+            inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
+            place = source_y.clamp(0, height - 1) * width + source_x.clamp(0, width - 1)
+            weight = weight_y * weight_x * (inside & is_set[token_y, token_x] & known[place])
+            total = total + flat[:, place] * weight
+            weights.append(weight)
+            places.append(place)
+    sum_weight = torch.stack(weights).sum(0)
+    safe = sum_weight.clamp_min(1e-6)
+    squared = torch.zeros_like(safe)
+    for i in range(4):
+        squared = squared + weights[i].square()
+        for j in range(i):
+            squared = squared + 2 * weights[i] * weights[j] * (places[i] == places[j])
+    is_valid = sum_weight > 1e-3
+    norm = torch.where(is_valid, squared.sqrt() / safe, torch.ones_like(safe))
+    return total / safe, norm, is_valid
+
+
+def _correct_base(filled: Tensor, touched: Tensor, copied: Tensor, is_copied: Tensor) -> Tensor:
+    error = (filled - copied) * is_copied
+    share, low_error = (_blur(x) for x in (is_copied[None].to(filled.dtype), error))
+    weight = torch.where(touched, VOICE, 1.0).to(filled.dtype) * is_copied
+    values = torch.where(touched, low_error / share.clamp_min(1e-6), error)
+    return torch.where(is_copied, copied + spread(values, weight), filled)
+
+
+def _blur(x: Tensor) -> Tensor:
+    return functional.avg_pool2d(x[None], VOICE_BLUR_PX, stride=1, padding=VOICE_BLUR_PX // 2)[0]
+
+
+def _enlarge(x: Tensor, size_hw: tuple[int, ...]) -> Tensor:
+    return functional.interpolate(x[None], size=tuple(size_hw), mode="bilinear", align_corners=False)[0]
+
+
+def _nearest_tokens(position: Tensor, scale: float, count: int) -> list[tuple[Tensor, Tensor]]:
+    token = (position.float() + 0.5) / (scale * TOKEN_PX) - 0.5
+    low = token.floor()
+    fraction = token - low
+    upper = fraction * fraction * (3 - 2 * fraction)
+    first = low.long()
+    return [(first.clamp(0, count - 1), 1 - upper), ((first + 1).clamp(0, count - 1), upper)]

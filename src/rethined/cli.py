@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rethined._version import __version__
@@ -133,14 +135,32 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     options = InpaintOptions(grow_px=parsed.grow)
     if parsed.working_px is not None:
         options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
-    image = read_image(parsed.photo)
-    mask = 255 - read_image(parsed.mask) if parsed.invert else parsed.mask
-    hole = as_hole(mask, image.shape[:2])
-    result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(image, hole)
+    with _plain_warnings():
+        image = read_image(parsed.photo)
+        hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
+        result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(image, hole)
     write_image(parsed.out, result.image)
     if parsed.times:
         for name, milliseconds in result.stages_ms.items():
             print(f"{name:10s} {milliseconds:8.1f} ms")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Tells what is odd about a mask in one line, and once: the engine looks at the same mask again."""
+    from rethined.masks import MaskWarning
+
+    told: set[str] = set()
+
+    def tell(message: Warning | str, *_where: object, **_more: object) -> None:
+        if str(message) not in told:
+            print(f"rethined: warning: {message}", file=sys.stderr)
+        told.add(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MaskWarning)
+        warnings.showwarning = tell
+        yield
 
 
 def _run_demo(parsed: argparse.Namespace) -> None:

@@ -20,12 +20,12 @@ from rethined.composite import paste
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, like_input, read_image, write_image
 from rethined.masks import as_hole, grow_hole
-from rethined.matching import corrupted_tokens, match_tokens
+from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.regions import Plan, group_holes, plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import NetworkResult, OnnxSession
-from rethined.transfer import candidate_offsets, choose_offsets, transfer
+from rethined.transfer import OffsetField, choose_offsets, finer_offsets, match_offsets, transfer
 from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
 from rethined.weights import SHIPPED_NETWORK
 
@@ -161,24 +161,37 @@ class Inpainter:
         with clock.stage("plan"):
             plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
         rungs = self._climb(pixels, hole, plan, clock)
-        first, last = rungs[0], rungs[-1]
+        last = rungs[-1]
         with clock.stage("match"):
-            matches = match_tokens(
-                first.network.query,
-                first.network.key,
-                corrupted_tokens(first.touched),
-                temperature=self._session.temperature,
-                k=self.options.candidates,
-            )
-            corrupted = corrupted_tokens(last.touched)
-            factor = plan.rungs_hw[-1][0] // plan.rungs_hw[0][0]
-            candidates = candidate_offsets(matches, corrupted, factor)
-            offsets = choose_offsets(last.filled, last.touched, corrupted, candidates)
+            offsets = self._match(rungs)
         with clock.stage("transfer"):
-            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets, group_holes(corrupted))
+            y, x, colours = transfer(
+                pixels, hole, last.filled, last.touched, offsets, group_holes(corrupted_tokens(last.touched))
+            )
         with clock.stage("composite"):
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
+
+    def _match(self, rungs: list[_Rung]) -> OffsetField:
+        """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
+
+        On the first rung a token sees most of its surroundings. Searching anew on finer ones was tried and lost: inside
+        a hole it compares sources with a soft fill alone, and so prefers soft sources.
+        """
+        first = rungs[0]
+        corrupted = corrupted_tokens(first.touched)
+        k = self.options.candidates
+        learned = match_tokens(
+            first.network.query, first.network.key, corrupted, temperature=self._session.temperature, k=k - k // 2
+        )
+        alike = match_tokens(*appearance_descriptors(first.filled), corrupted, temperature=1.0, k=k // 2)
+        candidates = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
+        field = choose_offsets(first.filled, first.touched, corrupted, candidates)
+        for rung in rungs[1:]:
+            corrupted = corrupted_tokens(rung.touched)
+            candidates = finer_offsets(field, corrupted)
+            field = choose_offsets(rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1)
+        return field
 
     def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> list[_Rung]:
         """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before."""

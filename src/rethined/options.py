@@ -17,7 +17,7 @@ class InpaintOptions:
     Attributes:
         working_px: Long side, in pixels, of the finest look the network takes. It starts at 512 and doubles; 512 is
             fastest, larger values see finer structure in large photographs and cost time.
-        candidates: How many sources per token are ranked.
+        candidates: How many sources per token are ranked; half of them learned, half by appearance.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
 
     Raises:
@@ -25,12 +25,12 @@ class InpaintOptions:
     """
 
     working_px: int = 1024
-    candidates: int = 8
+    candidates: int = 16
     grow_px: int = 0
 
     def __post_init__(self) -> None:
         _expect_range("working_px", self.working_px, FIRST_PX, 8192)
-        _expect_range("candidates", self.candidates, 1, 64)
+        _expect_range("candidates", self.candidates, 2, 64)
         _expect_range("grow_px", self.grow_px, 0, 512)
 
 

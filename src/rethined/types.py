@@ -20,6 +20,9 @@ HoleMap: TypeAlias = NDArray[np.bool_]
 Float32: TypeAlias = NDArray[np.float32]
 """Any float32 array; its shape and range are said where it is used."""
 
+Ints: TypeAlias = NDArray[np.int32]
+"""Any array of pixel positions or offsets."""
+
 SizeHW: TypeAlias = tuple[int, int]
 """Height, then width, in pixels."""
 

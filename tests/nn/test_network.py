@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rethined.nn.mobileone import BranchForm, FusedUnit, MobileOneUnit
+from rethined.nn.network import NetworkConfig, RethinedNetwork, count_fused_parameters
+
+TINY = NetworkConfig((8, 16, 16, 16), (1, 1, 1), 2, (1, 1, 1), descriptor_size=8, branches=2)
+SIZES_HW = [(32, 32), (64, 96), (256, 160)]
+
+Randomise = Callable[[nn.Module], RethinedNetwork]
+
+
+def picture(size_hw: tuple[int, int], generator: torch.Generator, count: int = 1) -> tuple[Tensor, Tensor]:
+    prefilled = torch.rand((count, 3, *size_hw), generator=generator)
+    return prefilled, (torch.rand((count, 1, *size_hw), generator=generator) > 0.7).float()
+
+
+@pytest.mark.parametrize("form", ["online", "batchnorm"])
+@pytest.mark.parametrize("size_hw", SIZES_HW, ids=str)
+@torch.no_grad()
+def test_deploy_form_equals_train_form(
+    form: BranchForm, size_hw: tuple[int, int], randomise: Randomise, generator: torch.Generator
+) -> None:
+    network = randomise(RethinedNetwork(replace(TINY, form=form))).eval()
+    prefilled, hole = picture(size_hw, generator)
+    expected, got = network(prefilled, hole), network.deploy()(prefilled, hole)
+    assert got.fill.shape == (1, 3, *size_hw)
+    assert got.query.shape == got.key.shape == (1, 8, size_hw[0] // 8, size_hw[1] // 8)
+    assert (got.fill - prefilled).abs().mean() > 1e-2
+    for name, ours, theirs in zip(got._fields, got, expected, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-4, name
+
+
+def test_deploy_form_is_single_convolutions_that_do_not_learn(randomise: Randomise) -> None:
+    network = randomise(RethinedNetwork(TINY))
+    before = {name: x.clone() for name, x in network.state_dict().items()}
+    deployed = network.deploy()
+    convolutions = [m for m in deployed.modules() if isinstance(m, MobileOneUnit | FusedUnit | nn.Conv2d)]
+    units = sum(isinstance(m, MobileOneUnit) for m in network.modules())
+    heads = {deployed.to_residual, deployed.to_descriptors}
+    assert {type(m) for m in set(convolutions) - heads} == {FusedUnit}
+    assert len(convolutions) == units + len(heads)
+    assert not deployed.training
+    assert not any(p.requires_grad for p in deployed.parameters())
+    # The original is left as it was.
+    assert network.training
+    assert all(torch.equal(x, before[name]) for name, x in network.state_dict().items())
+
+
+def test_default_network_is_small() -> None:
+    assert count_fused_parameters(RethinedNetwork()) <= 4_300_000
+
+
+@pytest.mark.parametrize("branches", [1, 3])
+@pytest.mark.parametrize("form", ["online", "batchnorm"])
+def test_branches_cost_nothing_once_fused(form: BranchForm, branches: int) -> None:
+    network = RethinedNetwork(replace(TINY, form=form, branches=branches))
+    assert count_fused_parameters(network) == count_fused_parameters(RethinedNetwork(TINY))
+
+
+@torch.no_grad()
+def test_pictures_of_a_batch_do_not_meet(randomise: Randomise, generator: torch.Generator) -> None:
+    network = randomise(RethinedNetwork(TINY)).eval()
+    prefilled, hole = picture((64, 96), generator, count=3)
+    together = network(prefilled, hole)
+    alone = network(prefilled[1:2], hole[1:2])
+    for ours, theirs in zip(alone, together, strict=True):
+        torch.testing.assert_close(ours, theirs[1:2], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@torch.no_grad()
+def test_untrained_network_returns_the_prefill(dtype: torch.dtype, generator: torch.Generator) -> None:
+    network = RethinedNetwork(TINY)
+    network.compute_dtype = dtype
+    prefilled, hole = picture((64, 32), generator)
+    fill = network(prefilled, hole).fill
+    assert fill.dtype == torch.float32
+    assert torch.equal(fill, prefilled)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@torch.no_grad()
+def test_outputs_are_float32_and_descriptors_have_unit_length(
+    dtype: torch.dtype, randomise: Randomise, generator: torch.Generator
+) -> None:
+    network = randomise(RethinedNetwork(TINY)).eval()
+    prefilled, hole = picture((64, 64), generator, count=2)
+    exact = network(prefilled, hole)
+    network.compute_dtype = dtype
+    output = network(prefilled, hole)
+    assert {x.dtype for x in output} == {torch.float32}
+    for descriptors in (output.query, output.key):
+        torch.testing.assert_close(descriptors.norm(dim=1), torch.ones(2, 8, 8))
+    # The picture itself never passes through the coarser type.
+    assert (output.fill - exact.fill).abs().max() < 0.05
+
+
+@torch.no_grad()
+def test_the_hole_map_and_the_picture_both_count(randomise: Randomise, generator: torch.Generator) -> None:
+    network = randomise(RethinedNetwork(TINY)).eval()
+    prefilled, hole = picture((32, 32), generator)
+    base, other_hole, other_picture = (network(*x) for x in ((prefilled, hole), (prefilled, 1 - hole), (1 - prefilled, hole)))
+    assert (other_hole.fill - base.fill).abs().max() > 1e-3
+    assert (other_picture.query - base.query).abs().max() > 1e-3
+
+
+def test_temperature_is_positive_and_learned() -> None:
+    network = RethinedNetwork(TINY)
+    assert 0.05 < network.temperature.item() < 0.2
+    network.temperature.backward()
+    assert network.log_temperature.grad is not None

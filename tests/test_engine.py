@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import doctest
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from rethined import engine
+from rethined.engine import Inpainter, inpaint
+from rethined.errors import ImageError, ImageReadError, ImageWriteError, MaskError, ModelNotFoundError, OptionError
+from rethined.imageio import read_image, write_image
+from rethined.options import InpaintOptions
+from rethined.regions import Plan
+from rethined.types import HoleMap, Image8, SizeHW
+
+STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
+
+quiet = pytest.mark.filterwarnings("ignore::rethined.masks.MaskWarning")
+
+
+@pytest.fixture(scope="module")
+def inpainter(tiny_network_path: Path) -> Inpainter:
+    return Inpainter(tiny_network_path, threads=1)
+
+
+def photo(size_hw: SizeHW, seed: int = 0) -> Image8:
+    """Ramps with noise on them: neither flat nor repeating."""
+    rows, columns = np.indices(size_hw)
+    ramps = np.stack([rows * 200 / size_hw[0], columns * 200 / size_hw[1], (rows + columns) % 90], axis=2)
+    return (ramps + np.random.default_rng(seed).uniform(0, 50, (*size_hw, 3))).astype(np.uint8)
+
+
+def block(size_hw: SizeHW, top: int, left: int, bottom: int, right: int) -> HoleMap:
+    hole = np.zeros(size_hw, bool)
+    hole[top:bottom, left:right] = True
+    return hole
+
+
+@st.composite
+def masks(draw: st.DrawFn, size_hw: SizeHW) -> HoleMap:
+    """Up to three blocks anywhere, and dust."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    hole = rng.random(size_hw) < draw(st.sampled_from([0, 0.001, 0.1, 0.6]))
+    for _ in range(draw(st.integers(0, 3))):
+        top, left = rng.integers(0, size_hw[0]), rng.integers(0, size_hw[1])
+        hole[top : top + rng.integers(1, size_hw[0] + 1), left : left + rng.integers(1, size_hw[1] + 1)] = True
+    return hole
+
+
+# ---- what a fill promises ----
+
+
+@quiet
+@settings(max_examples=30)
+@given(data=st.data(), size_hw=st.tuples(st.integers(64, 201), st.integers(64, 301)))
+def test_known_pixels_come_back_bit_exact(inpainter: Inpainter, data: st.DataObject, size_hw: SizeHW) -> None:
+    image, hole = photo(size_hw), data.draw(masks(size_hw))
+    assume(not hole.all())
+    before = image.copy(), hole.copy()
+    image.flags.writeable = hole.flags.writeable = False
+    result = inpainter.fill(image, hole)
+    assert result.image.shape == image.shape
+    assert result.image.dtype == np.uint8
+    assert result.image.flags.writeable
+    assert not np.shares_memory(result.image, image)
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+    assert result.hole_share == pytest.approx(hole.mean())
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(hole, before[1])
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "box"),
+    [
+        ((64, 64), (0, 0, 10, 10)),
+        ((100, 130), (90, 0, 100, 130)),
+        ((100, 130), (0, 129, 100, 130)),
+        ((100, 130), (50, 0, 51, 130)),
+        ((100, 130), (3, 64, 100, 65)),
+        ((97, 131), (20, 30, 21, 31)),
+        ((2000, 64), (900, 10, 1000, 60)),
+        ((64, 2000), (0, 400, 64, 700)),
+        ((1, 300), (0, 100, 1, 140)),
+        ((1100, 1200), (500, 500, 640, 660)),
+    ],
+    ids=[
+        "corner",
+        "border",
+        "border line",
+        "hairline",
+        "upright hairline",
+        "pixel",
+        "tall",
+        "wide",
+        "row",
+        "two rungs",
+    ],
+)
+def test_holes_anywhere_are_filled_from_what_is_around(
+    inpainter: Inpainter, size_hw: SizeHW, box: tuple[int, int, int, int]
+) -> None:
+    image, hole = photo(size_hw), block(size_hw, *box)
+    damaged = np.where(hole[..., None], np.uint8((255, 0, 255)), image)
+    result = inpainter.fill(damaged, hole)
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+    error, damage = (np.abs(x[hole].astype(float) - image[hole]).mean() for x in (result.image, damaged))
+    assert error < damage / 2
+    assert result.used_transfer
+    assert list(result.stages_ms) == STAGES
+    assert all(milliseconds >= 0 for milliseconds in result.stages_ms.values())
+    assert isinstance(result.plan, Plan)
+    assert result.plan.size_hw == size_hw
+
+
+@settings(max_examples=15)
+@given(data=st.data(), size_hw=st.tuples(st.integers(64, 150), st.integers(64, 150)))
+def test_what_lies_in_the_hole_has_no_influence(inpainter: Inpainter, data: st.DataObject, size_hw: SizeHW) -> None:
+    hole = block(size_hw, *data.draw(st.sampled_from([(10, 10, 40, 30), (0, 0, 64, 9), (33, 5, 34, 60)])))
+    first, second = photo(size_hw), photo(size_hw, 1)
+    second[~hole] = first[~hole]
+    np.testing.assert_array_equal(inpainter(first, hole), inpainter(second, hole))
+
+
+@pytest.mark.parametrize("size_hw", [(64, 64), (91, 203), (600, 40)])
+@pytest.mark.parametrize("colour", [(200, 120, 40), (0, 0, 0), (255, 255, 255)])
+def test_a_constant_is_filled_with_the_constant(
+    zero_head_network_path: Path, size_hw: SizeHW, colour: tuple[int, int, int]
+) -> None:
+    image = np.full((*size_hw, 3), colour, np.uint8)
+    filled = Inpainter(zero_head_network_path, threads=1)(image, block(size_hw, 20, 10, 50, 30))
+    np.testing.assert_allclose(filled.astype(int), image, atol=1)
+
+
+def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:
+    jobs = [(photo((90 + 7 * i, 140), i), block((90 + 7 * i, 140), 20, 30 + i, 60, 70)) for i in range(8)]
+    serial = [inpainter(*job) for job in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        parallel = list(pool.map(lambda job: inpainter(*job), jobs * 2))
+    for got, expected in zip(parallel, serial * 2, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@quiet
+@pytest.mark.parametrize("step", [8, 4])
+def test_where_no_whole_token_is_known_nothing_is_copied(inpainter: Inpainter, step: int) -> None:
+    image, hole = photo((64, 96)), np.zeros((64, 96), bool)
+    hole[3::step, 3::step] = True
+    result = inpainter.fill(image, hole)
+    assert not result.used_transfer
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+    assert np.abs(result.image.astype(float) - image)[hole].mean() < 30
+    assert list(result.stages_ms) == STAGES
+
+
+# ---- nothing or all to fill ----
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (2, 3), (64, 64), (5, 700)])
+def test_an_empty_mask_gives_an_equal_copy(inpainter: Inpainter, size_hw: SizeHW) -> None:
+    image = photo(size_hw)
+    result = inpainter.fill(image, np.zeros(size_hw, np.uint8))
+    np.testing.assert_array_equal(result.image, image)
+    assert result.image is not image
+    assert not np.shares_memory(result.image, image)
+    assert (result.plan, result.hole_share, result.used_transfer) == (None, 0, False)
+    assert list(result.stages_ms) == ["check"]
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (2, 3), (64, 64)])
+def test_an_all_hole_mask_is_refused(inpainter: Inpainter, size_hw: SizeHW) -> None:
+    with pytest.raises(MaskError, match="nothing is known"):
+        inpainter(photo(size_hw), np.ones(size_hw, bool))
+
+
+@quiet
+@pytest.mark.parametrize("size_hw", [(1, 2), (2, 1), (3, 3), (7, 9)])
+@example(seed=0)
+@settings(max_examples=8)
+@given(seed=st.integers(0, 1000))
+def test_pictures_of_a_few_pixels(inpainter: Inpainter, size_hw: SizeHW, seed: int) -> None:
+    image, hole = photo(size_hw, seed), np.random.default_rng(seed).random(size_hw) < 0.5
+    hole.flat[seed % hole.size] = False
+    np.testing.assert_array_equal(inpainter(image, hole)[~hole], image[~hole])
+
+
+# ---- doors ----
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
+def test_pil_in_pil_out(inpainter: Inpainter, mode: str) -> None:
+    image = Image.fromarray(photo((70, 90))).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(photo((70, 90), 2)[..., 0]))
+    before, hole = image.tobytes(), block((70, 90), 20, 30, 40, 50)
+    filled = inpainter(image, Image.fromarray(hole))
+    assert isinstance(filled, Image.Image)
+    assert filled.mode == (mode if mode in ("L", "RGBA") else "RGB")
+    assert filled.size == (90, 70)
+    np.testing.assert_array_equal(np.asarray(filled)[~hole], np.asarray(image.convert(filled.mode))[~hole])
+    assert image.tobytes() == before
+    if mode == "RGBA":
+        np.testing.assert_array_equal(np.asarray(filled)[..., 3], np.asarray(image)[..., 3])
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(("out", "expected"), [(None, "my.photo-filled.png"), ("other.bmp", "other.bmp")])
+def test_path_in_path_out(inpainter: Inpainter, tmp_path: Path, out: str | None, expected: str, as_text: bool) -> None:
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+    source = tmp_path / "my.photo.png"
+    write_image(source, image)
+    before = source.read_bytes()
+    door = str if as_text else Path
+    target = inpainter(door(source), hole, out=None if out is None else door(tmp_path / out))
+    assert target == tmp_path / expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"my.photo.png", expected})
+    np.testing.assert_array_equal(read_image(target), inpainter(image, hole))
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("wrap", [lambda image: image, Image.fromarray], ids=["array", "PIL"])
+def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: type) -> None:
+    with pytest.raises(OptionError, match="it goes with a path only"):
+        inpainter(wrap(photo((64, 64))), block((64, 64), 1, 1, 9, 9), out=tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_inputs_that_cannot_be_used_are_refused(inpainter: Inpainter, tmp_path: Path) -> None:
+    image, hole = photo((64, 80)), block((64, 80), 1, 1, 9, 9)
+    write_image(tmp_path / "a.png", image)
+    for arguments, error in (
+        ((image.astype(np.float32), hole), ImageError),
+        ((image[..., 0], hole), ImageError),
+        ((None, hole), ImageError),
+        ((image, hole.T), MaskError),
+        ((image, None), MaskError),
+        ((tmp_path / "missing.png", hole), ImageReadError),
+        ((image, tmp_path / "missing.png"), ImageReadError),
+    ):
+        with pytest.raises(error):
+            inpainter(*arguments)
+    with pytest.raises(ImageWriteError):
+        inpainter(tmp_path / "a.png", hole, out=tmp_path / "a.xyz")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+# ---- settings ----
+
+
+def test_with_options_shares_the_network(inpainter: Inpainter) -> None:
+    other = inpainter.with_options(InpaintOptions(grow_px=9))
+    assert other._session is inpainter._session
+    assert (inpainter.options.grow_px, other.options.grow_px) == (0, 9)
+
+
+@pytest.mark.parametrize(("grow_px", "pixels"), [(0, 1), (1, 5), (2, 13), (5, 81)])
+def test_grow_px_widens_the_hole_by_a_disc(inpainter: Inpainter, grow_px: int, pixels: int) -> None:
+    image, hole = photo((80, 80)), block((80, 80), 40, 40, 41, 41)
+    result = inpainter.with_options(InpaintOptions(grow_px=grow_px)).fill(image, hole)
+    assert result.hole_share * 6400 == pytest.approx(pixels)
+    rows, columns = np.indices((80, 80)) - 40
+    known = rows**2 + columns**2 > grow_px**2
+    np.testing.assert_array_equal(result.image[known], image[known])
+    assert hole.sum() == 1
+
+
+def test_a_hole_that_grows_over_everything_is_refused(inpainter: Inpainter) -> None:
+    with pytest.raises(MaskError, match="grown by 200 px covers the whole picture.*smaller grow_px"):
+        inpainter.with_options(InpaintOptions(grow_px=200))(photo((80, 80)), block((80, 80), 40, 40, 41, 41))
+
+
+@pytest.mark.parametrize(("working_px", "rungs"), [(512, 1), (1024, 2)])
+def test_working_px_limits_the_rungs(inpainter: Inpainter, working_px: int, rungs: int) -> None:
+    options = InpaintOptions(working_px=working_px)
+    result = inpainter.with_options(options).fill(photo((200, 1200)), block((200, 1200), 80, 500, 100, 520))
+    assert result.plan is not None
+    assert len(result.plan.rungs_hw) == rungs
+    assert max(result.plan.working_hw) == working_px
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_below_one_are_refused(tiny_network_path: Path, threads: int) -> None:
+    with pytest.raises(OptionError, match=f"threads is {threads}; expected a whole number from 1, or None"):
+        Inpainter(tiny_network_path, threads=threads)
+
+
+def test_the_network_can_be_chosen_and_says_what_it_is(tiny_network_path: Path, tmp_path: Path) -> None:
+    facts = Inpainter(str(tiny_network_path), threads=1).network_metadata
+    assert facts["training_data"] == "none"
+    with pytest.raises(ModelNotFoundError):
+        Inpainter(tmp_path / "missing.onnx")
+
+
+@pytest.fixture
+def shipped(tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tiny network in place of the shipped one."""
+    monkeypatch.setattr(engine, "SHIPPED_NETWORK", tiny_network_path)
+    engine._shipped_inpainter.cache_clear()
+    yield
+    engine._shipped_inpainter.cache_clear()
+
+
+@pytest.mark.usefixtures("shipped")
+def test_inpaint_loads_the_shipped_network_once(inpainter: Inpainter) -> None:
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+    np.testing.assert_array_equal(inpaint(image, hole), inpainter(image, hole))
+    wide = InpaintOptions(grow_px=4)
+    np.testing.assert_array_equal(inpaint(image, hole, options=wide), inpainter.with_options(wide)(image, hole))
+    np.testing.assert_array_equal(inpaint(image, hole), inpainter(image, hole))
+    assert engine._shipped_inpainter.cache_info().misses == 1
+
+
+def test_the_example_of_the_inpainter_runs_with_the_shipped_network() -> None:
+    outcome = doctest.testmod(engine)
+    assert outcome.attempted >= 6
+    assert outcome.failed == 0

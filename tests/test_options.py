@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from rethined.errors import OptionError
+from rethined.options import FIRST_PX, InpaintOptions
+
+RANGES = {"working_px": (FIRST_PX, 8192), "candidates": (2, 64), "grow_px": (0, 512)}
+
+
+def test_defaults() -> None:
+    assert dataclasses.asdict(InpaintOptions()) == {"working_px": 1024, "candidates": 16, "grow_px": 0}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_both_ends_of_a_range_are_allowed(name: str) -> None:
+    for value in RANGES[name]:
+        assert getattr(InpaintOptions(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("value", ["below", "above", 1000.0, "1024", None, True])
+def test_refused_values_are_named_with_the_range(name: str, value: Any) -> None:
+    low, high = RANGES[name]
+    value = {"below": low - 1, "above": high + 1}.get(value, value)
+    with pytest.raises(OptionError) as caught:
+        InpaintOptions(**{name: value})
+    assert str(caught.value) == f"{name} is {value!r}; expected a whole number from {low} to {high}"
+
+
+def test_options_are_frozen_and_keyword_only() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        InpaintOptions().grow_px = 3  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        InpaintOptions(512)  # type: ignore[misc]
+    assert InpaintOptions(grow_px=2) == InpaintOptions(grow_px=2) != InpaintOptions()
+    assert len({InpaintOptions(), InpaintOptions()}) == 1

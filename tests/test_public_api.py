@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import metadata
+
+import pytest
+
+import rethined
+from rethined import errors
+
+# Removing a name needs a line in DEPRECATIONS.md and one minor release of warning; adding one is a promise.
+PUBLIC_NAMES = """
+    FileError ImageError ImageReadError ImageWriteError InferenceError InpaintOptions InpaintResult Inpainter InputError
+    MaskError MaskWarning ModelError ModelIntegrityError ModelNotFoundError ModelSignatureError OptionError
+    RethinedError __version__ inpaint read_image write_image
+""".split()
+
+# What a caller who knows nothing of rethined may catch instead.
+BUILT_IN_BASES = {
+    "InputError": ValueError,
+    "ImageError": ValueError,
+    "MaskError": ValueError,
+    "OptionError": ValueError,
+    "FileError": OSError,
+    "ImageReadError": OSError,
+    "ImageWriteError": OSError,
+    "ConfigError": ValueError,
+    "MissingExtraError": ImportError,
+}
+
+SIGNATURES = {
+    "Inpainter": "(network, *, options, threads)",
+    "Inpainter.__call__": "(self, image, mask, *, out)",
+    "Inpainter.fill": "(self, image, mask)",
+    "Inpainter.with_options": "(self, options)",
+    "InpaintOptions": "(*, working_px, candidates, grow_px)",
+    "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
+    "inpaint": "(image, mask, *, out, options)",
+    "read_image": "(path)",
+    "write_image": "(path, image)",
+}
+
+ERRORS = [name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)]
+
+
+def test_public_names_are_those_recorded() -> None:
+    assert sorted(rethined.__all__) == sorted(PUBLIC_NAMES)
+    assert len(set(rethined.__all__)) == len(rethined.__all__)
+    assert [name for name in PUBLIC_NAMES if not hasattr(rethined, name)] == []
+
+
+def test_every_public_class_and_function_says_what_it_is() -> None:
+    documented = (getattr(rethined, name) for name in PUBLIC_NAMES if name != "__version__")
+    assert [value.__name__ for value in documented if not inspect.getdoc(value)] == []
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_argument_names_and_order(name: str) -> None:
+    value: object = rethined
+    for part in name.split("."):
+        value = getattr(value, part)
+    signature = inspect.signature(value)  # type: ignore[arg-type]
+    bare = [p.replace(annotation=p.empty, default=p.empty) for p in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_all_errors_derive_from_one(name: str) -> None:
+    error = getattr(errors, name)
+    assert issubclass(error, rethined.RethinedError)
+    assert issubclass(error, BUILT_IN_BASES.get(name, Exception))
+    assert str(error("the message stays")) == "the message stays"
+
+
+def test_exported_errors_are_those_of_the_tree() -> None:
+    exported = {name for name in rethined.__all__ if name.endswith("Error")}
+    assert exported <= set(ERRORS)
+    workshop = {name for name in ERRORS if issubclass(getattr(errors, name), errors.WorkshopError)}
+    assert set(ERRORS) - exported == workshop, "an error of the runtime cannot be caught by its public name"
+
+
+def test_warnings_are_user_warnings() -> None:
+    assert issubclass(rethined.MaskWarning, UserWarning)
+    assert not issubclass(rethined.MaskWarning, rethined.RethinedError)
+
+
+def test_the_version_is_that_of_the_installation() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(a|b|rc|dev)\d+)?", rethined.__version__)
+    assert metadata.version("rethined") == rethined.__version__

@@ -161,8 +161,8 @@ class _Search:
     """Keeps the best offset of each token while candidates are offered.
 
     The cost of an offset is the difference between two windows of 16 x 16 px, the token's own and the source's, sampled
-    every 2 px; part of the difference in mean colour is forgiven. In the hole only low bands are compared: the network's
-    fill is softer than any source, and would otherwise choose the softest.
+    every 2 px; part of the difference in mean colour is forgiven. In the hole only low bands are compared: the
+    network's fill is softer than any source, and would otherwise choose the softest.
     """
 
     def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints) -> None:

@@ -67,7 +67,10 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     low, base = (_enlarge(x, hole.shape) for x in (copied, base))
     result = base + torch.where(is_valid, (mean - low) / norm, torch.zeros_like(mean))
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
-    seam = spread(image - result, rim.to(image.dtype))
+    error, weight = (image - result) * rim, rim.to(image.dtype)
+    share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
+    nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
+    seam = torch.where(share > 1e-6, nearest, spread(error, weight))
     return torch.where(hole, result + seam, image)
 
 

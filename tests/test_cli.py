@@ -4,14 +4,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rethined import __version__, demo
 from rethined.cli import main
-from rethined.engine import Inpainter
+from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
 from rethined.masks import grow_hole
 from rethined.types import HoleMap, Image8
@@ -68,7 +67,7 @@ def test_inpaint_writes_what_the_engine_gives(
 
 
 @pytest.mark.parametrize("mask", ["inverted.png", "faint-inverted.png", "red-inverted.png"])
-def test_invert_fills_what_is_black(run: Run, photo: Image8, hole: HoleMap, mask: str) -> None:
+def test_invert_fills_what_is_black(run: Run, hole: HoleMap, mask: str) -> None:
     write_mask(Path("faint-inverted.png"), ~hole * 1)
     write_image("red-inverted.png", (~hole)[..., None] * np.uint8((255, 0, 0)))
     assert run() == 0
@@ -88,9 +87,9 @@ def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     seen: list[int] = []
     fill = Inpainter.fill
 
-    def watch(self: Inpainter, *pictures: Any) -> Any:
+    def watch(self: Inpainter, image: Image8, mask: HoleMap) -> InpaintResult:
         seen.append(self.options.working_px)
-        return fill(self, *pictures)
+        return fill(self, image, mask)
 
     monkeypatch.setattr(Inpainter, "fill", watch)
     assert run() == run("--working-px", "2048") == 0
@@ -225,7 +224,7 @@ def test_without_scikit_image_the_demo_says_what_to_install(
 def test_an_interrupt_ends_with_130(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_pictures: Any) -> None:
+    def interrupt(*_pictures: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Inpainter, "fill", interrupt)
@@ -269,7 +268,8 @@ def test_help_names_commands_and_options(
     assert [name for name in names if name not in out] == []
 
 
-def test_the_command_runs_as_a_program(run: Run, tiny_network_path: Path) -> None:
+@pytest.mark.usefixtures("run")
+def test_the_command_runs_as_a_program(tiny_network_path: Path) -> None:
     program = [sys.executable, "-c", "import sys; from rethined.cli import main; sys.exit(main())", "inpaint"]
     files = ["photo.png", "inverted.png", "-o", "out.png", "--network", str(tiny_network_path)]
     done = subprocess.run([*program, *files], capture_output=True, text=True, check=False)

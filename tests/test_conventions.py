@@ -19,7 +19,7 @@ from rethined.types import Image8
 
 WriteNetwork = Callable[..., Path]
 
-RED = np.full((70, 100, 3), (200, 0, 0), np.uint8)
+RED = np.full((64, 96, 3), (200, 0, 0), np.uint8)
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def test_convention_true_and_white_mean_fill(tmp_path: Path, tiny_network_path: 
 def test_convention_rgb_in_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"red{suffix}"
     write_image(path, RED)
-    assert Image.open(path).convert("RGB").getpixel((50, 30)) == pytest.approx((200, 0, 0), abs=3)
+    with Image.open(path) as picture:
+        assert picture.convert("RGB").getpixel((50, 30)) == pytest.approx((200, 0, 0), abs=3)
     np.testing.assert_allclose(read_image(path), RED, atol=3)
 
 
@@ -61,7 +62,7 @@ def test_convention_rgb_at_the_network(red_only: Path, tmp_path: Path) -> None:
     # The whole way: red survives a network that drops all but the first channel, blue would be black.
     path = tmp_path / "red.png"
     write_image(path, RED)
-    hole = np.zeros((70, 100), bool)
+    hole = np.zeros(RED.shape[:2], bool)
     hole[3::8, 3::8] = True  # no token is whole, so the fill is the network's alone
     for image in (RED, Image.fromarray(RED), path):
         result = Inpainter(red_only, threads=1).fill(image, hole)
@@ -97,7 +98,8 @@ def test_convention_sizes_are_height_then_width(tmp_path: Path, tiny_network_pat
     tall = np.full((90, 40, 3), 99, np.uint8)
     write_image(tmp_path / "tall.png", tall)
     assert read_image(tmp_path / "tall.png").shape == (90, 40, 3)
-    assert Image.open(tmp_path / "tall.png").size == (40, 90)
+    with Image.open(tmp_path / "tall.png") as picture:
+        assert picture.size == (40, 90)
     hole = as_hole(np.zeros((90, 40)), (90, 40))
     assert plan_rungs((90, 40), first_px=512, working_px=512).working_hw == (96, 64)
     assert shrink_known(tall, hole, (64, 32)).image.shape == (64, 32, 3)

@@ -270,7 +270,7 @@ def test_grow_px_widens_the_hole_by_a_disc(inpainter: Inpainter, grow_px: int, p
 
 
 def test_a_hole_that_grows_over_everything_is_refused(inpainter: Inpainter) -> None:
-    with pytest.raises(MaskError, match="grown by 200 px covers the whole picture.*smaller grow_px"):
+    with pytest.raises(MaskError, match=r"grown by 200 px covers the whole picture.*smaller grow_px"):
         inpainter.with_options(InpaintOptions(grow_px=200))(photo((80, 80)), block((80, 80), 40, 40, 41, 41))
 
 

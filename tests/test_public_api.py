@@ -10,11 +10,29 @@ import rethined
 from rethined import errors
 
 # Removing a name needs a line in DEPRECATIONS.md and one minor release of warning; adding one is a promise.
-PUBLIC_NAMES = """
-    FileError ImageError ImageReadError ImageWriteError InferenceError InpaintOptions InpaintResult Inpainter InputError
-    MaskError MaskWarning ModelError ModelIntegrityError ModelNotFoundError ModelSignatureError OptionError
-    RethinedError __version__ inpaint read_image write_image
-""".split()
+PUBLIC_NAMES = [
+    "FileError",
+    "ImageError",
+    "ImageReadError",
+    "ImageWriteError",
+    "InferenceError",
+    "InpaintOptions",
+    "InpaintResult",
+    "Inpainter",
+    "InputError",
+    "MaskError",
+    "MaskWarning",
+    "ModelError",
+    "ModelIntegrityError",
+    "ModelNotFoundError",
+    "ModelSignatureError",
+    "OptionError",
+    "RethinedError",
+    "__version__",
+    "inpaint",
+    "read_image",
+    "write_image",
+]
 
 # What a caller who knows nothing of rethined may catch instead.
 BUILT_IN_BASES = {

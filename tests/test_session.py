@@ -82,7 +82,9 @@ def test_other_contracts_are_refused(
     tmp_path: Path, write_network: WriteNetwork, metadata: dict[str, str], version: str
 ) -> None:
     path = write_network(tmp_path / "old.onnx", metadata=metadata)
-    with pytest.raises(ModelSignatureError, match=f"follows contract {version}; this version reads '{CONTRACT_VERSION}'"):
+    with pytest.raises(
+        ModelSignatureError, match=f"follows contract {version}; this version reads '{CONTRACT_VERSION}'"
+    ):
         OnnxSession(path)
 
 

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rethined.matching import Matches, corrupted_tokens
+from rethined.regions import group_holes
+from rethined.resample import shrink_known
+from rethined.transfer import (
+    OffsetField,
+    choose_offsets,
+    close_seam,
+    correct_base,
+    finer_offsets,
+    gather_taps,
+    match_offsets,
+    transfer,
+)
+from rethined.types import Box
+
+PERIOD_PX = 16
+
+
+def stripes(size_hw: tuple[int, int]) -> np.ndarray:
+    """A texture that repeats every 16 px along both axes and is sharp."""
+    y, x = np.mgrid[: size_hw[0], : size_hw[1]] % PERIOD_PX
+    return np.stack([(y * 15) ^ (x * 7), x * 16, (y > 7) * 200], -1).astype(np.uint8)
+
+
+def square_hole(size_hw: tuple[int, int], box: Box) -> np.ndarray:
+    hole = np.zeros(size_hw, bool)
+    hole[box.slices] = True
+    return hole
+
+
+def field_of(offset_yx: tuple[int, int], is_set: np.ndarray) -> OffsetField:
+    return OffsetField(np.broadcast_to(np.array(offset_yx, np.int32), (*is_set.shape, 2)).copy(), is_set)
+
+
+def filled_by(image: np.ndarray, hole: np.ndarray, field: OffsetField, fill: np.ndarray) -> np.ndarray:
+    """The picture after a transfer, when the network gave ``fill`` in the hole."""
+    small = shrink_known(image, hole, fill.shape[:2])
+    filled = np.where(small.hole[..., None], fill, small.image).astype(np.float32)
+    groups = group_holes(corrupted_tokens(small.touched))
+    y, x, colours = transfer(image, hole, filled, small.touched, field, groups)
+    result = image.astype(np.float32)
+    result[y, x] = colours
+    return result
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_a_planted_offset_copies_exactly_that_texture(factor: int) -> None:
+    small_hw = (96, 128)
+    full_hw = (96 * factor, 128 * factor)
+    image = stripes(full_hw)
+    hole = square_hole(full_hw, Box(30 * factor, 40 * factor, 52 * factor, 60 * factor))
+    damaged = np.where(hole[..., None], np.uint8(255), image)
+    is_set = corrupted_tokens(shrink_known(damaged, hole, small_hw).touched)
+    truth = shrink_known(image, np.zeros(full_hw, bool), small_hw).image
+    # A whole number of periods, at full resolution as well as on the network's grid.
+    result = filled_by(damaged, hole, field_of((2 * PERIOD_PX, -PERIOD_PX), is_set), truth)
+    np.testing.assert_allclose(result, image, atol=0.01)
+
+
+def test_a_wrong_offset_is_noticed() -> None:
+    image = stripes((96, 128))
+    hole = square_hole((96, 128), Box(30, 40, 52, 60))
+    is_set = corrupted_tokens(hole)
+    result = filled_by(image, hole, field_of((2 * PERIOD_PX + 3, 0), is_set), image)
+    assert np.abs(result - image)[hole].mean() > 10
+
+
+@pytest.mark.parametrize("size_hw", [(96, 128), (70, 101), (200, 333)], ids=str)
+def test_a_constant_picture_is_filled_with_the_constant(size_hw: tuple[int, int]) -> None:
+    image = np.full((*size_hw, 3), 77, np.uint8)
+    hole = square_hole(size_hw, Box(20, 20, 50, 60))
+    small = shrink_known(image, hole, (96, 128))
+    small.image[small.hole] = 77
+    is_set = corrupted_tokens(small.touched)
+    y, x, colours = transfer(image, hole, small.image, small.touched, field_of((0, 56), is_set), group_holes(is_set))
+    # The shrunk picture is a mean of 8-bit values: near the hole it is off by a fraction of a level.
+    np.testing.assert_allclose(colours, 77, atol=0.2)
+    assert np.array_equal(np.sort(y * size_hw[1] + x), np.flatnonzero(hole))
+
+
+def test_the_content_of_the_hole_does_not_matter(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (128, 160, 3), np.uint8)
+    hole = rng.random((128, 160)) > 0.9
+    other = np.where(hole[..., None], rng.integers(0, 256, image.shape, np.uint8), image)
+    corrupted = corrupted_tokens(hole)
+    field = OffsetField(rng.integers(-60, 60, (*corrupted.shape, 2)).astype(np.int32), corrupted)
+    fill = rng.uniform(0, 255, (128, 160, 3))
+    results = [filled_by(picture, hole, field, fill) for picture in (image, other)]
+    assert np.array_equal(results[0][hole], results[1][hole])
+
+
+def test_without_sources_the_fill_of_the_network_is_enlarged() -> None:
+    image = np.full((64, 64, 3), 50, np.uint8)
+    hole = square_hole((64, 64), Box(16, 16, 48, 48))
+    filled = np.full((32, 32, 3), 50, np.float32)
+    filled[12:20, 12:20] = 130
+    touched = square_hole((32, 32), Box(8, 8, 24, 24))
+    corrupted = corrupted_tokens(touched)
+    field = field_of((0, 0), np.zeros_like(corrupted))
+    y, x, colours = transfer(image, hole, filled, touched, field, group_holes(corrupted))
+    centre = colours[(y == 31) & (x == 31)]
+    np.testing.assert_allclose(centre, 130, atol=1e-3)
+
+
+def test_taps_that_agree_keep_their_contrast_and_others_do_not(rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 256, (64, 64, 3)).astype(np.float32)
+    hole = np.zeros((64, 64), bool)
+    # The corner where four tokens meet: all weights are 1/4.
+    y = x = np.array([15, 16], np.int32)
+    is_set = np.ones((8, 8), bool)
+    agree = gather_taps(picture, hole, y, x, field_of((8, 8), is_set), (1.0, 1.0))
+    np.testing.assert_allclose(agree.norm, 1, atol=1e-6)
+    np.testing.assert_allclose(agree.mean, picture[y + 8, x + 8], atol=1e-3)
+    offsets = np.arange(64, dtype=np.int32).reshape(8, 8)
+    differ = gather_taps(picture, hole, y, x, OffsetField(np.stack([offsets % 5, offsets % 7], -1), is_set), (1.0, 1.0))
+    assert (differ.norm > 0.49).all()
+    assert (differ.norm < 0.52).all()
+
+
+def test_taps_never_read_the_hole_or_beyond_the_picture() -> None:
+    picture = np.zeros((32, 32, 3), np.float32)
+    hole = square_hole((32, 32), Box(0, 0, 16, 32))
+    picture[hole] = 1e6
+    y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
+    taps = gather_taps(picture, hole, y, x, field_of((8, 0), np.ones((4, 4), bool)), (1.0, 1.0))
+    assert taps.mean.max() == 0
+    # Eight pixels down is still hole for the upper half.
+    np.testing.assert_array_equal(taps.is_valid, y >= 8)
+
+
+def test_the_search_finds_a_planted_period() -> None:
+    image = stripes((96, 128)).astype(np.float32)
+    touched = square_hole((96, 128), Box(32, 48, 48, 64))
+    filled = np.where(touched[..., None], np.float32(100), image)
+    corrupted = corrupted_tokens(touched)
+    # Four pixels off a period: the refinement has to find the rest.
+    start = np.broadcast_to(np.array([[28, 4]], np.int32), (int(corrupted.sum()), 1, 2))
+    field = choose_offsets(filled, touched, corrupted, start)
+    assert field.is_set[corrupted].all()
+    assert (field.offset_yx[corrupted] % PERIOD_PX == 0).all()
+    assert not field.is_set[~corrupted].any()
+
+
+def test_sources_stay_inside_and_clear_of_the_hole(rng: np.random.Generator) -> None:
+    picture = rng.random((64, 96, 3)).astype(np.float32)
+    touched = rng.random((64, 96)) > 0.995
+    corrupted = corrupted_tokens(touched)
+    start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
+    field = choose_offsets(picture, touched, corrupted, start)
+    for token_yx in np.argwhere(field.is_set):
+        y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
+        assert 0 <= y <= 56
+        assert 0 <= x <= 88
+        assert not touched[y : y + 8, x : x + 8].any()
+
+
+def test_no_candidates_set_nothing() -> None:
+    corrupted = np.ones((2, 2), bool)
+    field = choose_offsets(
+        np.zeros((16, 16, 3), np.float32), np.ones((16, 16), bool), corrupted, np.empty((4, 0, 2), np.int32)
+    )
+    assert not field.is_set.any()
+
+
+def test_match_offsets_counts_in_network_pixels() -> None:
+    matches = Matches(np.array([9, 3]), np.array([[0, 10], [3, 7]]), np.full((2, 2), 0.5, np.float32))
+    np.testing.assert_array_equal(match_offsets(matches, 4), [[[-16, -8], [0, 8]], [[0, 0], [8, 0]]])
+
+
+def test_finer_tokens_inherit_from_the_token_above_and_its_neighbours() -> None:
+    is_set = np.array([[True, True], [False, True]])
+    offset = np.array([[[1, 1], [2, 2]], [[0, 0], [4, 4]]], np.int32)
+    finer = np.zeros((4, 4), bool)
+    finer[1, 1] = True
+    # Own, above (itself at the border), below (not set: own), left (itself), right.
+    expected = [[[2, 2], [2, 2], [2, 2], [2, 2], [4, 4]]]
+    np.testing.assert_array_equal(finer_offsets(OffsetField(offset, is_set), finer), expected)
+
+
+def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
+    copied = np.full((40, 40, 3), 100, np.float32)
+    filled = np.full((40, 40, 3), 160, np.float32)
+    touched = square_hole((40, 40), Box(12, 12, 28, 28))
+    base = correct_base(filled, touched, copied, np.ones((40, 40), bool))
+    np.testing.assert_allclose(base, 160, atol=0.1)
+
+
+@pytest.mark.parametrize("step", [-20.0, 35.0])
+def test_the_seam_is_closed_when_the_copy_is_off_by_a_constant(step: float) -> None:
+    image = np.full((40, 50, 3), 120, np.uint8)
+    box = Box(4, 4, 36, 46)
+    hole = square_hole((40, 50), Box(10, 10, 30, 40))
+    y, x = (axis.astype(np.int32) for axis in np.nonzero(square_hole((40, 50), Box(9, 9, 31, 41))))
+    hole_y, hole_x, colours = close_seam(image, hole, box, y, x, np.full((len(y), 3), 120 + step, np.float32))
+    assert hole[hole_y, hole_x].all()
+    assert len(hole_y) == hole.sum()
+    np.testing.assert_allclose(colours, 120, atol=1e-3)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(64, 96), (61, 97), (130, 40), (33, 200)]))
+def test_any_field_gives_finite_colours_for_every_hole_pixel_once(seed: int, full_hw: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (*full_hw, 3), np.uint8)
+    hole = rng.random(full_hw) > rng.uniform(0.2, 0.999)
+    hole.flat[0], hole.flat[-1] = True, False
+    small = shrink_known(image, hole, (64, 96))
+    corrupted = corrupted_tokens(small.touched)
+    field = OffsetField(
+        rng.integers(-99, 99, (*corrupted.shape, 2)).astype(np.int32), corrupted & (rng.random(corrupted.shape) > 0.2)
+    )
+    y, x, colours = transfer(image, hole, small.image, small.touched, field, group_holes(corrupted))
+    assert np.isfinite(colours).all()
+    assert np.array_equal(np.sort(y.astype(np.int64) * full_hw[1] + x), np.flatnonzero(hole))

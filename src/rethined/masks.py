@@ -54,7 +54,7 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
     values = _as_array(mask)
     _check_form(values, size_hw)
     hole = _marked(values.reshape(*size_hw, -1)) ^ invert
-    share = float(hole.mean())
+    share = np.count_nonzero(hole) / hole.size
     if share == 1.0:
         raise MaskError(
             "the mask marks every pixel as hole, so nothing is known to fill from; "

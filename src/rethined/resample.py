@@ -72,7 +72,7 @@ def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tup
         hole: ``(H, W)`` bool, ``True`` = fill; not all of it.
         size_hw: Height and width wanted; larger than the picture's is interpolated.
     """
-    known = np.where(hole, np.uint8(0), np.uint8(255))
+    known = hole.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
     size_wh = size_hw[::-1]
     total = cv2.resize(cv2.copyTo(image, known), size_wh, interpolation=cv2.INTER_AREA)
     coverage = cv2.resize(known, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)

@@ -167,9 +167,11 @@ class _Search:
 
     def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints) -> None:
         # A 2 x 2 mean before the samples are taken 2 px apart.
-        self._smooth = np.asarray(cv2.blur(picture, (2, 2), borderType=cv2.BORDER_REPLICATE), np.float32)
-        area = (FILL_BLUR_PX, FILL_BLUR_PX)
-        self._low = np.asarray(cv2.blur(picture, area, borderType=cv2.BORDER_REPLICATE), np.float32)
+        smooth = cv2.blur(picture, (2, 2), borderType=cv2.BORDER_REPLICATE)
+        low = cv2.blur(picture, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
+        # One above the other, so that one gather takes known samples from the first and hole samples from the second.
+        self._both = np.concatenate([smooth, low]).astype(np.float32, copy=False)
+        self._height = picture.shape[0]
         self._free = free_positions(touched)
         self._corners_yx = corners_yx
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
@@ -183,8 +185,8 @@ class _Search:
         is_hole = touched[self._samples_y.clip(0, height - 1), self._samples_x.clip(0, width - 1)]
         self._weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
         self._weight /= self._weight.sum(1, keepdims=True)
-        self._is_hole = is_hole[..., None]
-        self._own = self._sample(self._samples_y, self._samples_x, self._is_hole)
+        self._is_hole = is_hole
+        self._own = self._sample(self._samples_y, self._samples_x, is_hole)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
@@ -199,7 +201,7 @@ class _Search:
         self.best_cost[better] = cost[better]
 
     def _sample(self, y: Ints, x: Ints, is_hole: HoleMap) -> Float32:
-        return np.where(is_hole, _gather(self._low, y, x), _gather(self._smooth, y, x))
+        return _gather(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
 
     def _cost(self, offsets_yx: Ints) -> Float32:
         source = self._corners_yx[:, None] + offsets_yx
@@ -212,10 +214,10 @@ class _Search:
         theirs = self._sample(source_y, source_x, self._is_hole[rows])
         difference = theirs - self._own[rows]
         weight = self._weight[rows]
-        squared = np.einsum("nsc,nsc,ns->n", difference, difference, weight, optimize=False)
-        mean = np.einsum("nsc,ns->nc", difference, weight)
+        mean = (weight[:, None] @ difference)[:, 0]
+        mean_square = (weight[:, None] @ np.square(difference))[:, 0]
         cost = np.full(allowed.shape, np.inf, np.float32)
-        cost[rows, columns] = squared - MEAN_FORGIVEN * np.einsum("nc,nc->n", mean, mean)
+        cost[rows, columns] = (mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1)
         return cost
 
 
@@ -232,21 +234,25 @@ def gather_taps(
         scale_yx: Pixels of ``picture`` per network pixel.
     """
     height, width = hole.shape
+    # Rounded once per token, not once per pixel and tap.
+    shift_y, shift_x = (
+        np.rint(field.offset_yx[..., axis] * scale_yx[axis]).astype(np.int32).ravel() for axis in (0, 1)
+    )
+    is_set, is_hole, columns = field.is_set.ravel(), hole.ravel(), field.is_set.shape[1]
     total = np.zeros((len(y), 3), np.float32)
     weights: list[Float32] = []
     places: list[Ints] = []
     for token_y, weight_y in _nearest_tokens(y, scale_yx[0], field.is_set.shape[0]):
-        for token_x, weight_x in _nearest_tokens(x, scale_yx[1], field.is_set.shape[1]):
-            offset = field.offset_yx[token_y, token_x]
-            source_y = y + np.rint(offset[:, 0] * scale_yx[0]).astype(np.int32)
-            source_x = x + np.rint(offset[:, 1] * scale_yx[1]).astype(np.int32)
-            inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
-            source_y, source_x = source_y.clip(0, height - 1), source_x.clip(0, width - 1)
-            usable = inside & field.is_set[token_y, token_x] & ~hole[source_y, source_x]
+        for token_x, weight_x in _nearest_tokens(x, scale_yx[1], columns):
+            token = token_y * np.int32(columns) + token_x
+            wanted_y, wanted_x = y + shift_y.take(token), x + shift_x.take(token)
+            source_y, source_x = np.clip(wanted_y, 0, height - 1), np.clip(wanted_x, 0, width - 1)
+            place = source_y * np.int32(width) + source_x
+            usable = is_set.take(token) & ~is_hole.take(place) & (source_y == wanted_y) & (source_x == wanted_x)
             weight = weight_y * weight_x * usable
             total += _gather(picture, source_y, source_x) * weight[:, None]
             weights.append(weight)
-            places.append(source_y * np.int32(width) + source_x)
+            places.append(place)
     sum_weight = weights[0] + weights[1] + weights[2] + weights[3]
     safe = np.maximum(sum_weight, np.float32(1e-6))
     # Taps that point at the same pixel are one copy; only different ones average each other out.

@@ -124,7 +124,7 @@ class Sampler:
             return int(rng.integers(limit // 8 + 1)) * 8, int(rng.integers(limit // 8 + 1)) * 8
         pick = int(rng.integers(len(rows)))
         y, x = (
-            int(np.clip(8 * centre - rng.integers(self._crop_px), 0, limit)) // 8 * 8
+            8 * int(np.clip(centre - rng.integers(self._crop_px // 8), 0, limit // 8))
             for centre in (rows[pick], columns[pick])
         )
         return y, x

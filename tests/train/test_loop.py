@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from rethined.data.photos import Photo
+from rethined.data.samples import Batch, Sample, Sampler
+from rethined.losses.fill import masked_huber
+from rethined.train import loop as module
+from rethined.train.config import TrainConfig
+from rethined.train.loop import Meter, coarse_view, fine_view, train
+from rethined.train.state import TrainState, load_state, new_state
+from rethined.train.watch import ValSet
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+def content(state: TrainState) -> list[Any]:
+    """All that makes a state but its minutes, tensors as bytes."""
+    parts = (state.network.state_dict(), state.average, state.optimizer.state_dict(), state.step, state.position)
+    return [x.numpy().tobytes() if isinstance(x, Tensor) else x for x in pytree.tree_leaves(parts)]
+
+
+class Brighter:
+    """Planted task: one colour, a square hole, and in it the same colour 50 grey levels brighter."""
+
+    def draw(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        hole = np.zeros((64, 64), bool)
+        y, x = 8 * rng.integers(4, size=2)
+        hole[y : y + 24, x : x + 24] = True
+        colour = rng.integers(20, 180, 3).astype(np.uint8)
+        target = np.where(hole[..., None], colour + np.uint8(50), colour)
+        prefilled = np.full((64, 64, 3), colour / np.float32(255), np.float32)
+        return Sample(prefilled, hole, target, target, hole, (0, 0))
+
+    def batch(self, start: int, count: int) -> Batch:
+        return Batch(tuple(self.draw(index) for index in range(start, start + count)), start + count)
+
+
+@pytest.fixture
+def brighter() -> Any:
+    return Brighter()
+
+
+@pytest.fixture
+def photos(gradient: Callable[..., NDArray[np.uint8]]) -> list[Photo]:
+    return [Photo(str(n), tuple(gradient(n, 256 >> level) for level in range(3))) for n in range(3)]
+
+
+@pytest.fixture
+def sampler(photos: list[Photo]) -> Sampler:
+    return Sampler(photos, seed=0, crop_px=64)
+
+
+@pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
+def test_stopping_and_resuming_changes_nothing(
+    use_bfloat16: bool, make_config: MakeConfig, sampler: Sampler, tmp_path: Path
+) -> None:
+    config = make_config(use_bfloat16=use_bfloat16)
+    whole = new_state(config)
+    untrained = content(whole)
+    train(whole, config, sampler, tmp_path / "whole")
+    first = new_state(config)
+    train(first, config, sampler, tmp_path / "parts", should_stop=lambda: first.step == 2)
+    assert (first.step, first.position) == (2, 4)
+    resumed = load_state(tmp_path / "parts" / "state.pt", config)
+    train(resumed, config, sampler, tmp_path / "parts")
+    assert (resumed.step, resumed.position) == (4, 8)
+    assert content(resumed) == content(whole) != untrained
+    assert content(load_state(tmp_path / "whole" / "state.pt", config)) == content(whole)
+    assert resumed.minutes > first.minutes > 0
+
+
+@pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
+def test_a_planted_task_is_learned(
+    use_bfloat16: bool, make_config: MakeConfig, brighter: Any, tmp_path: Path
+) -> None:
+    config = make_config(
+        use_bfloat16=use_bfloat16, samples_per_step=4, steps=24, learning_rate=1e-2, ema_decay=0.5, cooldown_steps=8
+    )
+    state = new_state(config)
+    unseen = coarse_view(brighter.batch(1000, 8))
+    train(state, config, brighter, tmp_path)
+    before = masked_huber(unseen.prefilled, unseen.target, unseen.hole)
+    for network in (state.network, state.averaged_network()):
+        with torch.no_grad():
+            fill = network.deploy()(unseen.prefilled, unseen.hole).fill
+        assert masked_huber(fill, unseen.target, unseen.hole) < 0.3 * before
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps"),
+    [({"max_minutes": 0}, 1), ({"should_stop": lambda: True}, 1), ({"max_minutes": 60, "should_stop": lambda: False}, 3)],
+    ids=["out of time", "told to stop", "neither"],
+)
+def test_a_run_ends_when_told_and_is_saved(
+    limits: dict[str, Any], steps: int, make_config: MakeConfig, brighter: Any, tmp_path: Path
+) -> None:
+    config = make_config(steps=3)
+    state = new_state(config)
+    train(state, config, brighter, tmp_path / "deep" / "run", **limits)
+    assert state.step == steps
+    assert load_state(tmp_path / "deep" / "run" / "state.pt", config).step == steps
+
+
+def test_a_finished_run_is_left_as_it_is(make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
+    config = make_config(steps=3)
+    state = new_state(config)
+    state.step = 3
+    before = content(state)
+    train(state, config, brighter, tmp_path)
+    assert content(state) == before
+
+
+def test_an_error_of_the_sampler_ends_the_run(make_config: MakeConfig, tmp_path: Path) -> None:
+    class Broken:
+        def batch(self, start: int, _: int) -> Batch:
+            raise RuntimeError(f"no sample {start}")
+
+    config = make_config()
+    with pytest.raises(RuntimeError, match="no sample 0"):
+        train(new_state(config), config, Broken(), tmp_path)  # type: ignore[arg-type]
+
+
+def test_log_saves_and_watching(
+    make_config: MakeConfig, brighter: Any, photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REPORT_EVERY", 2)
+    monkeypatch.setattr(module, "SAVE_EVERY_S", -1.0)
+    config = make_config(steps=4)
+    state = new_state(config)
+    heard: list[dict[str, float]] = []
+    saved: list[int] = []
+
+    def should_stop() -> bool:
+        saved.append(load_state(tmp_path / "state.pt", config).step)
+        return False
+
+    train(state, config, brighter, tmp_path, report=heard.append, watched=ValSet(photos[:1]), should_stop=should_stop)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows == heard
+    assert [row["step"] for row in rows] == [2, 4]
+    assert saved == [1, 2, 3, 4]
+    always = {"step", "minutes", "wait_share", "crops_per_s", "gradient", "coarse_fill", "coarse_matching", "fine_fill"}
+    assert all(always <= row.keys() and np.isfinite(list(row.values())).all() for row in rows)
+    # Costly figures are taken in the first of every ten steps; the gain is there one step after each save.
+    assert ["coarse_gain_db" in row for row in rows] == [True, False]
+    assert all("val_gain_db" in row for row in rows)
+    assert rows[0]["coarse_gain_db"] == 0
+    assert all(0 <= row["wait_share"] <= 1 for row in rows)
+
+
+def test_gain_on_watched_photographs(make_config: MakeConfig, photos: list[Photo]) -> None:
+    """An untrained network adds nothing to the prefill; one that adds a constant to every pixel makes it worse."""
+    watched = ValSet(photos)
+    network = new_state(make_config()).network
+    assert watched.gain_db(network) == pytest.approx(0, abs=1e-3)
+    torch.nn.init.constant_(network.to_residual.bias, 3.0)
+    assert watched.gain_db(network) < -10
+
+
+@pytest.mark.parametrize(
+    ("weight", "every", "calls"), [(0.0, 1, []), (0.5, 1, [0, 0, 1, 1, 2, 2]), (0.5, 2, [0, 0, 2, 2])]
+)
+def test_feature_loss_is_taken_in_its_turn(
+    weight: float, every: int, calls: list[int], make_config: MakeConfig, brighter: Any, tmp_path: Path
+) -> None:
+    config = make_config(steps=3, feature_weight=weight, feature_every=every)
+    state = new_state(config)
+    heard: list[int] = []
+
+    def feature_loss(fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+        heard.append(state.step)
+        assert fill.shape == target.shape == (2, 3, 64, 64)
+        assert hole.shape == (2, 1, 64, 64)
+        return (fill - target).square().mean()
+
+    train(state, config, brighter, tmp_path, feature_loss=feature_loss)
+    assert heard == calls
+
+
+@pytest.mark.parametrize("changes", [{"matching_weight": 0.5}, {"feature_weight": 0.5, "feature_every": 1}], ids=str)
+def test_weights_of_the_losses_count(
+    changes: dict[str, Any], make_config: MakeConfig, brighter: Any, tmp_path: Path
+) -> None:
+    trained = []
+    for config in (make_config(steps=1), make_config(steps=1, **changes)):
+        state = new_state(config)
+        train(state, config, brighter, tmp_path, feature_loss=lambda fill, *_: fill.mean())
+        trained.append(content(state))
+    assert trained[0] != trained[1]
+
+
+def test_gradients_are_clipped(make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
+    config = make_config(steps=1, clip_norm=1e-3)
+    state = new_state(config)
+    train(state, config, brighter, tmp_path)
+    gradients = torch.cat([p.grad.flatten() for p in state.network.parameters() if p.grad is not None])
+    assert gradients.norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_views_are_what_the_samples_hold(sampler: Sampler) -> None:
+    batch = sampler.batch(0, 3)
+    coarse = coarse_view(batch)
+    grey = torch.full((3, 3, 64, 64), 0.25)
+    fine = fine_view(batch, grey)
+    for view in (coarse, fine):
+        assert {x.dtype for x in (view.prefilled, view.hole, view.target)} == {torch.float32}
+        known = (view.hole == 0).expand_as(view.target)
+        assert set(view.hole.unique().tolist()) == {0.0, 1.0}
+    for i, sample in enumerate(batch.samples):
+        np.testing.assert_array_equal(coarse.prefilled[i].permute(1, 2, 0), sample.coarse_prefilled)
+        np.testing.assert_array_equal(coarse.hole[i, 0] > 0, sample.coarse_hole)
+        np.testing.assert_array_equal(fine.hole[i, 0] > 0, sample.fine_hole)
+        np.testing.assert_allclose(fine.target[i].permute(1, 2, 0) * 255, sample.fine_target, atol=1e-4)
+        np.testing.assert_allclose(coarse.target[i].permute(1, 2, 0) * 255, sample.coarse_target, atol=1e-4)
+    known = (fine.hole == 0).expand_as(fine.target)
+    assert torch.equal(fine.prefilled[known], fine.target[known])
+    torch.testing.assert_close(fine.prefilled[~known], grey[~known])
+
+
+def test_meter_takes_means_and_starts_anew() -> None:
+    meter = Meter()
+    for name, value in (("a", 1.0), ("b", 5.0), ("a", 2.0)):
+        meter.add(name, value)
+    assert meter.take() == {"a": 1.5, "b": 5.0}
+    assert meter.take() == {}

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from rethined.errors import CheckpointError, ConfigError, DatasetError
+from rethined.nn.network import NetworkConfig
+from rethined.train import run as module
+from rethined.train.config import TrainConfig
+from rethined.train.run import read_config, train_folder
+from rethined.train.state import load_state
+from rethined.train.watch import ValSet
+
+
+@pytest.fixture(autouse=True)
+def memory_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The allocator of the process that runs the tests is left alone."""
+    calls: list[str] = []
+    monkeypatch.setattr(module, "keep_freed_memory", lambda: calls.append("kept"))
+    return calls
+
+
+@pytest.fixture
+def folder(tmp_path: Path, gradient: Callable[..., NDArray[np.uint8]]) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(gradient(number)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def changes(tiny: NetworkConfig) -> dict[str, Any]:
+    return {"network": tiny, "crop_px": 32, "samples_per_step": 2, "steps": 3, "warmup_steps": 2, "cooldown_steps": 0}
+
+
+def weights(out: Path) -> dict[str, bytes]:
+    state = load_state(out / "state.pt", read_config(out))
+    return {name: x.numpy().tobytes() for name, x in (*state.average.items(), *state.network.named_parameters())}
+
+
+def test_folder_to_trained_state_and_on_from_there(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], memory_calls: list[str]
+) -> None:
+    out = tmp_path / "run"
+    train_folder(folder, out, changes=changes, threads=1)
+    assert {file.name for file in out.iterdir()} == {"cache", "config.json", "state.pt"}
+    assert read_config(out) == TrainConfig(**changes)
+    assert load_state(out / "state.pt", read_config(out)).step == 3
+    assert memory_calls == ["kept"]
+    # Only what differs is said again.
+    train_folder(folder, out, changes={"steps": 5})
+    assert read_config(out) == TrainConfig(**{**changes, "steps": 5})
+    state = load_state(out / "state.pt", read_config(out))
+    assert (state.step, state.position) == (5, 10)
+    # As if it had never stopped; with decoded photographs kept elsewhere.
+    train_folder(folder, tmp_path / "whole", changes={**changes, "steps": 5}, cache=tmp_path / "elsewhere")
+    assert weights(tmp_path / "whole") == weights(out)
+    assert not (tmp_path / "whole" / "cache").exists()
+    assert len(list((tmp_path / "elsewhere").glob("*.npy"))) == 9
+
+
+def test_unknown_settings_are_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
+    message = "unknown settings colour, size; known are clip_norm, .*weight_decay"
+    with pytest.raises(ConfigError, match=message):
+        train_folder(folder, tmp_path / "run", changes={"size": 1, "steps": 5, "colour": 2})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"seed": 9}, CheckpointError, "made with seed = 0, this run has 9"),
+        ({"crop_px": 64}, CheckpointError, "made with crop_px = 32, this run has 64"),
+        ({"steps": 0}, ConfigError, "steps is 0"),
+    ],
+)
+def test_a_refused_resumption_leaves_the_run_as_it_is(
+    change: dict[str, Any],
+    error: type[Exception],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    changes: dict[str, Any],
+) -> None:
+    out = tmp_path / "run"
+    train_folder(folder, out, changes={**changes, "steps": 1})
+    before = {name: (out / name).read_bytes() for name in ("config.json", "state.pt")}
+    with pytest.raises(error, match=message):
+        train_folder(folder, out, changes=change)
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is not a folder"):
+        train_folder(tmp_path / "missing", tmp_path / "run")
+
+
+def test_time_limit_of_a_call(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    train_folder(folder, tmp_path / "run", changes=changes, max_minutes=0)
+    assert load_state(tmp_path / "run" / "state.pt", read_config(tmp_path / "run")).step == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "no settings", "[]", "{}", '{"network": {"depth": 3}}', '{"network": {}, "colour": 1}', '{"network": {}, "steps": 0}'],
+)
+def test_a_folder_that_is_no_run_is_refused(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.json is not the settings of a run \(.*; give the folder of a run"):
+        read_config(tmp_path)
+
+
+def test_settings_survive_their_file(tmp_path: Path, tiny: NetworkConfig) -> None:
+    config = TrainConfig(network=tiny, seed=7, learning_rate=1e-5, use_bfloat16=False)
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    assert read_config(tmp_path) == config
+
+
+# ---- what the loop is given ----
+
+
+class Heard:
+    """Stands in for the loop."""
+
+    def __init__(self, act: Callable[[], object] = lambda: None) -> None:
+        self.act = act
+        self.settings: dict[str, Any] = {}
+        self.was_stopped = False
+
+    def __call__(self, *_: Any, **settings: Any) -> None:
+        self.settings = settings
+        self.act()
+        self.was_stopped = settings["should_stop"]()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "request to end"])
+def test_signals_end_a_run_after_its_step(
+    number: signal.Signals, folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    heard = Heard(lambda: signal.raise_signal(number))
+    monkeypatch.setattr(module, "train", heard)
+    train_folder(folder, tmp_path / "run", changes=changes)
+    assert heard.was_stopped
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_training_outside_the_main_thread_leaves_signals_alone(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers: list[Any] = []
+    heard = Heard(lambda: handlers.append(signal.getsignal(signal.SIGTERM)))
+    monkeypatch.setattr(module, "train", heard)
+    thread = threading.Thread(target=train_folder, args=(folder, tmp_path / "run"), kwargs={"changes": changes})
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGTERM)]
+    assert not heard.was_stopped
+
+
+def test_watched_photographs_threads_and_feature_loss_reach_the_loop(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    monkeypatch.setattr(module, "train", heard)
+    train_folder(folder, tmp_path / "run", changes=changes)
+    assert heard.settings["watched"] is heard.settings["feature_loss"] is None
+    torch.set_num_threads(2)
+    train_folder(
+        folder, tmp_path / "run", changes={"feature_weight": 0.1}, val_folder=folder, max_minutes=3, threads=1
+    )
+    assert torch.get_num_threads() == 1
+    assert isinstance(heard.settings["watched"], ValSet)
+    assert heard.settings["max_minutes"] == 3
+    picture = torch.rand(1, 3, 64, 64)
+    assert heard.settings["feature_loss"](1 - picture, picture, torch.ones(1, 1, 64, 64)) > 0

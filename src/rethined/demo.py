@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from rethined.engine import Inpainter, InpaintResult
 from rethined.errors import ImageWriteError, MissingExtraError
 from rethined.imageio import write_image
-from rethined.types import HoleMap, Image8
+from rethined.types import Box, HoleMap, Image8
 
 SCENE_PX = 4096
-ZOOM_PX = 320
+ZOOM_PX = 300
+GAP_PX = 6
 TELEA_RADIUS_PX = 3
 HOLE_TINT = (255, 0, 255)
 LABELS = ("hole", "OpenCV Telea", "rethined")
@@ -52,14 +53,19 @@ def run_demo(out: Path, *, network: str | None = None, threads: int | None = Non
     inpainter = Inpainter(network, threads=threads)
     inpainter.fill(np.zeros((64, 64, 3), np.uint8), _dot((64, 64)))  # the first run allocates; keep it out of the times
     print(f"{'picture':12s} {'size':>11s} {'hole':>6s} {'rethined':>10s} {'Telea':>10s}   stages in ms")
+    zooms = []
     for case in [*sample_cases(), scene_case()]:
         result = inpainter.fill(case.image, case.hole)
         began = time.perf_counter()
         telea = cv2.inpaint(case.image, case.hole.view(np.uint8), TELEA_RADIUS_PX, cv2.INPAINT_TELEA)
         telea_ms = (time.perf_counter() - began) * 1e3
         _print_row(case, result, telea_ms)
-        _write_pictures(out, case, np.asarray(telea, np.uint8), result.image)
-    print(f"pictures: {out}{'/'}*-before.png, *-after.png and *-zoom.png ({' | '.join(LABELS)})")
+        zooms.append(side_by_side(case, np.asarray(telea, np.uint8), result.image))
+        write_image(out / f"{case.name}-before.png", _tinted(case))
+        write_image(out / f"{case.name}-after.png", result.image)
+        write_image(out / f"{case.name}-zoom.png", zooms[-1])
+    write_image(out / "overview.jpg", stacked(zooms))
+    print(f"\npictures in {out}: *-before.png, *-after.png, *-zoom.png and overview.jpg ({' | '.join(LABELS)})")
 
 
 def sample_cases() -> list[Case]:
@@ -109,35 +115,39 @@ def scratches(size_hw: tuple[int, int], *, seed: int) -> HoleMap:
     rng = np.random.default_rng(seed)
     canvas = np.zeros(size_hw, np.uint8)
     for _ in range(12):
-        x = rng.uniform(0, size_hw[1], 5).cumsum() / 2.5
-        y = np.linspace(-10, size_hw[0] + 10, 5) * rng.uniform(0.4, 1)
+        start_x, end_x = rng.uniform(0, size_hw[1], 2)
+        x = np.linspace(start_x, end_x, 6) + rng.normal(0, 6, 6)
+        y = np.linspace(-10, size_hw[0] + 10, 6)
         points = np.stack([x, y], 1).round().astype(np.int32)
         cv2.polylines(canvas, [points], False, 1, thickness=int(rng.integers(2, 6)))
     return np.asarray(canvas > 0)
 
 
 def side_by_side(case: Case, telea: Image8, filled: Image8) -> Image8:
-    """Hole, Telea and our fill at 1:1, cut where the most hole is."""
+    """Hole, Telea and our fill at 1:1, cut where much hole lies in much detail."""
     height, width = case.hole.shape
     side_y, side_x = min(ZOOM_PX, height), min(ZOOM_PX, width)
-    density = cv2.blur(case.hole.astype(np.float32), (side_x, side_y), borderType=cv2.BORDER_CONSTANT)
-    y, x = np.unravel_index(int(density.argmax()), density.shape)
+    area = (side_x, side_y)
+    luma = cv2.cvtColor(case.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    density = cv2.blur(case.hole.astype(np.float32), area, borderType=cv2.BORDER_CONSTANT)
+    detail = cv2.blur(np.abs(cv2.Laplacian(luma, cv2.CV_32F)), area, borderType=cv2.BORDER_CONSTANT)
+    y, x = np.unravel_index(int((density * detail).argmax()), density.shape)
     top = int(np.clip(y - side_y // 2, 0, height - side_y))
     left = int(np.clip(x - side_x // 2, 0, width - side_x))
-    box = (slice(top, top + side_y), slice(left, left + side_x))
-    gap = np.full((side_y, 6, 3), 255, np.uint8)
+    box = Box(top, left, top + side_y, left + side_x).slices
+    gap = np.full((side_y, GAP_PX, 3), 255, np.uint8)
     before = _tinted(case)
     return np.concatenate([before[box], gap, telea[box], gap, filled[box]], 1)
 
 
+def stacked(pictures: Sequence[Image8]) -> Image8:
+    """Pictures of one width below each other, with a white gap."""
+    gap = np.full((GAP_PX, pictures[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([row for picture in pictures for row in (picture, gap)][:-1])
+
+
 def _photograph(load: Callable[[], NDArray[Any]]) -> Image8:
     return np.asarray(load(), np.uint8)
-
-
-def _write_pictures(out: Path, case: Case, telea: Image8, filled: Image8) -> None:
-    write_image(out / f"{case.name}-before.png", _tinted(case))
-    write_image(out / f"{case.name}-after.png", filled)
-    write_image(out / f"{case.name}-zoom.png", side_by_side(case, telea, filled))
 
 
 def _print_row(case: Case, result: InpaintResult, telea_ms: float) -> None:

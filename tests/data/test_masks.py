@@ -22,7 +22,9 @@ families = pytest.mark.parametrize("family", FAMILIES)
     width=st.integers(8, 200),
     zoom=st.sampled_from([0.25, 0.5, 1.0, 1.6, 20.0]),
 )
-def test_holes_are_never_empty_and_at_most_half(family: MaskFamily, seed: int, height: int, width: int, zoom: float) -> None:
+def test_holes_are_never_empty_and_at_most_half(
+    family: MaskFamily, seed: int, height: int, width: int, zoom: float
+) -> None:
     hole = draw_hole(family, (height, width), np.random.default_rng(seed), zoom=zoom)
     assert hole.dtype == np.bool_
     assert hole.shape == (height, width)
@@ -63,6 +65,8 @@ def test_blobs_are_many_and_cover_a_twentieth() -> None:
 
 def test_density_of_blobs_does_not_follow_the_zoom() -> None:
     """A part of a picture, seen at twice the size, has a quarter of its blobs, each four times as large."""
-    holes = {z: [draw_hole("df8k-blobs", (256, 256), np.random.default_rng(s), zoom=z) for s in range(40)] for z in (1, 2)}
+    holes = {
+        z: [draw_hole("df8k-blobs", (256, 256), np.random.default_rng(s), zoom=z) for s in range(40)] for z in (1, 2)
+    }
     shares = {zoom: np.mean([hole.mean() for hole in drawn]) for zoom, drawn in holes.items()}
     assert 0.7 < shares[2] / shares[1] < 1.4

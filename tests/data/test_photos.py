@@ -90,7 +90,10 @@ def test_transparency_and_grey_become_three_channels(tmp_path: Path) -> None:
         ({}, "holds 0 picture files, 0 of them unreadable"),
         ({"a.txt": None}, "holds 0 picture files"),
         ({"a.png": None, "b.jpg": None}, "holds 2 picture files, 2 of them unreadable, and none with both sides"),
-        ({"a.png": (400, 254), "b.jpg": None}, "2 picture files, 1 of them unreadable.* at least 256 px; .* at least one"),
+        (
+            {"a.png": (400, 254), "b.jpg": None},
+            "2 picture files, 1 of them unreadable.* at least 256 px; .* at least one",
+        ),
     ],
 )
 def test_nothing_to_train_on(files: dict[str, Any] | None, message: str, tmp_path: Path) -> None:

@@ -127,13 +127,14 @@ def test_a_file_that_differs_is_not_left_behind(
         path.write_text("the file before")
     with pytest.raises(ExportParityError, match=r"differs from torch by .*; allowed are -1"):
         export_onnx(network, path)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("tiny.onnx", "the file before")] * was_there
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("tiny.onnx", "the file before")
+    ] * was_there
 
 
-def test_weights_that_half_precision_cannot_hold_are_noticed(
+def test_a_file_of_other_weights_is_noticed(
     network: RethinedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check compares real outputs: against a network of other weights it fails."""
     monkeypatch.setattr(module, "_rounded", lambda value: value * 1.1)
     monkeypatch.setattr(module, "_trace", lambda _, path, trace=module._trace: trace(network.deploy(), path))
     with pytest.raises(ExportParityError, match=r"differs from torch by"):

@@ -64,7 +64,9 @@ def test_flat_pictures_have_no_favourite(hole: Tensor) -> None:
     corrupted = corrupted_tokens(hole)
     wanted = oracle_map(torch.full((2, 3, 64, 64), 0.7), corrupted, torch.tensor([[20], [6]]))
     for row, is_hole in zip(wanted[:, 0], corrupted, strict=True):
-        torch.testing.assert_close(row[~is_hole], torch.full_like(row[~is_hole], 1 / int((~is_hole).sum())), rtol=0.05, atol=0)
+        torch.testing.assert_close(
+            row[~is_hole], torch.full_like(row[~is_hole], 1 / int((~is_hole).sum())), rtol=0.05, atol=0
+        )
 
 
 def test_windows_are_the_surroundings_of_tokens_in_reading_order() -> None:
@@ -98,7 +100,9 @@ def test_loss_rewards_the_planted_match(generator: torch.Generator) -> None:
 
 def test_gradient_turns_descriptors_and_temperature_towards_the_match(generator: torch.Generator) -> None:
     target, hole = planted(generator)
-    query, key = (torch.nn.functional.normalize(torch.randn((1, 8, 8, 8), generator=generator), dim=1) for _ in range(2))
+    query, key = (
+        torch.nn.functional.normalize(torch.randn((1, 8, 8, 8), generator=generator), dim=1) for _ in range(2)
+    )
     leaves = [query.requires_grad_(), key.requires_grad_(), temperature := WARM.clone().requires_grad_()]
     loss = oracle_matching(output(query, key), target, hole, temperature, generator)
     loss.backward()

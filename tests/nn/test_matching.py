@@ -75,12 +75,12 @@ def test_sparse_match_is_the_soft_map_cut_off_and_the_runtimes_twin(k: int, gene
     torch.testing.assert_close(match.weights.sum(1), torch.ones(42 - known))
     assert (match.weights.diff(dim=1) <= 0).all()
     if k >= known:
-        soft = match_logits(query.flatten(1).T[None, match.rows], key.flatten(1)[None], corrupted[None], WARM).softmax(2)
+        soft = match_logits(query.flatten(1).T[None, match.rows], key.flatten(1)[None], corrupted[None], WARM).softmax(
+            2
+        )
         torch.testing.assert_close(soft[0].gather(1, match.sources), match.weights)
 
-    twin = runtime.match_tokens(
-        query.numpy(), key.numpy(), corrupted.view(6, 7).numpy(), temperature=WARM.item(), k=k
-    )
+    twin = runtime.match_tokens(query.numpy(), key.numpy(), corrupted.view(6, 7).numpy(), temperature=WARM.item(), k=k)
     np.testing.assert_array_equal(match.rows, twin.rows)
     np.testing.assert_array_equal(match.sources, twin.sources)
     np.testing.assert_allclose(match.weights, twin.weights, atol=1e-5)

@@ -106,7 +106,9 @@ def test_outputs_are_float32_and_descriptors_have_unit_length(
 def test_the_hole_map_and_the_picture_both_count(randomise: Randomise, generator: torch.Generator) -> None:
     network = randomise(RethinedNetwork(TINY)).eval()
     prefilled, hole = picture((32, 32), generator)
-    base, other_hole, other_picture = (network(*x) for x in ((prefilled, hole), (prefilled, 1 - hole), (1 - prefilled, hole)))
+    base, other_hole, other_picture = (
+        network(*x) for x in ((prefilled, hole), (prefilled, 1 - hole), (1 - prefilled, hole))
+    )
     assert (other_hole.fill - base.fill).abs().max() > 1e-3
     assert (other_picture.query - base.query).abs().max() > 1e-3
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils import _pytree as pytree
 
 from rethined.nn.network import NetworkConfig
 from rethined.train.config import TrainConfig
+from rethined.train.state import TrainState
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +39,23 @@ def make_config(tiny: NetworkConfig) -> Callable[..., TrainConfig]:
             "samples_per_step": 2,
             "steps": 4,
             "warmup_steps": 2,
-            "cooldown_steps": 2,
+            "cooldown_steps": 1,
             "use_bfloat16": False,
         }
         return TrainConfig(**{**settings, **changes})
 
     return make
+
+
+@pytest.fixture
+def content() -> Callable[[TrainState], list[Any]]:
+    """All that makes a state but its minutes, tensors as bytes; equal lists are equal states, bit for bit."""
+
+    def take(state: TrainState) -> list[Any]:
+        parts = (state.network.state_dict(), state.average, state.optimizer.state_dict(), state.step, state.position)
+        return [x.numpy().tobytes() if isinstance(x, torch.Tensor) else x for x in pytree.tree_leaves(parts)]
+
+    return take
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from rethined.data.photos import Photo
 from rethined.data.samples import Batch, Sample, Sampler
@@ -22,12 +21,7 @@ from rethined.train.state import TrainState, load_state, new_state
 from rethined.train.watch import ValSet
 
 MakeConfig = Callable[..., TrainConfig]
-
-
-def content(state: TrainState) -> list[Any]:
-    """All that makes a state but its minutes, tensors as bytes."""
-    parts = (state.network.state_dict(), state.average, state.optimizer.state_dict(), state.step, state.position)
-    return [x.numpy().tobytes() if isinstance(x, Tensor) else x for x in pytree.tree_leaves(parts)]
+Content = Callable[[TrainState], list[Any]]
 
 
 class Brighter:
@@ -64,7 +58,7 @@ def sampler(photos: list[Photo]) -> Sampler:
 
 @pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
 def test_stopping_and_resuming_changes_nothing(
-    use_bfloat16: bool, make_config: MakeConfig, sampler: Sampler, tmp_path: Path
+    use_bfloat16: bool, make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
 ) -> None:
     config = make_config(use_bfloat16=use_bfloat16)
     whole = new_state(config)
@@ -82,9 +76,7 @@ def test_stopping_and_resuming_changes_nothing(
 
 
 @pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
-def test_a_planted_task_is_learned(
-    use_bfloat16: bool, make_config: MakeConfig, brighter: Any, tmp_path: Path
-) -> None:
+def test_a_planted_task_is_learned(use_bfloat16: bool, make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
     config = make_config(
         use_bfloat16=use_bfloat16, samples_per_step=4, steps=24, learning_rate=1e-2, ema_decay=0.5, cooldown_steps=8
     )
@@ -100,7 +92,11 @@ def test_a_planted_task_is_learned(
 
 @pytest.mark.parametrize(
     ("limits", "steps"),
-    [({"max_minutes": 0}, 1), ({"should_stop": lambda: True}, 1), ({"max_minutes": 60, "should_stop": lambda: False}, 3)],
+    [
+        ({"max_minutes": 0}, 1),
+        ({"should_stop": lambda: True}, 1),
+        ({"max_minutes": 60, "should_stop": lambda: False}, 3),
+    ],
     ids=["out of time", "told to stop", "neither"],
 )
 def test_a_run_ends_when_told_and_is_saved(
@@ -113,7 +109,9 @@ def test_a_run_ends_when_told_and_is_saved(
     assert load_state(tmp_path / "deep" / "run" / "state.pt", config).step == steps
 
 
-def test_a_finished_run_is_left_as_it_is(make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
+def test_a_finished_run_is_left_as_it_is(
+    make_config: MakeConfig, brighter: Any, tmp_path: Path, content: Content
+) -> None:
     config = make_config(steps=3)
     state = new_state(config)
     state.step = 3
@@ -191,7 +189,7 @@ def test_feature_loss_is_taken_in_its_turn(
 
 @pytest.mark.parametrize("changes", [{"matching_weight": 0.5}, {"feature_weight": 0.5, "feature_every": 1}], ids=str)
 def test_weights_of_the_losses_count(
-    changes: dict[str, Any], make_config: MakeConfig, brighter: Any, tmp_path: Path
+    changes: dict[str, Any], make_config: MakeConfig, brighter: Any, tmp_path: Path, content: Content
 ) -> None:
     trained = []
     for config in (make_config(steps=1), make_config(steps=1, **changes)):

@@ -17,7 +17,8 @@ from rethined.errors import ImageError, ImageReadError, ImageWriteError, MaskErr
 from rethined.imageio import read_image, write_image
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
-from rethined.types import HoleMap, Image8, SizeHW
+from rethined.session import NetworkResult, OnnxSession
+from rethined.types import Float32, HoleMap, Image8, SizeHW
 
 STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
 
@@ -135,6 +136,26 @@ def test_a_constant_is_filled_with_the_constant(
     image = np.full((*size_hw, 3), colour, np.uint8)
     filled = Inpainter(zero_head_network_path, threads=1)(image, block(size_hw, 20, 10, 50, 30))
     np.testing.assert_allclose(filled.astype(int), image, atol=1)
+
+
+def test_the_network_is_given_the_hole_and_what_is_around_it(
+    inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Float32, HoleMap]] = []
+    run = OnnxSession.run
+
+    def watch(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> NetworkResult:
+        seen.append((prefilled, hole))
+        return run(self, prefilled, hole)
+
+    monkeypatch.setattr(OnnxSession, "run", watch)
+    image, hole = photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640)
+    inpainter(image, hole)
+    assert [given[1].shape for given in seen] == [(512, 512), (1024, 1024)]
+    for prefilled, small in seen:
+        np.testing.assert_array_equal(small, block(small.shape, *(np.array([256, 512, 384, 640]) * len(small) // 1024)))
+        assert prefilled[small].std() < 40, "the prefill is smooth"
+    np.testing.assert_array_equal(seen[1][0][~hole], image[~hole])
 
 
 def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:

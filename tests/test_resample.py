@@ -78,13 +78,13 @@ def test_pull_push_of_nothing_known_is_zero(size_hw: SizeHW) -> None:
     np.testing.assert_array_equal(filled, np.zeros((*size_hw, 3), np.float32))
 
 
-def test_pull_push_goes_from_one_side_to_the_other() -> None:
+def test_pull_push_goes_smoothly_from_one_side_to_the_other() -> None:
     image = np.zeros((16, 64), np.float32)
     image[:, -1] = 100
     hole = np.ones((16, 64), bool)
     hole[:, [0, -1]] = False
     row = pull_push(image, hole)[8]
-    assert (np.diff(row) >= -1e-3).all()
+    assert -1e-3 <= np.diff(row).min() <= np.diff(row).max() < 6
     assert row[16] < 40 < 60 < row[48]
 
 

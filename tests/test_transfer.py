@@ -195,10 +195,9 @@ def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
 @pytest.mark.parametrize("step", [-20.0, 35.0])
 def test_the_seam_is_closed_when_the_copy_is_off_by_a_constant(step: float) -> None:
     image = np.full((40, 50, 3), 120, np.uint8)
-    box = Box(4, 4, 36, 46)
     hole = square_hole((40, 50), Box(10, 10, 30, 40))
     y, x = (axis.astype(np.int32) for axis in np.nonzero(square_hole((40, 50), Box(9, 9, 31, 41))))
-    hole_y, hole_x, colours = close_seam(image, hole, box, y, x, np.full((len(y), 3), 120 + step, np.float32))
+    hole_y, hole_x, colours = close_seam(image, hole, y, x, np.full((len(y), 3), 120 + step, np.float32))
     assert hole[hole_y, hole_x].all()
     assert len(hole_y) == hole.sum()
     np.testing.assert_allclose(colours, 120, atol=1e-3)

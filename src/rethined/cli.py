@@ -96,6 +96,9 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/default"), help="folder of the run (runs/default)")
     parser.add_argument("--cache", type=Path, help="folder of the decoded photographs (OUT/cache)")
     parser.add_argument("--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
+    )
     parser.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes; resume any time")
     parser.add_argument("--steps", type=int, help="length of the whole run")
     parser.add_argument("--cooldown-steps", type=int, help="steps of falling learning rate at its end")
@@ -181,6 +184,7 @@ def _run_train(parsed: argparse.Namespace) -> None:
         parsed.out,
         changes=changes,
         cache=parsed.cache,
+        start_from=parsed.start_from,
         val_folder=parsed.val,
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,

@@ -81,6 +81,11 @@ class HoleGroups:
         """Number of groups."""
         return len(self.boxes)
 
+    def is_shared(self, label: int) -> bool:
+        """Whether another group reaches into the box of ``label``."""
+        inside = self.labels[self.boxes[label - 1].slices]
+        return bool(((inside != label) & (inside != 0)).any())
+
     def label_at(self, y: NDArray[np.int32], x: NDArray[np.int32], size_hw: SizeHW) -> NDArray[np.int32]:
         """Label at pixels of a picture of ``size_hw``."""
         height, width = self.labels.shape

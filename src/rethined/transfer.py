@@ -153,8 +153,8 @@ def choose_offsets(
     return field
 
 
-_RING = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x], np.int32)
 _CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+_RING = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x], np.int32)
 
 
 class _Search:
@@ -304,11 +304,10 @@ def fill_group(
     base = correct_base(filled[small.slices], touched[small.slices], copied, is_copied)
 
     full = small.scaled(*scale_yx).clipped(hole.shape)
-    rim = cv2.dilate(hole[full.slices].view(np.uint8), np.ones((3, 3), np.uint8))
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(rim))
-    y, x = y + np.int32(full.top), x + np.int32(full.left)
-    mine = groups.label_at(y, x, hole.shape) == label
-    y, x = y[mine], x[mine]
+    y, x = _hole_and_rim(hole, full)
+    if groups.is_shared(label):
+        mine = groups.label_at(y, x, hole.shape) == label
+        y, x = y[mine], x[mine]
     taps = gather_taps(image, hole, y, x, field, scale_yx)
     # The same pixels on the network's grid, from the box's corner.
     small_y = (y + np.float32(0.5)) / np.float32(scale_yx[0]) - np.float32(0.5 + small.top)
@@ -317,7 +316,7 @@ def fill_group(
     detail = (taps.mean - low) / taps.norm[:, None]
     detail[~taps.is_valid] = 0
     result = _gather(base, small_y, small_x, linear=True) + detail
-    return close_seam(image, hole, full, y, x, result)
+    return close_seam(image, hole, y, x, result)
 
 
 def correct_base(filled: Float32, touched: HoleMap, copied: Float32, is_copied: HoleMap) -> Float32:
@@ -339,29 +338,39 @@ def correct_base(filled: Float32, touched: HoleMap, copied: Float32, is_copied: 
     return np.where(is_copied[..., None], copied + membrane, filled).astype(np.float32)
 
 
-def close_seam(image: Image8, hole: HoleMap, box: Box, y: Ints, x: Ints, result: Float32) -> tuple[Ints, Ints, Float32]:
+def close_seam(image: Image8, hole: HoleMap, y: Ints, x: Ints, result: Float32) -> tuple[Ints, Ints, Float32]:
     """Spreads what the result misses at the rim's known pixels into the hole, and keeps the hole's pixels.
 
     Args:
         image: ``(H, W, 3)`` uint8.
         hole: ``(H, W)`` bool.
-        box: Part of the picture that holds the pixels.
         y, x: ``(N,)`` pixels of a hole and of its rim.
         result: ``(N, 3)`` float32, values there.
     """
-    inside = hole[y, x]
+    width = np.int32(hole.shape[1])
+    inside = hole.ravel().take(y * width + x)
     rim_y, rim_x = y[~inside], x[~inside]
     hole_y, hole_x = y[inside], x[inside]
-    error = np.zeros((box.height, box.width, 3), np.float32)
-    weight = np.zeros((box.height, box.width), np.float32)
-    error[rim_y - box.top, rim_x - box.left] = image[rim_y, rim_x] - result[~inside]
-    weight[rim_y - box.top, rim_x - box.left] = 1
+    top, left = int(y.min()), int(x.min())
+    box_hw = (int(y.max()) - top + 1, int(x.max()) - left + 1)
+    error, weight = np.zeros((*box_hw, 3), np.float32), np.zeros(box_hw, np.float32)
+    error[rim_y - top, rim_x - left] = image[rim_y, rim_x] - result[~inside]
+    weight[rim_y - top, rim_x - left] = 1
     membrane = spread(error, weight)
     # The pyramid smooths along the rim; the first ring of the hole takes what its own neighbours miss.
-    share = cv2.blur(weight, (3, 3), borderType=cv2.BORDER_CONSTANT)[..., None]
-    nearest = cv2.blur(error, (3, 3), borderType=cv2.BORDER_CONSTANT) / np.maximum(share, np.float32(1e-6))
-    membrane = np.where(share > 1e-6, nearest, membrane)
-    return hole_y, hole_x, result[inside] + membrane[hole_y - box.top, hole_x - box.left]
+    share = cv2.blur(weight, (3, 3), borderType=cv2.BORDER_CONSTANT)
+    ring_y, ring_x = np.nonzero((share > 1e-6) & (weight == 0))
+    nearest = cv2.blur(error, (3, 3), borderType=cv2.BORDER_CONSTANT)
+    membrane[ring_y, ring_x] = nearest[ring_y, ring_x] / share[ring_y, ring_x, None]
+    place = (hole_y - np.int32(top)) * np.int32(box_hw[1]) + (hole_x - np.int32(left))
+    return hole_y, hole_x, result[inside] + membrane.reshape(-1, 3).take(place, axis=0)
+
+
+def _hole_and_rim(hole: HoleMap, box: Box) -> tuple[Ints, Ints]:
+    """Rows and columns of the hole pixels in a box and of the known pixels next to them."""
+    rim = cv2.dilate(hole[box.slices].view(np.uint8), np.ones((3, 3), np.uint8))
+    y, x = np.divmod(np.flatnonzero(rim).astype(np.int32), np.int32(box.width))
+    return y + np.int32(box.top), x + np.int32(box.left)
 
 
 def _copy_small(filled: Float32, touched: HoleMap, field: OffsetField, box: Box) -> tuple[Float32, HoleMap]:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rethined.data import samples as module
 from rethined.data.photos import Photo
@@ -22,8 +22,8 @@ def noise_photo(seed: int, size_hw: tuple[int, int] = (160, 200)) -> Photo:
     return Photo(f"noise {seed}", (pixels, pixels[::2, ::2], pixels[::4, ::4]))
 
 
-def sampler(**settings: Any) -> Sampler:
-    return Sampler([noise_photo(1), noise_photo(2)], **{"seed": 5, "crop_px": CROP_PX, **settings})
+def sampler(seed: int = 5) -> Sampler:
+    return Sampler([noise_photo(1), noise_photo(2)], seed=seed, crop_px=CROP_PX)
 
 
 def content(sample: Sample) -> tuple[bytes, ...]:
@@ -89,8 +89,8 @@ def test_hole_colours_never_reach_the_prefill(planted_hole: HoleMap, monkeypatch
     before = sampler().draw(3)
     draw = Sampler._draw_region
 
-    def spoilt(self: Sampler, *arguments: Any) -> Any:
-        region = draw(self, *arguments).copy()
+    def spoilt(self: Sampler, photo: Photo, region_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        region = draw(self, photo, region_px, rng).copy()
         region[planted_hole] = 255 - region[planted_hole]
         return region
 
@@ -104,7 +104,7 @@ def test_crops_lie_inside_on_the_token_grid_and_hold_some_hole(monkeypatch: pyte
     """One token of hole: every crop holds it, wherever it lies."""
     rng = np.random.default_rng(0)
 
-    def one_token(*_: Any, **__: Any) -> HoleMap:
+    def one_token(*_: object, **__: object) -> HoleMap:
         hole = np.zeros((REGION_PX, REGION_PX), bool)
         y, x = 8 * rng.integers(REGION_PX // 8, size=2)
         hole[y : y + 8, x : x + 8] = True
@@ -146,8 +146,8 @@ def test_photographs_smaller_than_a_region_are_enlarged() -> None:
 # ---- prefetching ----
 
 
-class Counting:
-    """Stands in for a sampler: empty batches, and an error at a chosen place."""
+class Counting(Sampler):
+    """Empty batches, and an error at a chosen place."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.fails_at = fails_at
@@ -165,7 +165,7 @@ def no_thread_left() -> Iterator[None]:
 
 
 def test_batches_come_in_order_from_where_a_run_stopped() -> None:
-    batches = prefetch(Counting(), start=40, count=4, depth=2)  # type: ignore[arg-type]
+    batches = prefetch(Counting(), start=40, count=4, depth=2)
     assert [next(batches).position for _ in range(7)] == [44, 48, 52, 56, 60, 64, 68]
     assert "rethined-samples" in {thread.name for thread in threading.enumerate()}
     batches.close()
@@ -179,7 +179,7 @@ def test_prefetched_batches_are_the_samplers_own() -> None:
 
 
 def test_errors_of_the_thread_reach_the_consumer_after_the_good_batches() -> None:
-    batches = prefetch(Counting(fails_at=4), start=0, count=2)  # type: ignore[arg-type]
+    batches = prefetch(Counting(fails_at=4), start=0, count=2)
     assert [next(batches).position for _ in range(2)] == [2, 4]
     with pytest.raises(RuntimeError, match="broken at 4"):
         next(batches)

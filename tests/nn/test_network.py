@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rethined.errors import ConfigError
 from rethined.nn.mobileone import BranchForm, FusedUnit, MobileOneUnit
 from rethined.nn.network import NetworkConfig, RethinedNetwork, count_fused_parameters
 
@@ -118,3 +119,21 @@ def test_temperature_is_positive_and_learned() -> None:
     assert 0.05 < network.temperature.item() < 0.2
     network.temperature.backward()
     assert network.log_temperature.grad is not None
+
+
+def test_training_can_go_on_from_fused_weights() -> None:
+    torch.manual_seed(3)
+    trained, fresh = RethinedNetwork(), RethinedNetwork()
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    fresh.load_fused(trained.deploy().state_dict())
+    prefilled, hole = torch.rand(1, 3, 64, 64), (torch.rand(1, 1, 64, 64) > 0.5).float()
+    for ours, theirs in zip(fresh(prefilled, hole), trained(prefilled, hole), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_fused_weights_of_another_network_are_refused() -> None:
+    other = RethinedNetwork(NetworkConfig(descriptor_size=8))
+    with pytest.raises(ConfigError, match="do not fit this network"):
+        RethinedNetwork().load_fused(other.deploy().state_dict())

@@ -32,7 +32,7 @@ def tiny() -> NetworkConfig:
 def make_config(tiny: NetworkConfig) -> Callable[..., TrainConfig]:
     """Settings of a run of seconds; any may be changed."""
 
-    def make(**changes: Any) -> TrainConfig:
+    def make(**changes: object) -> TrainConfig:
         settings = {
             "network": tiny,
             "crop_px": 64,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rethined.data.photos import Photo
-from rethined.data.samples import Batch, Sample, Sampler
+from rethined.data.samples import Sample, Sampler
 from rethined.losses.fill import masked_huber
 from rethined.train import loop as module
 from rethined.train.config import TrainConfig
@@ -24,8 +24,11 @@ MakeConfig = Callable[..., TrainConfig]
 Content = Callable[[TrainState], list[Any]]
 
 
-class Brighter:
+class Brighter(Sampler):
     """Planted task: one colour, a square hole, and in it the same colour 50 grey levels brighter."""
+
+    def __init__(self) -> None:
+        pass
 
     def draw(self, index: int) -> Sample:
         rng = np.random.default_rng(index)
@@ -37,12 +40,9 @@ class Brighter:
         prefilled = np.full((64, 64, 3), colour / np.float32(255), np.float32)
         return Sample(prefilled, hole, target, target, hole, (0, 0))
 
-    def batch(self, start: int, count: int) -> Batch:
-        return Batch(tuple(self.draw(index) for index in range(start, start + count)), start + count)
-
 
 @pytest.fixture
-def brighter() -> Any:
+def brighter() -> Brighter:
     return Brighter()
 
 
@@ -76,7 +76,9 @@ def test_stopping_and_resuming_changes_nothing(
 
 
 @pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
-def test_a_planted_task_is_learned(use_bfloat16: bool, make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
+def test_a_planted_task_is_learned(
+    use_bfloat16: bool, make_config: MakeConfig, brighter: Brighter, tmp_path: Path
+) -> None:
     config = make_config(
         use_bfloat16=use_bfloat16, samples_per_step=4, steps=24, learning_rate=1e-2, ema_decay=0.5, cooldown_steps=8
     )
@@ -100,7 +102,7 @@ def test_a_planted_task_is_learned(use_bfloat16: bool, make_config: MakeConfig, 
     ids=["out of time", "told to stop", "neither"],
 )
 def test_a_run_ends_when_told_and_is_saved(
-    limits: dict[str, Any], steps: int, make_config: MakeConfig, brighter: Any, tmp_path: Path
+    limits: dict[str, Any], steps: int, make_config: MakeConfig, brighter: Brighter, tmp_path: Path
 ) -> None:
     config = make_config(steps=3)
     state = new_state(config)
@@ -110,7 +112,7 @@ def test_a_run_ends_when_told_and_is_saved(
 
 
 def test_a_finished_run_is_left_as_it_is(
-    make_config: MakeConfig, brighter: Any, tmp_path: Path, content: Content
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:
     config = make_config(steps=3)
     state = new_state(config)
@@ -121,17 +123,17 @@ def test_a_finished_run_is_left_as_it_is(
 
 
 def test_an_error_of_the_sampler_ends_the_run(make_config: MakeConfig, tmp_path: Path) -> None:
-    class Broken:
-        def batch(self, start: int, _: int) -> Batch:
-            raise RuntimeError(f"no sample {start}")
+    class Broken(Brighter):
+        def draw(self, index: int) -> Sample:
+            raise RuntimeError(f"no sample {index}")
 
     config = make_config()
     with pytest.raises(RuntimeError, match="no sample 0"):
-        train(new_state(config), config, Broken(), tmp_path)  # type: ignore[arg-type]
+        train(new_state(config), config, Broken(), tmp_path)
 
 
 def test_log_saves_and_watching(
-    make_config: MakeConfig, brighter: Any, photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: MakeConfig, brighter: Brighter, photos: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REPORT_EVERY", 2)
     monkeypatch.setattr(module, "SAVE_EVERY_S", -1.0)
@@ -171,7 +173,7 @@ def test_gain_on_watched_photographs(make_config: MakeConfig, photos: list[Photo
     ("weight", "every", "calls"), [(0.0, 1, []), (0.5, 1, [0, 0, 1, 1, 2, 2]), (0.5, 2, [0, 0, 2, 2])]
 )
 def test_feature_loss_is_taken_in_its_turn(
-    weight: float, every: int, calls: list[int], make_config: MakeConfig, brighter: Any, tmp_path: Path
+    weight: float, every: int, calls: list[int], make_config: MakeConfig, brighter: Brighter, tmp_path: Path
 ) -> None:
     config = make_config(steps=3, feature_weight=weight, feature_every=every)
     state = new_state(config)
@@ -189,7 +191,7 @@ def test_feature_loss_is_taken_in_its_turn(
 
 @pytest.mark.parametrize("changes", [{"matching_weight": 0.5}, {"feature_weight": 0.5, "feature_every": 1}], ids=str)
 def test_weights_of_the_losses_count(
-    changes: dict[str, Any], make_config: MakeConfig, brighter: Any, tmp_path: Path, content: Content
+    changes: dict[str, Any], make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:
     trained = []
     for config in (make_config(steps=1), make_config(steps=1, **changes)):
@@ -199,7 +201,7 @@ def test_weights_of_the_losses_count(
     assert trained[0] != trained[1]
 
 
-def test_gradients_are_clipped(make_config: MakeConfig, brighter: Any, tmp_path: Path) -> None:
+def test_gradients_are_clipped(make_config: MakeConfig, brighter: Brighter, tmp_path: Path) -> None:
     config = make_config(steps=1, clip_norm=1e-3)
     state = new_state(config)
     train(state, config, brighter, tmp_path)

@@ -150,7 +150,7 @@ class Heard:
         self.settings: dict[str, Any] = {}
         self.was_stopped = False
 
-    def __call__(self, *_: Any, **settings: Any) -> None:
+    def __call__(self, *_: object, **settings: object) -> None:
         self.settings = settings
         self.act()
         self.was_stopped = settings["should_stop"]()

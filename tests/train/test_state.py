@@ -135,7 +135,7 @@ def test_interrupted_saving_keeps_the_state_before(
     save_state(state, config, path)
     before = content(state)
 
-    def interrupted(_: Any, file: Path) -> None:
+    def interrupted(_: object, file: Path) -> None:
         Path(file).write_bytes(b"half of it")
         raise KeyboardInterrupt
 

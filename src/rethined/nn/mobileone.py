@@ -139,6 +139,25 @@ class MobileOneUnit(nn.Module):
             weight, bias, stride=self.stride, padding=self.padding, groups=self.groups, activation=self.activation
         )
 
+    def unfuse(self, weight: Tensor, bias: Tensor) -> None:
+        """Sets the branches so that the unit computes what one convolution with ``weight`` and ``bias`` does.
+
+        The first K x K branch takes it all; gains keep their values, the other branches become zero.
+
+        Raises:
+            ConfigError: The unit trains with BatchNorm, whose statistics a fused kernel no longer tells.
+        """
+        if self.form != "online":
+            raise ConfigError(f"a unit of form {self.form!r} cannot start from fused weights; use form 'online'")
+        with torch.no_grad():
+            if self.identity is not None:
+                weight = weight - self.identity
+            self.kernels.zero_()
+            self.kernels[0] = weight / self.gain.view(-1, 1, 1, 1)
+            if self.pointwise is not None:
+                self.pointwise.zero_()
+            self.bias.copy_(bias)
+
     def _forward_online(self, x: Tensor) -> Tensor:
         weight, bias = self._merged()
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)

@@ -10,6 +10,7 @@ alone; ours sees a prefilled one with the hole map and predicts what to add.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rethined.errors import ConfigError
 from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
 
 STEM_STRIDE = 4
@@ -179,6 +181,24 @@ class RethinedNetwork(nn.Module):
                 if isinstance(child, MobileOneUnit):
                     setattr(parent, name, child.fuse())
         return fused.eval().requires_grad_(False)
+
+    def load_fused(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over the weights of a deploy form, to go on training from them.
+
+        Args:
+            tensors: State of :meth:`deploy`'s result, as shipped.
+
+        Raises:
+            ConfigError: The tensors are those of another network.
+        """
+        expected = {name: t.shape for name, t in self.deploy().state_dict().items()}
+        if {name: t.shape for name, t in tensors.items()} != expected:
+            raise ConfigError("the tensors do not fit this network; start from weights of the same NetworkConfig")
+        rest = {name: t.float() for name, t in tensors.items()}
+        for name, module in self.named_modules():
+            if isinstance(module, MobileOneUnit):
+                module.unfuse(rest.pop(f"{name}.weight"), rest.pop(f"{name}.bias"))
+        self.load_state_dict(rest, strict=False)
 
 
 def count_fused_parameters(network: RethinedNetwork) -> int:

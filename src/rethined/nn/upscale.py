@@ -1,7 +1,7 @@
 """Attention upscaling in torch: the twin of :mod:`rethined.transfer`, for training through it and for export.
 
-It follows the runtime step by step and gives the same colours to float rounding; a test pins it. Unlike the runtime it
-works on whole pictures instead of boxes round holes, so that shapes do not depend on the data.
+It follows the runtime step by step and gives the same colours to float rounding; a test pins it. It works on one whole
+picture at a time instead of boxes round holes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,12 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     error, weight = (image - result) * rim, rim.to(image.dtype)
     share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
     nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
-    seam = torch.where(share > 1e-6, nearest, spread(error, weight))
+    rows, columns = ((rim | hole).any(axis).nonzero().flatten() for axis in (1, 0))
+    # The pyramid's levels start at the corner of the hole and its rim.
+    box = (..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+    membrane = torch.zeros_like(image)
+    membrane[box] = spread(error[box], weight[box])
+    seam = torch.where(share > 1e-6, nearest, membrane)
     return torch.where(hole, result + seam, image)
 
 

@@ -35,6 +35,7 @@ def train_folder(
     changes: dict[str, Any] | None = None,
     cache: Path | None = None,
     val_folder: Path | None = None,
+    start_from: Path | None = None,
     max_minutes: float | None = None,
     threads: int | None = None,
 ) -> None:
@@ -46,6 +47,7 @@ def train_folder(
         changes: Settings that differ from the defaults, or from the run's own when it is resumed.
         cache: Where decoded photographs are kept.
         val_folder: Photographs to watch the fill on; never trained on.
+        start_from: A ``.safetensors`` file of trained weights that a new run begins with.
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
 
@@ -61,7 +63,7 @@ def train_folder(
     photos = open_photos(folder, cache, show_progress=True)
     watched = None if val_folder is None else ValSet(open_photos(val_folder, cache, show_progress=True))
     state_file = out / STATE_FILE
-    state = load_state(state_file, config) if state_file.exists() else new_state(config)
+    state = load_state(state_file, config) if state_file.exists() else new_state(config, start_from)
     out.mkdir(parents=True, exist_ok=True)
     (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
     millions = count_fused_parameters(state.network) / 1e6

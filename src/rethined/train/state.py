@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rethined.errors import CheckpointError
@@ -51,10 +53,25 @@ class TrainState:
             torch._foreach_lerp_(list(self.average.values()), list(self.network.parameters()), 1 - decay)
 
 
-def new_state(config: TrainConfig) -> TrainState:
-    """State of a run that has not begun."""
+def new_state(config: TrainConfig, start_from: Path | None = None) -> TrainState:
+    """State of a run that has not begun.
+
+    Args:
+        config: Settings of the run.
+        start_from: A ``.safetensors`` file of trained weights to begin with; random ones when ``None``.
+
+    Raises:
+        CheckpointError: ``start_from`` cannot be read.
+        ConfigError: It holds another network.
+    """
     torch.manual_seed(config.seed)
     network = RethinedNetwork(config.network)
+    if start_from is not None:
+        try:
+            tensors = load_file(start_from)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{start_from} cannot be read as .safetensors weights ({error})") from error
+        network.load_fused(tensors)
     return _assemble(network, config)
 
 

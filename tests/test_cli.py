@@ -87,7 +87,7 @@ def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     seen: list[int] = []
     fill = Inpainter.fill
 
-    def watch(self: Inpainter, image: Image8, mask: HoleMap) -> InpaintResult:
+    def watch(self: Inpainter, image: Image8, mask: HoleMap, **_more: object) -> InpaintResult:
         seen.append(self.options.working_px)
         return fill(self, image, mask)
 
@@ -224,7 +224,7 @@ def test_without_scikit_image_the_demo_says_what_to_install(
 def test_an_interrupt_ends_with_130(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_pictures: object) -> None:
+    def interrupt(*_pictures: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Inpainter, "fill", interrupt)
@@ -286,9 +286,10 @@ def test_demo_writes_three_pictures_of_each_case(
     out = tmp_path / "new" / "folder"
     assert main(["demo", "--out", str(out), "--network", str(tiny_network_path), "--threads", "1"]) == 0
     names = ("cat", "coffee", "astronaut", "scene")
-    assert {path.name for path in out.iterdir()} == {f"{n}-{k}.png" for n in names for k in ("before", "after", "zoom")}
-    rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows] == ["picture", *names, "pictures:"]
+    expected = {f"{n}-{k}.png" for n in names for k in ("before", "after", "zoom")} | {"overview.jpg"}
+    assert {path.name for path in out.iterdir()} == expected
+    rows = [row for row in capsys.readouterr().out.splitlines() if row]
+    assert [row.split()[0] for row in rows] == ["picture", *names, "pictures"]
     scene = demo.scene_case()
     np.testing.assert_array_equal(read_image(out / "scene-after.png")[~scene.hole], scene.image[~scene.hole])
     assert (read_image(out / "scene-before.png")[scene.hole] == demo.HOLE_TINT).all()

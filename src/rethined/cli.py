@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from rethined._version import __version__
 from rethined.errors import MissingExtraError, RethinedError
 
+SILENT_S = 2.0
+"""How long a command may say nothing."""
 EXIT_OK, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
 
 
@@ -141,11 +144,25 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     with _plain_warnings():
         image = read_image(parsed.photo)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
-        result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(image, hole)
+        result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
+            image, hole, on_stage=_tell_when_slow()
+        )
     write_image(parsed.out, result.image)
     if parsed.times:
         for name, milliseconds in result.stages_ms.items():
             print(f"{name:10s} {milliseconds:8.1f} ms")
+
+
+def _tell_when_slow() -> Callable[[str], None]:
+    """Names the stages that begin more than two seconds after the start."""
+    started = time.monotonic()
+
+    def tell(stage: str) -> None:
+        seconds = time.monotonic() - started
+        if seconds > SILENT_S:
+            print(f"rethined: {stage} ({seconds:.0f} s)", file=sys.stderr)
+
+    return tell
 
 
 @contextmanager
@@ -196,6 +213,7 @@ def _run_export_onnx(parsed: argparse.Namespace) -> None:
         from rethined.export.run import export_run
     except ImportError as error:
         raise _missing_extra("train", error) from error
+    print(f"exporting {parsed.state}: fusing, tracing, comparing with torch", file=sys.stderr)
     difference = export_run(parsed.state, parsed.out, training_data=parsed.training_data)
     print(f"{parsed.out}: largest difference from torch {difference:.1e}")
 

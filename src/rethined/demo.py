@@ -141,9 +141,13 @@ def side_by_side(case: Case, telea: Image8, filled: Image8) -> Image8:
 
 
 def stacked(pictures: Sequence[Image8]) -> Image8:
-    """Pictures of one width below each other, with a white gap."""
-    gap = np.full((GAP_PX, pictures[0].shape[1], 3), 255, np.uint8)
-    return np.concatenate([row for picture in pictures for row in (picture, gap)][:-1])
+    """Pictures below each other on white."""
+    width = max(picture.shape[1] for picture in pictures)
+    rows = [
+        np.pad(picture, ((0, GAP_PX), (0, width - picture.shape[1]), (0, 0)), constant_values=255)
+        for picture in pictures
+    ]
+    return np.concatenate(rows)[:-GAP_PX]
 
 
 def _photograph(load: Callable[[], NDArray[Any]]) -> Image8:

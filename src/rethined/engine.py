@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -53,12 +53,15 @@ class InpaintResult:
 
 @dataclass
 class _Clock:
-    """Adds up the milliseconds of named stages."""
+    """Adds up the milliseconds of named stages, and tells when one begins."""
 
+    on_stage: Callable[[str], None] | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        if self.on_stage:
+            self.on_stage(name)
         began = time.perf_counter()
         yield
         self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3
@@ -138,18 +141,21 @@ class Inpainter:
             raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")
         return like_input(self.fill(image, mask).image, image)
 
-    def fill(self, image: ImageLike, mask: ImageLike) -> InpaintResult:
+    def fill(
+        self, image: ImageLike, mask: ImageLike, *, on_stage: Callable[[str], None] | None = None
+    ) -> InpaintResult:
         """Fills a picture and tells how: timings, network sizes, hole share. The inputs are not changed.
 
         Args:
             image: As in :meth:`__call__`.
             mask: As in :meth:`__call__`.
+            on_stage: Called with the name of each stage as it begins; an error it raises ends the fill.
 
         Raises:
             ImageError, MaskError: Another shape or type, or nothing known.
             InferenceError: The network's runtime failed.
         """
-        clock = _Clock()
+        clock = _Clock(on_stage)
         with clock.stage("check"):
             pixels = as_image(image)
             hole = as_hole(mask, pixels.shape[:2])

@@ -158,6 +158,20 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     np.testing.assert_array_equal(seen[1][0][~hole], image[~hole])
 
 
+def test_stages_are_told_as_they_begin_and_can_end_the_fill(inpainter: Inpainter) -> None:
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+    told: list[str] = []
+
+    def stop(stage: str) -> None:
+        if stage == "match":
+            raise TimeoutError(stage)
+
+    inpainter.fill(image, hole, on_stage=told.append)
+    assert told == STAGES
+    with pytest.raises(TimeoutError, match="match"):
+        inpainter.fill(image, hole, on_stage=stop)
+
+
 def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:
     jobs = [(photo((90 + 7 * i, 140), i), block((90 + 7 * i, 140), 20, 30 + i, 60, 70)) for i in range(8)]
     serial = [inpainter(*job) for job in jobs]

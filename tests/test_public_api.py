@@ -23,7 +23,6 @@ PUBLIC_NAMES = [
     "MaskError",
     "MaskWarning",
     "ModelError",
-    "ModelIntegrityError",
     "ModelNotFoundError",
     "ModelSignatureError",
     "OptionError",
@@ -50,7 +49,7 @@ BUILT_IN_BASES = {
 SIGNATURES = {
     "Inpainter": "(network, *, options, threads)",
     "Inpainter.__call__": "(self, image, mask, *, out)",
-    "Inpainter.fill": "(self, image, mask)",
+    "Inpainter.fill": "(self, image, mask, *, on_stage)",
     "Inpainter.with_options": "(self, options)",
     "InpaintOptions": "(*, working_px, candidates, grow_px)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",

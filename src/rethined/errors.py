@@ -50,10 +50,6 @@ class ModelSignatureError(ModelError):
     """A network file with other inputs, outputs or metadata than the engine needs."""
 
 
-class ModelIntegrityError(ModelError):
-    """A network file whose content is not what its checksum says."""
-
-
 class InferenceError(ModelError):
     """The network runtime failed on a picture."""
 

@@ -48,7 +48,7 @@ class OnnxSession:
         if not path.is_file():
             raise ModelNotFoundError(f"no network file at {path}; give the path of a rethined ONNX file or none at all")
         settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        settings.intra_op_num_threads = threads or _available_cores()
         settings.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
@@ -90,3 +90,10 @@ class OnnxSession:
             raise InferenceError(f"the network failed on a picture of {hole.shape} pixels: {error}") from error
         colours = np.clip(fill[0].transpose(1, 2, 0) * np.float32(255), 0, 255)
         return NetworkResult(np.ascontiguousarray(colours), query[0], key[0])
+
+
+def _available_cores() -> int:
+    """Cores this process may use; ONNX Runtime would count all of the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rethined.data import masks as module
 from rethined.data.masks import FAMILIES, MAX_SHARE, MaskFamily, draw_hole
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -28,6 +29,13 @@ def test_holes_are_never_empty_and_at_most_half(
     hole = draw_hole(family, (height, width), np.random.default_rng(seed), zoom=zoom)
     assert hole.dtype == np.bool_
     assert hole.shape == (height, width)
+    assert 0 < hole.sum() <= MAX_SHARE * hole.size
+
+
+@pytest.mark.parametrize("value", [0, 1], ids=["empty", "full"])
+def test_luckless_draws_end_in_a_hole_all_the_same(value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_draw_blobs", lambda size_hw, *_: np.full(size_hw, value, np.uint8))
+    hole = draw_hole("df8k-blobs", (30, 50), np.random.default_rng(0))
     assert 0 < hole.sum() <= MAX_SHARE * hole.size
 
 

@@ -78,9 +78,14 @@ def test_windows_are_the_surroundings_of_tokens_in_reading_order() -> None:
     assert token_windows(picture).shape == (1, 24, 192)
 
 
-def test_loss_without_a_preference_is_the_logarithm_of_the_choices(generator: torch.Generator, hole: Tensor) -> None:
-    target = torch.rand((2, 3, 64, 64), generator=generator)
-    same = torch.zeros(2, 4, 8, 8)
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_loss_without_a_preference_is_the_logarithm_of_the_choices(
+    unknown: int, generator: torch.Generator, hole: Tensor
+) -> None:
+    """A picture of which nothing is known has no choices and does not count."""
+    hole = torch.cat([hole, torch.ones(unknown, 1, 64, 64)])
+    target = torch.rand((2 + unknown, 3, 64, 64), generator=generator)
+    same = torch.zeros(2 + unknown, 4, 8, 8)
     same[:, 0] = 1
     # 4 x 4 tokens of the first picture are hole and 2 x 2 of the second, each counted once.
     loss = oracle_matching(output(same, same), target, hole, WARM, generator)

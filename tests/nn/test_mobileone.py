@@ -131,6 +131,24 @@ def test_refused_settings(settings: dict[str, Any], message: str) -> None:
         MobileOneUnit(4, 4, **settings)
 
 
+def test_batchnorm_units_cannot_start_from_a_fused_kernel() -> None:
+    with pytest.raises(ConfigError, match="form 'batchnorm' cannot start from fused weights; use form 'online'"):
+        MobileOneUnit(4, 4, form="batchnorm").unfuse(torch.zeros(4, 4, 3, 3), torch.zeros(4))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@torch.no_grad()
+def test_unfused_unit_says_what_the_fused_one_says(
+    unit: str, randomise: Callable[[nn.Module], nn.Module], generator: torch.Generator
+) -> None:
+    in_channels, out_channels, settings = UNITS[unit]
+    fused, fresh = (randomise(MobileOneUnit(in_channels, out_channels, branches=2, **settings)) for _ in range(2))
+    fused = fused.fuse()
+    fresh.unfuse(fused.weight, fused.bias)
+    x = torch.randn((2, in_channels, *SIZE_HW), generator=generator)
+    assert (fresh(x.clone()) - fused(x.clone())).abs().max() <= 1e-4
+
+
 def test_norms_without_statistics_cannot_be_fused() -> None:
     unit = MobileOneUnit(4, 4, form="batchnorm")
     unit.branch_norms[0] = unit.norms[0] = nn.BatchNorm2d(4, track_running_stats=False)

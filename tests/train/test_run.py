@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rethined.errors import CheckpointError, ConfigError, DatasetError
-from rethined.nn.network import NetworkConfig
+from rethined.export.onnx import export_tensors
+from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train import run as module
 from rethined.train.config import TrainConfig
 from rethined.train.run import read_config, train_folder
-from rethined.train.state import TrainState, load_state
+from rethined.train.state import TrainState, load_state, new_state, save_state
 from rethined.train.watch import ValSet
 
 
@@ -150,7 +151,8 @@ class Heard:
         self.settings: dict[str, Any] = {}
         self.was_stopped = False
 
-    def __call__(self, *_: object, **settings: object) -> None:
+    def __call__(self, state: TrainState, *_: object, **settings: object) -> None:
+        self.state = state
         self.settings = settings
         self.act()
         self.was_stopped = settings["should_stop"]()
@@ -179,6 +181,23 @@ def test_training_outside_the_main_thread_leaves_signals_alone(
     thread.join()
     assert handlers == [signal.getsignal(signal.SIGTERM)]
     assert not heard.was_stopped
+
+
+def test_a_new_run_begins_with_given_weights_and_a_resumed_one_with_its_own(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], tiny: NetworkConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = RethinedNetwork(tiny)
+    torch.nn.init.constant_(trained.to_residual.bias, 2.0)
+    start_from = tmp_path / "weights.safetensors"
+    export_tensors(trained, start_from)
+    heard = Heard()
+    monkeypatch.setattr(module, "train", heard)
+    out = tmp_path / "run"
+    train_folder(folder, out, changes=changes, start_from=start_from)
+    assert (heard.state.network.to_residual.bias == 2).all()
+    save_state(new_state(read_config(out)), read_config(out), out / "state.pt")
+    train_folder(folder, out, start_from=start_from)
+    assert (heard.state.network.to_residual.bias == 0).all()
 
 
 def test_watched_photographs_threads_and_feature_loss_reach_the_loop(

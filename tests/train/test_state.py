@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rethined.errors import CheckpointError
+from rethined.export.onnx import export_tensors
 from rethined.train import state as module
 from rethined.train.config import TrainConfig
 from rethined.train.state import TrainState, load_state, new_state, save_state
@@ -46,6 +47,27 @@ def test_new_states_follow_the_seed_and_average_what_they_start_from(make_config
     assert content(first) != content(other)
     assert all(torch.equal(x, first.average[name]) for name, x in first.network.named_parameters())
     assert (first.step, first.position, first.minutes) == (0, 0, 0.0)
+
+
+@torch.no_grad()
+def test_a_run_may_begin_with_trained_weights(state: TrainState, make_config: MakeConfig, tmp_path: Path) -> None:
+    torch.nn.init.normal_(state.network.to_residual.weight)
+    export_tensors(state.network, tmp_path / "weights.safetensors")
+    begun = new_state(make_config(seed=8), tmp_path / "weights.safetensors")
+    picture, hole = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    # The file is in half precision.
+    torch.testing.assert_close(begun.network(picture, hole).fill, state.network(picture, hole).fill, atol=2e-3, rtol=0)
+    assert all(torch.equal(x, begun.average[name]) for name, x in begun.network.named_parameters())
+    assert begun.step == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights"], ids=["missing", "empty", "text"])
+def test_unreadable_weights_are_refused(content: bytes | None, config: TrainConfig, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors cannot be read as \.safetensors weights"):
+        new_state(config, path)
 
 
 @pytest.mark.parametrize(("use_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -165,3 +187,10 @@ def test_average_moves_by_its_decay_and_faster_at_the_start(
     averaged = state.averaged_network().state_dict()
     assert all(torch.equal(averaged[name], x) for name, x in state.average.items())
     assert all((p == 1).all() for p in state.network.parameters())
+
+
+def test_a_changed_weight_decay_holds_after_a_resume(state: TrainState, config: TrainConfig, tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    save_state(state, config, path)
+    resumed = load_state(path, replace(config, weight_decay=0.5))
+    assert [group["weight_decay"] for group in resumed.optimizer.param_groups] == [0.5, 0.0]

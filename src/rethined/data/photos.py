@@ -101,6 +101,9 @@ def _open_photo(path: Path, cache: Path) -> Photo:
 
 def _save_atomically(file: Path, pixels: NDArray[np.uint8]) -> None:
     partial = file.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as stream:
-        np.save(stream, np.ascontiguousarray(pixels))
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            np.save(stream, np.ascontiguousarray(pixels))
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -45,8 +45,11 @@ def export_tensors(network: RethinedNetwork, path: Path) -> str:
     """Writes the deploy form's weights in half precision; returns the SHA-256 of the file."""
     tensors = {name: t.detach().half().contiguous() for name, t in network.deploy().state_dict().items()}
     partial = path.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, partial, metadata={"rethined": __version__, "form": "deploy"})
-    partial.replace(path)
+    try:
+        save_file(tensors, partial, metadata={"rethined": __version__, "form": "deploy"})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rethined.errors import CheckpointError
+from rethined.errors import CheckpointError, ExportParityError
 from rethined.export.onnx import export_onnx, export_tensors
 from rethined.train.run import STATE_FILE, read_config
 from rethined.train.state import load_state
@@ -30,7 +30,8 @@ def export_run(run: Path, out: Path, *, training_data: str = "not stated") -> fl
     folder = run.parent if run.name == STATE_FILE else run
     state = load_state(folder / STATE_FILE, read_config(folder))
     network = state.averaged_network()
-    checksum = export_tensors(network, out.with_suffix(".safetensors"))
+    tensors = out.with_suffix(".safetensors")
+    checksum = export_tensors(network, tensors)
     facts = {
         "weights_sha256": checksum,
         "training_data": training_data,
@@ -38,4 +39,8 @@ def export_run(run: Path, out: Path, *, training_data: str = "not stated") -> fl
         "training_samples": str(state.position),
         "training_minutes": f"{state.minutes:.0f}",
     }
-    return export_onnx(network, out, metadata=facts)
+    try:
+        return export_onnx(network, out, metadata=facts)
+    except ExportParityError:
+        tensors.unlink()
+        raise

@@ -113,7 +113,7 @@ def read_config(out: Path) -> TrainConfig:
         network: dict[str, Any] = values.pop("network")
         tuples = {name: tuple(value) for name, value in network.items() if isinstance(value, list)}
         return TrainConfig(network=NetworkConfig(**{**network, **tuples}), **values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{file} is not the settings of a run ({error}); give the folder of a run") from error
 
 

@@ -78,39 +78,57 @@ def new_state(config: TrainConfig, start_from: Path | None = None) -> TrainState
 def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
     """Writes the state at once or not at all."""
     partial = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(
-        {
-            "format": FORMAT,
-            "config": config.to_dict(),
-            "network": state.network.state_dict(),
-            "average": state.average,
-            "optimizer": state.optimizer.state_dict(),
-            "step": state.step,
-            "position": state.position,
-            "minutes": state.minutes,
-        },
-        partial,
-    )
-    partial.replace(path)
+    content = {
+        "format": FORMAT,
+        "config": config.to_dict(),
+        "network": state.network.state_dict(),
+        "average": state.average,
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "position": state.position,
+        "minutes": state.minutes,
+    }
+    try:
+        torch.save(content, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_state(path: Path, config: TrainConfig) -> TrainState:
     """The state saved at ``path``, to go on under ``config``.
 
     Raises:
-        CheckpointError: The file is no state of this version, or was made for another network or seed.
+        CheckpointError: The file is no state of this version, is damaged, or was made for another network or seed.
     """
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        return _resume(saved, path, config)
+    except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} cannot be read as a training state ({error}); start with another --out"
+            f"{path} cannot be read as a training state ({type(error).__name__}); start with another --out"
         ) from error
+
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+)
+"""What torch raises for files that are cut, flipped or something else altogether."""
+
+
+def _resume(saved: dict[str, Any], path: Path, config: TrainConfig) -> TrainState:
     if saved.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {saved.get('format')}; this version reads {FORMAT}")
-    saved_network = NetworkConfig(**saved["config"]["network"])
     for name, was, now in (
-        ("network", saved_network, config.network),
+        ("network", NetworkConfig(**saved["config"]["network"]), config.network),
         ("seed", saved["config"]["seed"], config.seed),
         ("crop_px", saved["config"]["crop_px"], config.crop_px),
     ):
@@ -123,8 +141,16 @@ def load_state(path: Path, config: TrainConfig) -> TrainState:
     state = _assemble(network, config)
     state.average = saved["average"]
     state.optimizer.load_state_dict(saved["optimizer"])
+    for group, decay in zip(state.optimizer.param_groups, _weight_decays(config), strict=True):
+        # The saved groups carry the old setting with them.
+        group["weight_decay"] = decay
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
+
+
+def _weight_decays(config: TrainConfig) -> tuple[float, float]:
+    """Weight decay of kernels, and of everything else."""
+    return config.weight_decay, 0.0
 
 
 def _assemble(network: RethinedNetwork, config: TrainConfig) -> TrainState:
@@ -132,7 +158,10 @@ def _assemble(network: RethinedNetwork, config: TrainConfig) -> TrainState:
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [
+            {"params": parameters, "weight_decay": decay}
+            for parameters, decay in zip((kernels, others), _weight_decays(config), strict=True)
+        ],
         lr=config.learning_rate,
         betas=(0.9, 0.98),
         fused=True,

@@ -302,7 +302,9 @@ def test_demo_writes_three_pictures_of_each_case(
     rows = [row for row in capsys.readouterr().out.splitlines() if row]
     assert [row.split()[0] for row in rows] == ["picture", *names, "pictures"]
     scene = demo.scene_case()
-    np.testing.assert_array_equal(read_image(out / "scene-after.png")[~scene.hole], scene.image[~scene.hole])
+    changed = (read_image(out / "scene-after.png") != scene.image).any(axis=2)
+    assert not changed[~scene.hole].any()
+    assert changed[scene.hole].mean() > 0.5
     assert (read_image(out / "scene-before.png")[scene.hole] == demo.HOLE_TINT).all()
 
 

@@ -257,3 +257,10 @@ def test_convention_pull_push_has_no_preferred_side(rng: np.random.Generator) ->
     image, hole = rng.uniform(0, 255, (32, 64, 3)).astype(np.float32), rng.random((32, 64)) < 0.8
     for flip in (np.flipud, np.fliplr):
         np.testing.assert_allclose(pull_push(flip(image), flip(hole)), flip(pull_push(image, hole)), atol=1e-2)
+
+
+def test_an_axis_that_grows_does_not_cost_the_other_its_mean() -> None:
+    stripes = np.zeros((20, 4000, 3), np.uint8)
+    stripes[:, ::8] = 255
+    shrunk = shrink_known(stripes, np.zeros((20, 4000), bool), (32, 512))
+    assert np.abs(shrunk.image - 255 / 8).max() < 6

@@ -134,13 +134,14 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.engine import Inpainter
-    from rethined.imageio import read_image, write_image
+    from rethined.imageio import expect_writable, read_image, write_image
     from rethined.masks import as_hole
     from rethined.options import InpaintOptions
 
     options = InpaintOptions(grow_px=parsed.grow)
     if parsed.working_px is not None:
         options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
+    expect_writable(parsed.out)
     with _plain_warnings():
         image = read_image(parsed.photo)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)

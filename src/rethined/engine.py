@@ -18,7 +18,7 @@ from PIL import Image
 
 from rethined.composite import paste
 from rethined.errors import MaskError, OptionError
-from rethined.imageio import as_image, like_input, read_image, write_image
+from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
 from rethined.masks import as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.options import FIRST_PX, InpaintOptions
@@ -135,6 +135,7 @@ class Inpainter:
             source = Path(image)
             pixels = read_image(image)
             target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
+            expect_writable(target)
             write_image(target, self.fill(pixels, mask).image)
             return target
         if out is not None:

@@ -232,6 +232,15 @@ def write_image(path: PathLike, image: Image8) -> None:
         ) from error
 
 
+def expect_writable(path: PathLike) -> None:
+    """Checks what can be checked of a place to write before the work for it is done.
+
+    Raises:
+        ImageWriteError: As :func:`write_image`, for the path alone.
+    """
+    _writable_target(path)
+
+
 def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
     target = Path(os.path.realpath(path))  # through links, so that the file they point at is replaced and not they
     suffix = Path(path).suffix.lower()

@@ -73,14 +73,26 @@ def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tup
         size_hw: Height and width wanted; larger than the picture's is interpolated.
     """
     known = hole.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
-    size_wh = size_hw[::-1]
-    total = cv2.resize(cv2.copyTo(image, known), size_wh, interpolation=cv2.INTER_AREA)
-    coverage = cv2.resize(known, size_wh, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+    total = _resize_area(cv2.copyTo(image, known), size_hw)
+    coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(255)
     touched = coverage < 1
     # 8-bit coverage rounds a lone pixel among very many away.
     y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
     touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
     return _normalise(total, np.asarray(coverage, np.float32), touched)
+
+
+def _resize_area(image: NDArray[Any], size_hw: tuple[int, int]) -> NDArray[Any]:
+    """Area means; an axis that grows is interpolated.
+
+    OpenCV (5.0) falls back to plain interpolation, without any mean, as soon as one axis grows: so the axis that
+    shrinks goes first.
+    """
+    shrunk_hw = (min(image.shape[0], size_hw[0]), min(image.shape[1], size_hw[1]))
+    for step_hw in {shrunk_hw: None, size_hw: None}:
+        if image.shape[:2] != step_hw:
+            image = cv2.resize(image, step_hw[::-1], interpolation=cv2.INTER_AREA)
+    return image
 
 
 def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_]) -> Shrunk:

@@ -56,7 +56,7 @@ class OnnxSession:
             raise ModelSignatureError(f"{path} is not an ONNX file that this runtime can load: {error}") from error
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._verify(path)
-        self.temperature = float(self.metadata["temperature"])
+        self.temperature = self._read_temperature(path)
 
     def _verify(self, path: Path) -> None:
         inputs = tuple(value.name for value in self._session.get_inputs())
@@ -67,10 +67,22 @@ class OnnxSession:
                 " it is no rethined network"
             )
         version = self.metadata.get("contract")
-        if version != CONTRACT_VERSION or "temperature" not in self.metadata:
+        if version != CONTRACT_VERSION:
             raise ModelSignatureError(
                 f"{path} follows contract {version!r}; this version reads {CONTRACT_VERSION!r}: export it again"
             )
+
+    def _read_temperature(self, path: Path) -> float:
+        stated = self.metadata.get("temperature")
+        try:
+            temperature = float(stated or "nan")
+        except ValueError:
+            temperature = float("nan")
+        if not temperature > 0:
+            raise ModelSignatureError(
+                f"{path} states the temperature {stated!r}; expected a number above 0: export it again"
+            )
+        return temperature
 
     def run(self, prefilled: Float32, hole: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> NetworkResult:
         """Runs one picture.

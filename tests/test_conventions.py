@@ -57,7 +57,7 @@ def test_convention_rgb_in_files(tmp_path: Path, suffix: str) -> None:
 
 def test_convention_rgb_at_the_network(red_only: Path, tmp_path: Path) -> None:
     colours = np.full((32, 32, 3), (10, 20, 30), np.float32)
-    fill = OnnxSession(red_only, threads=1).run(colours, np.zeros((32, 32), bool)).fill
+    fill = OnnxSession(red_only, threads=1).run(colours, np.ones((32, 32), bool)).fill
     np.testing.assert_allclose(fill[0, 0], (10, 0, 0), atol=1e-3)
     # The whole way: red survives a network that drops all but the first channel, blue would be black.
     path = tmp_path / "red.png"
@@ -76,9 +76,9 @@ def test_convention_network_range_is_zero_to_one(tmp_path: Path, write_network: 
     inner = session._session
 
     class Watch:
-        def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
             feeds.append(feed)
-            return list(inner.run(outputs, feed))
+            return list(inner.run(outputs, feed, options))
 
     session._session = Watch()
     hole = np.zeros((32, 64), bool)

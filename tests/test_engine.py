@@ -142,13 +142,18 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[Float32, HoleMap]] = []
-    run = OnnxSession.run
+    run, fill = OnnxSession.run, OnnxSession.fill
 
-    def watch(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> NetworkResult:
+    def watch_run(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> NetworkResult:
         seen.append((prefilled, hole))
         return run(self, prefilled, hole)
 
-    monkeypatch.setattr(OnnxSession, "run", watch)
+    def watch_fill(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> Float32:
+        seen.append((prefilled, hole))
+        return fill(self, prefilled, hole)
+
+    monkeypatch.setattr(OnnxSession, "run", watch_run)
+    monkeypatch.setattr(OnnxSession, "fill", watch_fill)
     image, hole = photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640)
     inpainter(image, hole)
     assert [given[1].shape for given in seen] == [(512, 512), (1024, 1024)]

@@ -16,7 +16,6 @@ from rethined.composite import paste
 from rethined.demo import blobs, scratches
 from rethined.imageio import read_image, write_image
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
-from rethined.regions import group_holes
 from rethined.resample import pull_push, shrink_known
 from rethined.transfer import choose_offsets, match_offsets, transfer
 
@@ -29,7 +28,7 @@ def fill_without_network(image: np.ndarray, hole: np.ndarray, small_hw: tuple[in
     corrupted = corrupted_tokens(small.touched)
     matches = match_tokens(*appearance_descriptors(filled), corrupted, temperature=1.0, k=8)
     field = choose_offsets(filled, small.touched, corrupted, match_offsets(matches, corrupted.shape[1]))
-    return paste(image, *transfer(image, hole, filled, small.touched, field, group_holes(corrupted)))
+    return paste(image, *transfer(image, hole, filled, small.touched, field))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.matching import corrupted_tokens
-from rethined.regions import SIZE_MULTIPLE, TOKEN_PX, group_holes, plan_rungs
+from rethined.regions import SIZE_MULTIPLE, TOKEN_PX, group_cells, group_holes, lay_sheet, plan_rungs
 from rethined.resample import shrink_known
 from rethined.types import Box, HoleMap, SizeHW
 
@@ -68,34 +67,24 @@ def test_plan_rungs_of_known_pictures(size_hw: SizeHW, working_px: int, rungs_hw
 # ---- groups ----
 
 
-@given(corrupted=tokens)
-def test_every_corrupted_token_and_its_neighbours_lie_in_the_box_of_their_group(corrupted: HoleMap) -> None:
-    groups = group_holes(corrupted)
-    height, width = corrupted.shape
-    assert groups.labels.shape == corrupted.shape
+@given(cells=tokens)
+def test_every_cell_of_a_hole_lies_in_the_box_of_its_group(cells: HoleMap) -> None:
+    groups = group_cells(cells)
+    assert groups.labels.shape == cells.shape
     assert groups.labels.dtype == np.int32
-    assert (groups.labels[corrupted] > 0).all()
+    np.testing.assert_array_equal(groups.labels > 0, cells)
     assert set(np.unique(groups.labels)) - {0} == set(range(1, groups.count + 1))
-    for y, x in np.argwhere(corrupted):
-        around = groups.labels[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        assert (around == groups.labels[y, x]).all()
     for label, box in enumerate(groups.boxes, 1):
-        assert box == box.clipped((height, width))
+        assert box == box.clipped(cells.shape)
         rows, columns = np.nonzero(groups.labels == label)
         assert box == Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
 
 
-@given(corrupted=sparse_tokens)
-def test_grouping_survives_flips_and_reordering(corrupted: HoleMap) -> None:
-    count = group_holes(corrupted).count
-    for turned in (
-        corrupted[::-1],
-        corrupted[:, ::-1],
-        corrupted[::-1, ::-1],
-        corrupted.T,
-        np.asfortranarray(corrupted),
-    ):
-        assert group_holes(np.ascontiguousarray(turned)).count == count
+@given(cells=sparse_tokens)
+def test_grouping_survives_flips_and_reordering(cells: HoleMap) -> None:
+    count = group_cells(cells).count
+    for turned in (cells[::-1], cells[:, ::-1], cells[::-1, ::-1], cells.T, np.asfortranarray(cells)):
+        assert group_cells(np.ascontiguousarray(turned)).count == count
 
 
 @pytest.mark.parametrize(
@@ -105,19 +94,26 @@ def test_grouping_survives_flips_and_reordering(corrupted: HoleMap) -> None:
         ([(0, 0)], 1),
         ([(4, 4), (5, 5)], 1),
         ([(4, 5), (5, 4)], 1),
-        ([(4, 4), (4, 7)], 1),
-        ([(4, 4), (7, 7)], 1),
-        ([(4, 4), (4, 8)], 2),
+        ([(4, 4), (4, 6)], 2),
         ([(0, 0), (0, 15), (15, 0), (15, 15)], 4),
     ],
 )
-def test_tokens_whose_neighbourhoods_touch_are_one_group(places: list[SizeHW], count: int) -> None:
-    corrupted = np.zeros((16, 16), bool)
+def test_cells_that_touch_are_one_group(places: list[SizeHW], count: int) -> None:
+    cells = np.zeros((16, 16), bool)
     for place in places:
-        corrupted[place] = True
-    groups = group_holes(corrupted)
+        cells[place] = True
+    groups = group_cells(cells)
     assert groups.count == count
     assert (groups.labels > 0).any() == bool(places)
+
+
+@given(cells=sparse_tokens, cell_area=st.floats(1, 500), limit=st.integers(1, 5000))
+def test_batches_hold_every_group_once_and_keep_the_limit(cells: HoleMap, cell_area: float, limit: int) -> None:
+    groups = group_cells(cells)
+    batches = list(groups.batches(cell_area, limit))
+    assert [label for batch in batches for label in batch] == list(range(1, groups.count + 1))
+    areas = [[groups.boxes[label - 1].height * groups.boxes[label - 1].width for label in batch] for batch in batches]
+    assert all(len(area) == 1 or sum(area) * cell_area <= limit * (1 + 1e-9) for area in areas)
 
 
 @given(
@@ -129,17 +125,67 @@ def test_every_hole_pixel_has_the_label_of_a_group(size_hw: SizeHW, seed: int, s
     hole = np.random.default_rng(seed).random(size_hw) < share
     working_hw = plan_rungs(size_hw, first_px=128, working_px=256).working_hw
     touched = shrink_known(np.zeros((*size_hw, 3), np.uint8), hole, working_hw).touched
-    groups = group_holes(corrupted_tokens(touched))
+    groups = group_holes(touched)
     y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
     labels = groups.label_at(y, x, size_hw)
     assert labels.dtype == np.int32
     assert (labels > 0).all()
 
 
+def test_there_are_never_too_many_groups() -> None:
+    touched = np.zeros((512, 1024), bool)
+    touched[::16, ::16] = True
+    assert group_holes(touched).count == 1, "2048 specks, merged"
+    touched[:] = False
+    touched[::32, ::32] = True
+    assert group_holes(touched).count == 512
+
+
+# ---- sheets ----
+
+
+@given(data=st.data(), cell_px=st.sampled_from([1, 4, 16]))
+def test_groups_on_a_sheet_keep_clear_of_each_other(data: st.DataObject, cell_px: int) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    pixels = []
+    for _ in range(data.draw(st.integers(1, 9))):
+        inside = rng.random(rng.integers(1, 40, 2)) < 0.5
+        inside.flat[0] = True
+        corner = rng.integers(0, 1000, 2)
+        pixels.append(
+            tuple((axis + start).astype(np.int32) for axis, start in zip(np.nonzero(inside), corner, strict=True))
+        )
+    sheet = lay_sheet(pixels, cell_px=cell_px)
+    np.testing.assert_array_equal(sheet.y, np.concatenate([y for y, _ in pixels]))
+    np.testing.assert_array_equal(sheet.x, np.concatenate([x for _, x in pixels]))
+    assert len(np.unique(sheet.place)) == len(sheet.place)
+    number = np.repeat(np.arange(1, len(pixels) + 1), [len(y) for y, _ in pixels])
+    laid = sheet.lay_out(number)
+    np.testing.assert_array_equal(sheet.pick_up(laid), number)
+    assert np.count_nonzero(laid) == len(number)
+    assert all(side % cell_px == 0 for side in laid.shape)
+    for label in range(1, len(pixels) + 1):
+        rows, columns = np.nonzero(laid == label)
+        top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+        assert top % cell_px == left % cell_px == 0
+        assert top >= cell_px <= left
+        assert laid.shape[0] - bottom >= cell_px <= laid.shape[1] - right
+        around = laid[top - cell_px : bottom + cell_px, left - cell_px : right + cell_px]
+        assert set(np.unique(around)) <= {0, label}
+        # Neighbours in the picture are neighbours on the sheet.
+        np.testing.assert_array_equal(rows - rows[0], np.sort(pixels[label - 1][0]) - pixels[label - 1][0].min())
+
+
+def test_an_empty_sheet_has_no_pixels() -> None:
+    sheet = lay_sheet([], cell_px=8)
+    assert len(sheet.y) == len(sheet.x) == len(sheet.place) == 0
+    assert sheet.lay_out(np.empty((0, 3), np.float32)).shape == (8, 8, 3)
+
+
 def test_label_at_names_the_token_that_holds_the_pixel() -> None:
     corrupted = np.zeros((4, 8), bool)
     corrupted[0, 0] = corrupted[3, 7] = True
-    groups = group_holes(corrupted)
+    groups = group_cells(corrupted)
     y, x = np.array([0, 31, 0, 16, 15]), np.array([0, 63, 63, 48, 16])
     for factor in (1, 5):  # picture pixels per network pixel
         size_hw = (4 * TOKEN_PX * factor, 8 * TOKEN_PX * factor)

@@ -41,12 +41,11 @@ def overlap(side: int, small: int) -> np.ndarray:
 
 
 @given(size_hw=st.tuples(sides, sides), seed=seeds, share=st.sampled_from([0.0, 0.1, 0.6, 0.99]))
-@pytest.mark.parametrize("channels", [0, 1, 3])
 def test_pull_push_keeps_known_pixels_and_ignores_the_content_of_holes(
-    size_hw: SizeHW, seed: int, share: float, channels: int
+    size_hw: SizeHW, seed: int, share: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    image = rng.uniform(0, 255, (*size_hw, channels) if channels else size_hw).astype(np.float32)
+    image = rng.uniform(0, 255, (*size_hw, 3)).astype(np.float32)
     hole = holes(size_hw, seed, share)
     filled = pull_push(image, hole)
     assert filled.shape == image.shape
@@ -79,11 +78,11 @@ def test_pull_push_of_nothing_known_is_zero(size_hw: SizeHW) -> None:
 
 
 def test_pull_push_goes_smoothly_from_one_side_to_the_other() -> None:
-    image = np.zeros((16, 64), np.float32)
+    image = np.zeros((16, 64, 3), np.float32)
     image[:, -1] = 100
     hole = np.ones((16, 64), bool)
     hole[:, [0, -1]] = False
-    row = pull_push(image, hole)[8]
+    row = pull_push(image, hole)[8, :, 0]
     assert -1e-3 <= np.diff(row).min() <= np.diff(row).max() < 6
     assert row[16] < 40 < 60 < row[48]
 
@@ -103,12 +102,23 @@ def test_spread_keeps_whole_weights_ignores_none_and_mixes_the_rest(size_hw: Siz
 
 
 def test_spread_mixes_by_weight() -> None:
-    values = np.full((8, 8, 1), 10, np.float32)
+    values = np.full((8, 8, 3), 10, np.float32)
     weight = np.ones((8, 8), np.float32)
     values[3, 3], weight[3, 3] = 50, 0.25
     mixed = float(spread(values, weight)[3, 3, 0])
     assert 0.25 * 50 + 0.75 * 10 <= mixed < 25, "a quarter of its own and three of what is around, itself among it"
-    assert spread(np.full((1, 1, 1), 8, np.float32), np.full((1, 1), 0.5, np.float32)).item() == pytest.approx(8)
+    assert spread(np.full((1, 1, 3), 8, np.float32), np.full((1, 1), 0.5, np.float32))[0, 0] == pytest.approx(8)
+
+
+def test_spread_with_a_limit_fades_to_zero() -> None:
+    values, weight = np.full((1, 256, 3), 9, np.float32), np.zeros((1, 256), np.float32)
+    weight[0, 0] = 1
+    row = spread(values, weight, levels=4)[0, :, 0]
+    assert row[0] == 9
+    assert (np.diff(row) <= 1e-6).all()
+    assert row[3] > 1
+    assert row[32:].max() == 0
+    assert spread(values, weight).min() > 1
 
 
 # ---- shrinking ----

@@ -124,14 +124,26 @@ def test_run_gives_colours_and_unit_vectors(session: OnnxSession, rng: np.random
 
 def test_colours_are_clipped_to_the_range(tmp_path: Path, write_network: WriteNetwork) -> None:
     session = OnnxSession(write_network(tmp_path / "strong.onnx", gain=(3, 0.5, -1)))
-    fill = session.run(np.full((32, 32, 3), 100, np.float32), np.zeros((32, 32), bool)).fill
+    fill = session.run(np.full((32, 32, 3), 100, np.float32), np.ones((32, 32), bool)).fill
     np.testing.assert_allclose(fill, np.broadcast_to(np.float32((255, 50, 0)), fill.shape), atol=1e-3)
 
 
 def test_the_network_sees_the_hole(session: OnnxSession) -> None:
     prefilled = np.full((64, 64, 3), 100, np.float32)
-    fills = [session.run(prefilled, np.full((64, 64), hole)).fill for hole in (False, True)]
+    holes = [np.zeros((64, 64), bool) for _ in range(2)]
+    holes[0][20, 20] = True
+    holes[1][10:30, 10:30] = True
+    fills = [session.run(prefilled, hole).fill[20, 20] for hole in holes]
     assert np.abs(fills[0] - fills[1]).max() > 0.01
+
+
+def test_known_pixels_come_back_as_they_were_given(session: OnnxSession, rng: np.random.Generator) -> None:
+    prefilled = rng.uniform(0, 255, (64, 96, 3)).astype(np.float32)
+    hole = rng.random((64, 96)) < 0.3
+    result = session.run(prefilled, hole)
+    np.testing.assert_array_equal(result.fill[~hole], prefilled[~hole])
+    assert (result.fill[hole] != prefilled[hole]).any(axis=1).mean() > 0.9
+    np.testing.assert_array_equal(session.fill(prefilled, hole), result.fill)
 
 
 def test_a_failing_runtime_is_an_inference_error(session: OnnxSession) -> None:

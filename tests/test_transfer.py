@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rethined.matching import Matches, corrupted_tokens
-from rethined.regions import group_holes
 from rethined.resample import shrink_known
 from rethined.transfer import (
     OffsetField,
+    bend_base,
     choose_offsets,
     close_seam,
-    correct_base,
     finer_offsets,
     gather_taps,
     match_offsets,
@@ -43,8 +42,7 @@ def filled_by(image: np.ndarray, hole: np.ndarray, field: OffsetField, fill: np.
     """The picture after a transfer, when the network gave ``fill`` in the hole."""
     small = shrink_known(image, hole, fill.shape[:2])
     filled = np.where(small.hole[..., None], fill, small.image).astype(np.float32)
-    groups = group_holes(corrupted_tokens(small.touched))
-    y, x, colours = transfer(image, hole, filled, small.touched, field, groups)
+    y, x, colours = transfer(image, hole, filled, small.touched, field)
     result = image.astype(np.float32)
     result[y, x] = colours
     return result
@@ -79,7 +77,7 @@ def test_a_constant_picture_is_filled_with_the_constant(size_hw: tuple[int, int]
     small = shrink_known(image, hole, (96, 128))
     small.image[small.hole] = 77
     is_set = corrupted_tokens(small.touched)
-    y, x, colours = transfer(image, hole, small.image, small.touched, field_of((0, 56), is_set), group_holes(is_set))
+    y, x, colours = transfer(image, hole, small.image, small.touched, field_of((0, 56), is_set))
     # The shrunk picture is a mean of 8-bit values: near the hole it is off by a fraction of a level.
     np.testing.assert_allclose(colours, 77, atol=0.2)
     assert np.array_equal(np.sort(y * size_hw[1] + x), np.flatnonzero(hole))
@@ -104,7 +102,7 @@ def test_without_sources_the_fill_of_the_network_is_enlarged() -> None:
     touched = square_hole((32, 32), Box(8, 8, 24, 24))
     corrupted = corrupted_tokens(touched)
     field = field_of((0, 0), np.zeros_like(corrupted))
-    y, x, colours = transfer(image, hole, filled, touched, field, group_holes(corrupted))
+    y, x, colours = transfer(image, hole, filled, touched, field)
     centre = colours[(y == 31) & (x == 31)]
     np.testing.assert_allclose(centre, 130, atol=1e-3)
 
@@ -185,22 +183,41 @@ def test_finer_tokens_inherit_from_the_token_above_and_its_neighbours() -> None:
 
 
 def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
-    copied = np.full((40, 40, 3), 100, np.float32)
-    filled = np.full((40, 40, 3), 160, np.float32)
     touched = square_hole((40, 40), Box(12, 12, 28, 28))
-    base = correct_base(filled, touched, copied, np.ones((40, 40), bool))
-    np.testing.assert_allclose(base, 160, atol=0.1)
+    membrane = bend_base(np.full((40, 40, 3), 60, np.float32), touched, np.ones((40, 40), bool), 4)
+    np.testing.assert_allclose(membrane, 60, atol=0.1)
 
 
 @pytest.mark.parametrize("step", [-20.0, 35.0])
 def test_the_seam_is_closed_when_the_copy_is_off_by_a_constant(step: float) -> None:
-    image = np.full((40, 50, 3), 120, np.uint8)
     hole = square_hole((40, 50), Box(10, 10, 30, 40))
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(square_hole((40, 50), Box(9, 9, 31, 41))))
-    hole_y, hole_x, colours = close_seam(image, hole, y, x, np.full((len(y), 3), 120 + step, np.float32))
-    assert hole[hole_y, hole_x].all()
-    assert len(hole_y) == hole.sum()
-    np.testing.assert_allclose(colours, 120, atol=1e-3)
+    rim = square_hole((40, 50), Box(9, 9, 31, 41)) & ~hole
+    seam = close_seam(np.float32(step) * np.repeat(rim[..., None], 3, 2), rim, 5)
+    np.testing.assert_allclose(seam[hole], step, atol=1e-3)
+
+
+def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
+    rim = square_hole((200, 200), Box(0, 0, 200, 1))
+    seam = close_seam(np.float32(10) * np.repeat(rim[..., None], 3, 2), rim, 3)[100, :, 0]
+    assert seam[1] == pytest.approx(10)
+    assert (np.diff(seam) <= 1e-5).all()
+    assert seam[24:].max() == 0
+
+
+def test_holes_apart_do_not_change_each_other(rng: np.random.Generator) -> None:
+    full_hw, small_hw = (320, 640), (160, 320)
+    image = rng.integers(0, 256, (*full_hw, 3), np.uint8)
+    boxes = (Box(40, 30, 90, 100), Box(200, 500, 207, 521), Box(150, 250, 260, 270))
+    holes = [square_hole(full_hw, box) for box in boxes]
+    fill = rng.uniform(0, 255, (*small_hw, 3)).astype(np.float32)
+    tokens = [corrupted_tokens(shrink_known(image, hole, small_hw).touched) for hole in holes]
+    offsets = np.zeros((20, 40, 2), np.int32)
+    # Every source lies outside all three holes, in what is known in each of the pictures compared.
+    offsets[tokens[0]], offsets[tokens[1]], offsets[tokens[2]] = (0, 104), (-48, -8), (8, 56)
+    everything = filled_by(image, np.any(holes, 0), OffsetField(offsets, np.any(tokens, 0)), fill)
+    for hole, own in zip(holes, tokens, strict=True):
+        alone = filled_by(image, hole, OffsetField(offsets, own), fill)
+        np.testing.assert_array_equal(alone[hole], everything[hole])
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(64, 96), (61, 97), (130, 40), (33, 200)]))
@@ -214,6 +231,6 @@ def test_any_field_gives_finite_colours_for_every_hole_pixel_once(seed: int, ful
     field = OffsetField(
         rng.integers(-99, 99, (*corrupted.shape, 2)).astype(np.int32), corrupted & (rng.random(corrupted.shape) > 0.2)
     )
-    y, x, colours = transfer(image, hole, small.image, small.touched, field, group_holes(corrupted))
+    y, x, colours = transfer(image, hole, small.image, small.touched, field)
     assert np.isfinite(colours).all()
     assert np.array_equal(np.sort(y.astype(np.int64) * full_hw[1] + x), np.flatnonzero(hole))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, overload
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,7 +23,7 @@ from rethined.imageio import as_image, expect_writable, like_input, read_image, 
 from rethined.masks import as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.options import FIRST_PX, InpaintOptions
-from rethined.regions import Plan, group_holes, plan_rungs
+from rethined.regions import Plan, plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import OffsetField, choose_offsets, finer_offsets, match_offsets, transfer
@@ -167,19 +168,17 @@ class Inpainter:
                 return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
         with clock.stage("plan"):
             plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
-        rungs = self._climb(pixels, hole, plan, clock)
+        rungs, described = self._climb(pixels, hole, plan, clock)
         last = rungs[-1]
         with clock.stage("match"):
-            offsets = self._match(rungs)
+            offsets = self._match(rungs, described)
         with clock.stage("transfer"):
-            y, x, colours = transfer(
-                pixels, hole, last.filled, last.touched, offsets, group_holes(corrupted_tokens(last.touched))
-            )
+            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets)
         with clock.stage("composite"):
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
 
-    def _match(self, rungs: list[_Rung]) -> OffsetField:
+    def _match(self, rungs: list[_Rung], described: NetworkResult) -> OffsetField:
         """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
 
         On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung
@@ -189,7 +188,7 @@ class Inpainter:
         corrupted = corrupted_tokens(first.touched)
         k = self.options.candidates
         learned = match_tokens(
-            first.network.query, first.network.key, corrupted, temperature=self._session.temperature, k=k - k // 2
+            described.query, described.key, corrupted, temperature=self._session.temperature, k=k - k // 2
         )
         alike = match_tokens(*appearance_descriptors(first.filled), corrupted, temperature=1.0, k=k // 2)
         candidates = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
@@ -200,33 +199,39 @@ class Inpainter:
             field = choose_offsets(rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1)
         return field
 
-    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> list[_Rung]:
-        """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before."""
+    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> tuple[list[_Rung], NetworkResult]:
+        """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before.
+
+        Returns:
+            All rungs, and what the network gave on the first: matching begins there, no other rung is described.
+        """
         with clock.stage("shrink"):
             shrunk = [shrink_known(image, hole, plan.working_hw)]
             while len(shrunk) < len(plan.rungs_hw):
                 shrunk.append(shrunk[-1].halved())
-        rungs: list[_Rung] = []
-        for small in reversed(shrunk):
-            inside = small.hole[..., None]
+        small = shrunk.pop()
+        with clock.stage("prefill"):
+            prefilled = pull_push(small.image, small.hole)
+        with clock.stage("network"):
+            described = self._session.run(prefilled, small.hole)
+        rungs = [_Rung(small.touched, described.fill)]
+        while shrunk:
+            small = shrunk.pop()
             with clock.stage("prefill"):
-                if rungs:
-                    prefilled = np.where(inside, resize_linear(rungs[-1].filled, small.hole.shape), small.image)
-                else:
-                    prefilled = pull_push(small.image, small.hole)
+                coarser = resize_linear(rungs[-1].filled, small.hole.shape)
+                prefilled = small.image.copy()
+                cv2.copyTo(coarser, small.hole.view(np.uint8), prefilled)
             with clock.stage("network"):
-                network = self._session.run(prefilled, small.hole)
-            rungs.append(_Rung(small.touched, np.where(inside, network.fill, small.image), network))
-        return rungs
+                rungs.append(_Rung(small.touched, self._session.fill(prefilled, small.hole)))
+        return rungs, described
 
 
 @dataclass(frozen=True)
 class _Rung:
-    """One network size: pixels that hold any hole, the filled picture in 0..255, and what the network gave."""
+    """One network size: pixels that hold any hole, and the filled picture in 0..255."""
 
     touched: HoleMap
     filled: Float32
-    network: NetworkResult
 
 
 def _grown(hole: HoleMap, px: int) -> HoleMap:

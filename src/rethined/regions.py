@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rethined.types import Box, HoleMap, SizeHW
+from rethined.types import Box, HoleMap, Ints, SizeHW
 
 TOKEN_PX = 8
 """Side of a token in network pixels (paper: patch size 8)."""
 SIZE_MULTIPLE = 32
 """Network heights and widths are multiples of this."""
+
+CELL_PX = 4
+"""Side, in network pixels, of the cells by which holes are told apart."""
+MAX_GROUPS = 1000
+"""Beyond this many groups of holes, neighbours are merged: each costs some 50 microseconds."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ def _round_up(side: float) -> int:
 
 @dataclass(frozen=True)
 class HoleGroups:
-    """Holes that touch on the token grid belong together.
+    """Cells of a coarse grid that hold any hole, those that touch grouped together.
 
     Attributes:
-        labels: ``(h, w)`` int32 on the token grid, 0 = no group, ``i + 1`` = the group of ``boxes[i]``.
-        boxes: Bounding box of each group in tokens; neighbours of corrupted tokens are in it.
+        labels: ``(h, w)`` int32 on the grid, 0 = no hole, ``i + 1`` = the group of ``boxes[i]``.
+        boxes: Bounding box of each group in cells.
     """
 
     labels: NDArray[np.int32]
@@ -81,11 +88,6 @@ class HoleGroups:
         """Number of groups."""
         return len(self.boxes)
 
-    def is_shared(self, label: int) -> bool:
-        """Whether another group reaches into the box of ``label``."""
-        inside = self.labels[self.boxes[label - 1].slices]
-        return bool(((inside != label) & (inside != 0)).any())
-
     def label_at(self, y: NDArray[np.int32], x: NDArray[np.int32], size_hw: SizeHW) -> NDArray[np.int32]:
         """Label at pixels of a picture of ``size_hw``."""
         height, width = self.labels.shape
@@ -93,12 +95,116 @@ class HoleGroups:
         column = x.astype(np.int64) * width // size_hw[1]
         return np.asarray(self.labels[row, column], np.int32)
 
+    def batches(self, cell_area: float, limit: int) -> Iterator[list[int]]:
+        """Labels of groups whose boxes together cover at most ``limit``; a group larger than that comes alone.
 
-def group_holes(corrupted: HoleMap) -> HoleGroups:
-    """Groups the corrupted tokens of ``(h, w)`` bool, with their known neighbours, by 8-connectivity."""
-    grown = cv2.dilate(corrupted.view(np.uint8), np.ones((3, 3), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
+        Args:
+            cell_area: Pixels of a cell.
+            limit: In the same pixels.
+        """
+        batch: list[int] = []
+        area = 0.0
+        for label, box in enumerate(self.boxes, 1):
+            own = box.height * box.width * cell_area
+            if batch and area + own > limit:
+                yield batch
+                batch, area = [], 0.0
+            batch.append(label)
+            area += own
+        if batch:
+            yield batch
+
+
+def group_cells(cells: HoleMap) -> HoleGroups:
+    """Groups the ``True`` cells of a grid ``(h, w)`` by 8-connectivity."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cells.view(np.uint8), connectivity=8)
     boxes = tuple(
         Box(int(top), int(left), int(top + height), int(left + width)) for left, top, width, height, _ in stats[1:]
     )
     return HoleGroups(np.asarray(labels, np.int32), boxes)
+
+
+def group_holes(touched: HoleMap) -> HoleGroups:
+    """Groups the holes of a network picture so finely that boxes are tight, but never into too many groups.
+
+    Args:
+        touched: ``(h, w)`` bool, sides multiples of 32, network pixels that hold any hole.
+    """
+    cells = touched
+    side = 1
+    while True:
+        rows = cells[::2] | cells[1::2]
+        cells = rows[:, ::2] | rows[:, 1::2]
+        side *= 2
+        if side < CELL_PX:
+            continue
+        groups = group_cells(cells)
+        if groups.count <= MAX_GROUPS or side == SIZE_MULTIPLE:
+            return groups
+
+
+@dataclass(frozen=True)
+class PixelSheet:
+    """Pixels of several groups, and where each lies on a sheet on which the groups keep clear of one another.
+
+    What smooths or spreads values within a group runs on the sheet once for all groups: a thousand specks cost one
+    call, and empty space between far groups costs nothing.
+
+    Attributes:
+        y, x: ``(N,)`` int32, pixels of the picture, group after group.
+        place: ``(N,)`` int32, flat index on the sheet.
+        sheet_hw: Height and width of the sheet.
+    """
+
+    y: Ints
+    x: Ints
+    place: Ints
+    sheet_hw: SizeHW
+
+    def lay_out(self, values: NDArray[Any]) -> NDArray[Any]:
+        """``(N, ...)`` values of the pixels as a sheet ``(h, w, ...)``, zero elsewhere."""
+        height, width = self.sheet_hw
+        sheet = np.zeros((height * width, *values.shape[1:]), values.dtype)
+        sheet[self.place] = values
+        return sheet.reshape(height, width, *values.shape[1:])
+
+    def pick_up(self, sheet: NDArray[Any]) -> NDArray[Any]:
+        """The values of the pixels on a sheet ``(h, w, ...)``, as ``(N, ...)``."""
+        height, width = self.sheet_hw
+        return np.take(sheet.reshape(height * width, *sheet.shape[2:]), self.place, axis=0)
+
+
+def lay_sheet(groups: Sequence[tuple[Ints, Ints]], *, cell_px: int) -> PixelSheet:
+    """Packs groups of pixels, in rows of falling height.
+
+    Args:
+        groups: Rows and columns of the pixels of each group.
+        cell_px: Every group starts at a multiple of this and has at least as much empty space all around.
+    """
+    if not groups:
+        none = np.empty(0, np.int32)
+        return PixelSheet(none, none, none, (cell_px, cell_px))
+    corners = [(int(y.min()), int(x.min())) for y, x in groups]
+    # In cells, with one empty cell after each group; one before all of them makes it one on every side.
+    sizes = [
+        ((int(y.max()) - top) // cell_px + 2, (int(x.max()) - left) // cell_px + 2)
+        for (y, x), (top, left) in zip(groups, corners, strict=True)
+    ]
+    area = sum(height * width for height, width in sizes)
+    columns = 1 + max(*(width for _, width in sizes), int(area**0.5))
+    starts = [(0, 0)] * len(sizes)
+    row, column, row_height = 1, 1, 0
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i][0]):
+        height, width = sizes[i]
+        if column + width > columns:
+            row, column, row_height = row + row_height, 1, 0
+        starts[i] = (row, column)
+        column += width
+        row_height = max(row_height, height)
+    sheet_hw = ((row + row_height) * cell_px, columns * cell_px)
+    places = [
+        (y + np.int32(row * cell_px - top)) * np.int32(sheet_hw[1]) + (x + np.int32(column * cell_px - left))
+        for (y, x), (row, column), (top, left) in zip(groups, starts, corners, strict=True)
+    ]
+    y, x, place = (np.concatenate(parts) for parts in (*zip(*groups, strict=True), places))
+    return PixelSheet(y, x, place, sheet_hw)

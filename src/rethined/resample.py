@@ -29,14 +29,12 @@ def pull_push(image: Float32, hole: NDArray[np.bool_]) -> Float32:
     whatever the hole's size.
 
     Args:
-        image: ``(H, W)`` or ``(H, W, C)`` float32; the content of the hole is ignored.
+        image: ``(H, W, 3)`` float32; the content of the hole is ignored.
         hole: ``(H, W)`` bool, ``True`` = fill. If nothing is known the result is zero.
 
     Reference: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
     """
-    weight = np.subtract(1, hole, dtype=np.float32)
-    colour = image * (weight if image.ndim == 2 else weight[..., None])
-    return _pull_push(np.asarray(colour, np.float32), weight)
+    return spread(image, np.subtract(1, hole, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,12 @@ def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_
     hole = coverage < KNOWN_COVERAGE
     if hole.all():
         hole = coverage <= 0
-    gain = np.where(hole, np.float32(0), 1 / np.maximum(coverage, np.float32(1 / 255)))
-    image = np.minimum(total * gain[..., None], np.float32(255)).astype(np.float32)
+    image = np.array(total, np.float32)
+    # Wholly known pixels are right as they are, and they are most.
+    partly = np.flatnonzero(~hole & (coverage < 1))
+    flat = image.reshape(-1, 3)
+    flat[partly] = np.minimum(flat[partly] / coverage.ravel()[partly, None], np.float32(255))
+    flat[np.flatnonzero(hole)] = 0
     return Shrunk(image, hole, touched)
 
 
@@ -110,35 +112,38 @@ def resize_linear(image: Float32, size_hw: tuple[int, int]) -> Float32:
     return np.asarray(cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def spread(values: Float32, weight: Float32) -> Float32:
-    """Pull-push of ``(H, W, C)`` values with weights in 0..1 instead of a hole map.
+def spread(values: Float32, weight: Float32, *, levels: int | None = None) -> Float32:
+    """Pull-push of ``(H, W, 3)`` values with weights in 0..1 instead of a hole map.
 
     Values count by their weight: 0 is ignored, 1 is kept, in between is mixed with what surrounds it.
+
+    Args:
+        values: ``(H, W, 3)`` float32.
+        weight: ``(H, W)`` float32.
+        levels: How often to halve; all the way down to one pixel when ``None``. With a limit values fade to zero
+            some ``2 ** levels`` px away from where they are given.
     """
-    return _pull_push(values * weight[..., None], weight)
-
-
-def _pull_push(colour: Float32, weight: Float32) -> Float32:
-    levels = [(colour, weight)]
-    while max(weight.shape) > 1:
-        half_wh = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
-        colour, share = (
-            _restore(cv2.resize(_even(x), half_wh, interpolation=cv2.INTER_AREA), x) for x in (colour, weight)
-        )
-        weight = np.minimum(share * PULL_GAIN, 1)
-        gain = weight / np.maximum(share, 1e-6)
-        colour = np.asarray(colour * (gain if colour.ndim == 2 else gain[..., None]), np.float32)
-        levels.append((colour, weight))
-    colour, weight = levels.pop()
-    filled = np.asarray(colour / np.float32(max(float(weight[0, 0]), 1e-6)), np.float32)
-    while levels:
-        colour, weight = levels.pop()
-        height, width = weight.shape
+    # Values times weight, and the weight itself as a fourth channel: both take the same way. All steps are OpenCV's:
+    # NumPy takes 3 to 25 times as long for the same where channels lie together.
+    weighted = cv2.multiply(values, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB))
+    pyramid = [np.asarray(cv2.merge([*cv2.split(weighted), weight]), np.float32)]
+    while max(pyramid[-1].shape[:2]) > 1 and (levels is None or len(pyramid) <= levels):
+        finer = _even(pyramid[-1])
+        level = cv2.resize(finer, (finer.shape[1] // 2, finer.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        gain = 1 / np.maximum(cv2.extractChannel(level, 3), np.float32(1 / PULL_GAIN))
+        pyramid.append(np.asarray(cv2.multiply(level, cv2.merge([gain] * 4), dst=level), np.float32))
+    filled = pyramid.pop()
+    if levels is None:
+        filled /= np.maximum(filled[..., 3:], np.float32(1e-6))
+    while pyramid:
+        level = pyramid.pop()
+        height, width = level.shape[:2]
         double_wh = (2 * filled.shape[1], 2 * filled.shape[0])
-        above = _restore(cv2.resize(filled, double_wh, interpolation=cv2.INTER_LINEAR), filled)[:height, :width]
-        missing = 1 - weight
-        filled = colour + above * (missing if colour.ndim == 2 else missing[..., None])
-    return filled
+        above = cv2.resize(filled, double_wh, interpolation=cv2.INTER_LINEAR)[:height, :width]
+        missing = 1 - cv2.extractChannel(level, 3)
+        above = cv2.multiply(above, cv2.merge([missing] * 4), dst=above)
+        filled = np.asarray(cv2.add(level, above, dst=level), np.float32)
+    return np.asarray(cv2.cvtColor(filled, cv2.COLOR_RGBA2RGB), np.float32)
 
 
 def _even(x: Float32) -> Float32:
@@ -146,10 +151,4 @@ def _even(x: Float32) -> Float32:
     bottom, right = x.shape[0] % 2, x.shape[1] % 2
     if not bottom and not right:
         return x
-    return _restore(cv2.copyMakeBorder(x, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=0.0), x)
-
-
-def _restore(resized: NDArray[np.generic], like: Float32) -> Float32:
-    """OpenCV drops a channel axis of length 1; put it back."""
-    shaped = resized if resized.ndim == like.ndim else resized[..., None]
-    return np.asarray(shaped, np.float32)
+    return np.asarray(cv2.copyMakeBorder(x, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=0.0), np.float32)

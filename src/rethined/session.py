@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime as ort
 
 from rethined.errors import InferenceError, ModelNotFoundError, ModelSignatureError
-from rethined.types import Float32
+from rethined.types import Float32, HoleMap
 
 CONTRACT_VERSION = "1"
 INPUTS = ("prefilled", "hole")
@@ -22,7 +23,7 @@ class NetworkResult:
     """What one run gives for a picture of H x W pixels.
 
     Attributes:
-        fill: ``(H, W, 3)`` float32 in 0..255.
+        fill: ``(H, W, 3)`` float32 in 0..255: the network's in the hole, elsewhere as it was given.
         query: ``(d, H / 8, W / 8)`` float32, unit length.
         key: ``(d, H / 8, W / 8)`` float32, unit length.
     """
@@ -50,10 +51,15 @@ class OnnxSession:
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = threads or _available_cores()
         settings.log_severity_level = 3
+        # A waiting thread that spins takes its core from OpenCV and NumPy, which run between two runs of the network.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a family of its own without a common, public base
             raise ModelSignatureError(f"{path} is not an ONNX file that this runtime can load: {error}") from error
+        self._run_options = ort.RunOptions()
+        # Without it, outputs that nobody asked for are computed all the same.
+        self._run_options.only_execute_path_to_fetches = True
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._verify(path)
         self.temperature = self._read_temperature(path)
@@ -84,7 +90,7 @@ class OnnxSession:
             )
         return temperature
 
-    def run(self, prefilled: Float32, hole: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> NetworkResult:
+    def run(self, prefilled: Float32, hole: HoleMap) -> NetworkResult:
         """Runs one picture.
 
         Args:
@@ -94,14 +100,32 @@ class OnnxSession:
         Raises:
             InferenceError: The runtime failed, for want of memory for example.
         """
-        planes = np.ascontiguousarray((prefilled / np.float32(255)).transpose(2, 0, 1)[None])
-        feed = {"prefilled": planes, "hole": hole[None, None].astype(np.float32)}
+        fill, query, key = self._run(OUTPUTS, prefilled, hole)
+        return NetworkResult(_composed(prefilled, hole, fill[0]), query[0], key[0])
+
+    def fill(self, prefilled: Float32, hole: HoleMap) -> Float32:
+        """The fill alone, as in :meth:`run`; descriptors are not computed."""
+        (fill,) = self._run(OUTPUTS[:1], prefilled, hole)
+        return _composed(prefilled, hole, fill[0])
+
+    def _run(self, outputs: tuple[str, ...], prefilled: Float32, hole: HoleMap) -> list[Float32]:
+        feed = {
+            "prefilled": cv2.dnn.blobFromImage(prefilled, scalefactor=1 / 255),
+            "hole": hole[None, None].astype(np.float32),
+        }
         try:
-            fill, query, key = self._session.run(OUTPUTS, feed)
+            return list(self._session.run(outputs, feed, self._run_options))
         except Exception as error:  # see above
             raise InferenceError(f"the network failed on a picture of {hole.shape} pixels: {error}") from error
-        colours = np.clip(fill[0].transpose(1, 2, 0) * np.float32(255), 0, 255)
-        return NetworkResult(np.ascontiguousarray(colours), query[0], key[0])
+
+
+def _composed(prefilled: Float32, hole: HoleMap, fill: Float32) -> Float32:
+    """``fill``, ``(3, H, W)`` in about 0..1, in the hole of a copy of ``prefilled``."""
+    composed = prefilled.copy()
+    place = np.flatnonzero(hole)
+    colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
+    composed.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T
+    return composed
 
 
 def _available_cores() -> int:

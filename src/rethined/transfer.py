@@ -9,12 +9,14 @@ Steps, in order:
 
 1. :func:`choose_offsets`: rank the candidates of each token by how well their surroundings agree, refine to single
    network pixels, let neighbours agree.
-2. Then, hole by hole (:func:`fill_group`):
-   :func:`gather_taps` takes the four copies of each pixel and their smooth weights, at network size and at full size;
-   :func:`correct_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
-   with the network's fill as a second voice inside;
-   the copied detail is added, with the variance that blending takes away put back;
-   :func:`close_seam` spreads inwards what is still missing at the rim.
+2. :func:`gather_taps` takes the four copies of each hole pixel and their smooth weights, at network size and at full
+   size.
+3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
+   with the network's fill as a second voice inside.
+4. The copied detail is added, with the variance that blending takes away put back.
+5. :func:`close_seam` spreads inwards what is still missing at the rim.
+
+Steps 3 and 5 work on a sheet on which all holes are laid out side by side (:class:`rethined.regions.PixelSheet`).
 
 Reference: RETHINED, section 3.4; the variance-preserving blend follows Heitz and Neyret, "High-Performance By-Example
 Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
@@ -29,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.matching import Matches, free_positions
-from rethined.regions import TOKEN_PX, HoleGroups
+from rethined.regions import TOKEN_PX, HoleGroups, group_cells, group_holes, lay_sheet
 from rethined.resample import spread
 from rethined.types import Box, Float32, HoleMap, Image8, Ints
 
@@ -49,6 +51,16 @@ VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
 VOICE_BLUR_PX = 9
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
+BASE_LEVELS = 3
+"""Halvings of the pyramid that bends the base: the network's voice has full weight from the second on."""
+SEAM_PX = 4
+"""How far, in network pixels, the correction at full resolution reaches into the hole."""
+SEAM_LEVELS = (3, 6)
+"""Least and most halvings for it."""
+BATCH_PX = 1 << 17
+"""Area of the boxes of groups that are worked on together."""
+CHUNK = 16384
+"""Pixels worked on at a time: what they need stays in the cache."""
 GATHER_COLUMNS = 4096
 """cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 
@@ -233,41 +245,71 @@ def gather_taps(
         field: Offsets in network pixels.
         scale_yx: Pixels of ``picture`` per network pixel.
     """
-    height, width = hole.shape
-    # Rounded once per token, not once per pixel and tap.
-    shift_y, shift_x = (
-        np.rint(field.offset_yx[..., axis] * scale_yx[axis]).astype(np.int32).ravel() for axis in (0, 1)
-    )
-    is_set, is_hole, columns = field.is_set.ravel(), hole.ravel(), field.is_set.shape[1]
-    total = np.zeros((len(y), 3), np.float32)
-    weights: list[Float32] = []
-    places: list[Ints] = []
-    for token_y, weight_y in _nearest_tokens(y, scale_yx[0], field.is_set.shape[0]):
-        for token_x, weight_x in _nearest_tokens(x, scale_yx[1], columns):
-            token = token_y * np.int32(columns) + token_x
-            wanted_y, wanted_x = y + shift_y.take(token), x + shift_x.take(token)
-            source_y, source_x = np.clip(wanted_y, 0, height - 1), np.clip(wanted_x, 0, width - 1)
-            place = source_y * np.int32(width) + source_x
-            usable = is_set.take(token) & ~is_hole.take(place) & (source_y == wanted_y) & (source_x == wanted_x)
-            weight = weight_y * weight_x * usable
-            total += _gather(picture, source_y, source_x) * weight[:, None]
-            weights.append(weight)
-            places.append(place)
-    sum_weight = weights[0] + weights[1] + weights[2] + weights[3]
-    safe = np.maximum(sum_weight, np.float32(1e-6))
-    # Taps that point at the same pixel are one copy; only different ones average each other out.
-    squared = np.zeros(len(y), np.float32)
-    for i in range(4):
-        squared += weights[i] * weights[i]
-        for j in range(i):
-            squared += 2 * weights[i] * weights[j] * (places[i] == places[j])
-    norm = np.sqrt(squared) / safe
-    is_valid = sum_weight > 1e-3
-    return Taps(total / safe[:, None], np.where(is_valid, norm, 1).astype(np.float32), is_valid)
+    blend = _Blend(picture, hole, field, scale_yx)
+    taps = Taps(np.empty((len(y), 3), np.float32), np.empty(len(y), np.float32), np.empty(len(y), bool))
+    for start in range(0, len(y), CHUNK):
+        part = slice(start, start + CHUNK)
+        taps.mean[part], taps.norm[part], taps.is_valid[part] = blend.at(y[part], x[part])
+    return taps
+
+
+class _Blend:
+    """What :func:`gather_taps` knows of a picture, ready to be asked for some thousand pixels at a time.
+
+    A chunk of that size stays in the processor's cache from one step to the next.
+    """
+
+    def __init__(
+        self, picture: Float32 | Image8, hole: HoleMap, field: OffsetField, scale_yx: tuple[float, float]
+    ) -> None:
+        self._picture = picture
+        self._size_hw = hole.shape
+        self._hole = hole.ravel()
+        self._columns = np.int32(field.is_set.shape[1])
+        self._is_set = field.is_set.ravel().astype(np.float32)
+        # Rounded once per token, not once per pixel and tap.
+        self._shift_y, self._shift_x = (
+            np.rint(field.offset_yx[..., axis] * scale_yx[axis]).astype(np.int32).ravel() for axis in (0, 1)
+        )
+        self._tokens_y, self._tokens_x = (
+            _nearest_tokens(hole.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
+        )
+
+    def at(self, y: Ints, x: Ints) -> tuple[Float32, Float32, HoleMap]:
+        """Mean, norm and validity of the taps at some pixels, see :class:`Taps`."""
+        height, width = self._size_hw
+        total = np.zeros((len(y), 3), np.float32)
+        weights: list[Float32] = []
+        places: list[Ints] = []
+        columns = [(tokens.take(x), weight.take(x)) for tokens, weight in self._tokens_x]
+        for tokens_y, weights_y in self._tokens_y:
+            row, weight_y = tokens_y.take(y) * self._columns, weights_y.take(y)
+            for token_x, weight_x in columns:
+                token = row + token_x
+                wanted_y, wanted_x = y + self._shift_y.take(token), x + self._shift_x.take(token)
+                source_y = np.minimum(np.maximum(wanted_y, 0), np.int32(height - 1))
+                source_x = np.minimum(np.maximum(wanted_x, 0), np.int32(width - 1))
+                place = source_y * np.int32(width) + source_x
+                usable = ~self._hole.take(place) & (source_y == wanted_y) & (source_x == wanted_x)
+                weight = weight_y * weight_x * self._is_set.take(token) * usable
+                total += _gather(self._picture, source_y, source_x) * weight[:, None]
+                weights.append(weight)
+                places.append(place)
+        sum_weight = weights[0] + weights[1] + weights[2] + weights[3]
+        safe = np.maximum(sum_weight, np.float32(1e-6))
+        # Taps that point at the same pixel are one copy; only different ones average each other out.
+        squared = np.zeros(len(y), np.float32)
+        for i in range(4):
+            squared += weights[i] * weights[i]
+            for j in range(i):
+                squared += 2 * weights[i] * weights[j] * (places[i] == places[j])
+        is_valid = sum_weight > 1e-3
+        norm = np.where(is_valid, np.sqrt(squared) / safe, np.float32(1))
+        return total / safe[:, None], norm, is_valid
 
 
 def transfer(
-    image: Image8, hole: HoleMap, filled: Float32, touched: HoleMap, field: OffsetField, groups: HoleGroups
+    image: Image8, hole: HoleMap, filled: Float32, touched: HoleMap, field: OffsetField
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
 
@@ -277,116 +319,148 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold any hole.
         field: Where tokens are copied from.
-        groups: Which tokens belong together; each group is filled by itself.
 
     Returns:
         Rows, columns and colours ``(N, 3)`` float32 of all hole pixels, each once.
     """
-    parts = [fill_group(image, hole, filled, touched, field, groups, label) for label in range(1, groups.count + 1)]
+    scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
+    copied, membrane = copy_small(filled, touched, field)
+    blend = _Blend(image, hole, field, scale_yx)
+    levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
+    groups = group_holes(touched)
+    parts = []
+    for labels in groups.batches(hole.size / groups.labels.size, BATCH_PX):
+        sheet = lay_sheet([_hole_and_rim(hole, groups, label) for label in labels], cell_px=2**levels)
+        colours = np.empty((len(sheet.y), 3), np.float32)
+        for start in range(0, len(colours), CHUNK):
+            part = slice(start, start + CHUNK)
+            colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
+        inside = hole.ravel().take(sheet.y * np.int32(hole.shape[1]) + sheet.x)
+        rim = ~inside
+        missing = np.zeros_like(colours)
+        missing[rim] = image[sheet.y[rim], sheet.x[rim]] - colours[rim]
+        colours += sheet.pick_up(close_seam(sheet.lay_out(missing), sheet.lay_out(rim), levels))
+        parts.append((sheet.y[inside], sheet.x[inside], colours[inside]))
     y, x, colours = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return y, x, colours
 
 
-def fill_group(
-    image: Image8,
-    hole: HoleMap,
-    filled: Float32,
-    touched: HoleMap,
-    field: OffsetField,
-    groups: HoleGroups,
-    label: int,
-) -> tuple[Ints, Ints, Float32]:
-    """Rows, columns and colours of the hole pixels of one group; arguments as in :func:`transfer`."""
-    scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
-    tokens = groups.boxes[label - 1]
-    small = tokens.scaled(TOKEN_PX, TOKEN_PX)
-    copied, is_copied = _copy_small(filled, touched, field, small)
-    base = correct_base(filled[small.slices], touched[small.slices], copied, is_copied)
+def copy_small(filled: Float32, touched: HoleMap, field: OffsetField) -> tuple[Float32, Float32]:
+    """The copy at network resolution, and what bends its low band.
 
-    full = small.scaled(*scale_yx).clipped(hole.shape)
-    y, x = _hole_and_rim(hole, full)
-    if groups.is_shared(label):
-        mine = groups.label_at(y, x, hole.shape) == label
-        y, x = y[mine], x[mine]
-    taps = gather_taps(image, hole, y, x, field, scale_yx)
-    # The same pixels on the network's grid, from the box's corner.
-    small_y = (y + np.float32(0.5)) / np.float32(scale_yx[0]) - np.float32(0.5 + small.top)
-    small_x = (x + np.float32(0.5)) / np.float32(scale_yx[1]) - np.float32(0.5 + small.left)
+    Returns:
+        Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
+        the membrane to be added to it, zero there.
+    """
+    copied, membrane = filled.copy(), np.zeros_like(filled)
+    blend = _Blend(filled, touched, field, (1.0, 1.0))
+    groups = group_cells(field.is_set)
+    for labels in groups.batches(TOKEN_PX**2, BATCH_PX):
+        sheet = lay_sheet([_token_pixels(groups, label) for label in labels], cell_px=2**BASE_LEVELS)
+        y, x = sheet.y, sheet.x
+        mean, _, is_valid = blend.at(y, x)
+        own = filled[y, x]
+        values = np.where(is_valid[:, None], mean, own)
+        copied[y, x] = values
+        bent = bend_base(
+            sheet.lay_out(own - values), sheet.lay_out(touched[y, x]), sheet.lay_out(is_valid), BASE_LEVELS
+        )
+        membrane[y, x] = sheet.pick_up(bent) * is_valid[:, None]
+    return copied, membrane
+
+
+def _detailed(
+    blend: _Blend, copied: Float32, membrane: Float32, y: Ints, x: Ints, scale_yx: tuple[float, float]
+) -> Float32:
+    """Colours at full-size pixels: the low band from the network's grid, the detail from the taps."""
+    mean, norm, is_valid = blend.at(y, x)
+    # The same pixels on the network's grid.
+    small_y = (y + np.float32(0.5)) / np.float32(scale_yx[0]) - np.float32(0.5)
+    small_x = (x + np.float32(0.5)) / np.float32(scale_yx[1]) - np.float32(0.5)
     low = _gather(copied, small_y, small_x, linear=True)
-    detail = (taps.mean - low) / taps.norm[:, None]
-    detail[~taps.is_valid] = 0
-    result = _gather(base, small_y, small_x, linear=True) + detail
-    return close_seam(image, hole, y, x, result)
+    mean -= low
+    mean *= (is_valid / norm)[:, None]
+    mean += low
+    mean += _gather(membrane, small_y, small_x, linear=True)
+    return mean
 
 
-def correct_base(filled: Float32, touched: HoleMap, copied: Float32, is_copied: HoleMap) -> Float32:
-    """The low band of the result: the copy, bent so that it meets the known pixels.
+def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int) -> Float32:
+    """What to add to a copy at network resolution, so that it meets the known pixels and follows the fill.
 
     Args:
-        filled: ``(h, w, 3)`` float32, known pixels and, in the hole, the network's fill.
+        error: ``(h, w, 3)`` float32, known pixels and, in the hole, the network's fill, minus the copy.
         touched: ``(h, w)`` bool, pixels that hold any hole.
-        copied: ``(h, w, 3)`` float32, the copy at network resolution, valid where ``is_copied``.
-        is_copied: ``(h, w)`` bool.
+        is_copied: ``(h, w)`` bool, where there is a copy.
+        levels: How far it reaches, as in :func:`rethined.resample.spread`.
+
+    Returns:
+        ``(h, w, 3)`` float32.
     """
-    error = (filled - copied) * is_copied[..., None]
+    share = is_copied.astype(np.float32)
+    error = error * share[..., None]
     area = (VOICE_BLUR_PX, VOICE_BLUR_PX)
-    share = cv2.blur(is_copied.astype(np.float32), area, borderType=cv2.BORDER_CONSTANT)
-    low_error = cv2.blur(error, area, borderType=cv2.BORDER_CONSTANT) / np.maximum(share, 1e-6)[..., None]
-    weight = np.where(touched, np.float32(VOICE), np.float32(1)) * is_copied
+    low_share = cv2.blur(share, area, borderType=cv2.BORDER_CONSTANT)
+    low_error = cv2.blur(error, area, borderType=cv2.BORDER_CONSTANT) / np.maximum(low_share, 1e-6)[..., None]
+    weight = np.where(touched, np.float32(VOICE), np.float32(1)) * share
     values = np.where(touched[..., None], low_error, error)
-    membrane = spread(values.astype(np.float32), weight.astype(np.float32))
-    return np.where(is_copied[..., None], copied + membrane, filled).astype(np.float32)
+    return spread(values.astype(np.float32), weight.astype(np.float32), levels=levels)
 
 
-def close_seam(image: Image8, hole: HoleMap, y: Ints, x: Ints, result: Float32) -> tuple[Ints, Ints, Float32]:
-    """Spreads what the result misses at the rim's known pixels into the hole, and keeps the hole's pixels.
+def close_seam(missing: Float32, rim: HoleMap, levels: int) -> Float32:
+    """Spreads what the result misses at the rim's known pixels into the hole.
 
     Args:
-        image: ``(H, W, 3)`` uint8.
-        hole: ``(H, W)`` bool.
-        y, x: ``(N,)`` pixels of a hole and of its rim.
-        result: ``(N, 3)`` float32, values there.
+        missing: ``(h, w, 3)`` float32, true minus copied colour at the rim, zero elsewhere.
+        rim: ``(h, w)`` bool, known pixels next to the hole.
+        levels: How far it reaches, as in :func:`rethined.resample.spread`.
+
+    Returns:
+        ``(h, w, 3)`` float32, what to add.
     """
-    width = np.int32(hole.shape[1])
-    inside = hole.ravel().take(y * width + x)
-    rim_y, rim_x = y[~inside], x[~inside]
-    hole_y, hole_x = y[inside], x[inside]
-    top, left = int(y.min()), int(x.min())
-    box_hw = (int(y.max()) - top + 1, int(x.max()) - left + 1)
-    error, weight = np.zeros((*box_hw, 3), np.float32), np.zeros(box_hw, np.float32)
-    error[rim_y - top, rim_x - left] = image[rim_y, rim_x] - result[~inside]
-    weight[rim_y - top, rim_x - left] = 1
-    membrane = spread(error, weight)
+    weight = rim.astype(np.float32)
+    membrane = spread(missing, weight, levels=levels)
     # The pyramid smooths along the rim; the first ring of the hole takes what its own neighbours miss.
     share = cv2.blur(weight, (3, 3), borderType=cv2.BORDER_CONSTANT)
-    ring_y, ring_x = np.nonzero((share > 1e-6) & (weight == 0))
-    nearest = cv2.blur(error, (3, 3), borderType=cv2.BORDER_CONSTANT)
-    membrane[ring_y, ring_x] = nearest[ring_y, ring_x] / share[ring_y, ring_x, None]
-    place = (hole_y - np.int32(top)) * np.int32(box_hw[1]) + (hole_x - np.int32(left))
-    return hole_y, hole_x, result[inside] + membrane.reshape(-1, 3).take(place, axis=0)
+    ring = np.flatnonzero((share > 1e-6) & ~rim)
+    nearest = cv2.blur(missing, (3, 3), borderType=cv2.BORDER_CONSTANT)
+    membrane.reshape(-1, 3)[ring] = nearest.reshape(-1, 3)[ring] / share.ravel()[ring, None]
+    return membrane
 
 
-def _hole_and_rim(hole: HoleMap, box: Box) -> tuple[Ints, Ints]:
-    """Rows and columns of the hole pixels in a box and of the known pixels next to them."""
-    rim = cv2.dilate(hole[box.slices].view(np.uint8), np.ones((3, 3), np.uint8))
-    y, x = np.divmod(np.flatnonzero(rim).astype(np.int32), np.int32(box.width))
+def _hole_and_rim(hole: HoleMap, groups: HoleGroups, label: int) -> tuple[Ints, Ints]:
+    """Rows and columns of the hole pixels of a group and of the known pixels next to them."""
+    height, width = groups.labels.shape
+    cells = groups.boxes[label - 1]
+    box = cells.scaled(hole.shape[0] / height, hole.shape[1] / width).grown(1, hole.shape)
+    around = hole[box.slices]
+    mine = around
+    # The margin of a pixel may reach into cells of others even where their boxes do not meet.
+    if groups.count > 1:
+        y, x = _places(around, box)
+        own = groups.label_at(y, x, hole.shape) == label
+        mine = np.zeros_like(around)
+        mine[y[own] - box.top, x[own] - box.left] = True
+    rim = cv2.dilate(mine.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
+    return _places(rim & (mine | ~around), box)
+
+
+def _token_pixels(groups: HoleGroups, label: int) -> tuple[Ints, Ints]:
+    """Rows and columns of the network pixels of a group of tokens."""
+    box = groups.boxes[label - 1]
+    tokens = groups.labels[box.slices] == label
+    return _places(np.repeat(np.repeat(tokens, TOKEN_PX, 0), TOKEN_PX, 1), box.scaled(TOKEN_PX, TOKEN_PX))
+
+
+def _places(inside: HoleMap, box: Box) -> tuple[Ints, Ints]:
+    """Rows and columns of the ``True`` pixels of a box, in the picture."""
+    y, x = np.divmod(np.flatnonzero(inside).astype(np.int32), np.int32(box.width))
     return y + np.int32(box.top), x + np.int32(box.left)
 
 
-def _copy_small(filled: Float32, touched: HoleMap, field: OffsetField, box: Box) -> tuple[Float32, HoleMap]:
-    """The copy at network resolution in one box, for every pixel of a token that has a source."""
-    tokens = field.is_set[box.top // TOKEN_PX : box.bottom // TOKEN_PX, box.left // TOKEN_PX : box.right // TOKEN_PX]
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(np.repeat(np.repeat(tokens, TOKEN_PX, 0), TOKEN_PX, 1)))
-    taps = gather_taps(filled, touched, y + np.int32(box.top), x + np.int32(box.left), field, (1.0, 1.0))
-    copied, is_copied = filled[box.slices].copy(), np.zeros((box.height, box.width), bool)
-    copied[y[taps.is_valid], x[taps.is_valid]] = taps.mean[taps.is_valid]
-    is_copied[y, x] = taps.is_valid
-    return copied, is_copied
-
-
-def _nearest_tokens(position: Ints, scale: float, count: int) -> list[tuple[Ints, Float32]]:
-    """The token below and above each pixel along one axis, with smoothstep weights that sum to one."""
-    token = (position.astype(np.float32) + np.float32(0.5)) / np.float32(scale * TOKEN_PX) - np.float32(0.5)
+def _nearest_tokens(length_px: int, scale: float, count: int) -> list[tuple[Ints, Float32]]:
+    """The token before and after each pixel along one axis, with smoothstep weights that sum to one."""
+    token = (np.arange(length_px, dtype=np.float32) + np.float32(0.5)) / np.float32(scale * TOKEN_PX) - np.float32(0.5)
     low = np.floor(token)
     fraction = token - low
     upper = fraction * fraction * (3 - 2 * fraction)

@@ -9,18 +9,18 @@ import torch
 
 from rethined.matching import corrupted_tokens
 from rethined.nn import upscale as twin
-from rethined.regions import HoleGroups
 from rethined.resample import shrink_known, spread
 from rethined.transfer import OffsetField, transfer
-from rethined.types import Box
 
 
+@pytest.mark.parametrize("levels", [None, 0, 3])
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 7), (16, 16), (33, 20)])
-def test_spread_agrees(size_hw: tuple[int, int], rng: np.random.Generator) -> None:
+def test_spread_agrees(size_hw: tuple[int, int], levels: int | None, rng: np.random.Generator) -> None:
     values = rng.standard_normal((*size_hw, 3)).astype(np.float32)
     weight = (rng.random(size_hw) * (rng.random(size_hw) > 0.6)).astype(np.float32)
-    expected = spread(values, weight)
-    got = twin.spread(torch.from_numpy(values).permute(2, 0, 1), torch.from_numpy(weight)).permute(1, 2, 0).numpy()
+    expected = spread(values, weight, levels=levels)
+    got = twin.spread(torch.from_numpy(values).permute(2, 0, 1), torch.from_numpy(weight), levels)
+    got = got.permute(1, 2, 0).numpy()
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -37,8 +37,7 @@ def test_upscale_agrees_with_transfer_at_any_factor(full_hw: tuple[int, int], rn
     field = OffsetField(
         rng.integers(-40, 41, (*corrupted.shape, 2)).astype(np.int32), corrupted & (rng.random(corrupted.shape) > 0.1)
     )
-    whole = HoleGroups(np.ones(corrupted.shape, np.int32), (Box(0, 0, *corrupted.shape),))
-    y, x, colours = transfer(image, hole, filled, small.touched, field, whole)
+    y, x, colours = transfer(image, hole, filled, small.touched, field)
     expected = image.astype(np.float32)
     expected[y, x] = colours
 

@@ -6,39 +6,64 @@ picture at a time instead of boxes round holes.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from rethined.nn.network import TOKEN_PX
 from rethined.resample import PULL_GAIN
-from rethined.transfer import VOICE, VOICE_BLUR_PX
+from rethined.transfer import BASE_LEVELS, SEAM_LEVELS, SEAM_PX, VOICE, VOICE_BLUR_PX
 
 
-def spread(values: Tensor, weight: Tensor) -> Tensor:
+def spread(values: Tensor, weight: Tensor, levels: int | None = None) -> Tensor:
     """Twin of :func:`rethined.resample.spread`.
 
     Args:
         values: ``(C, H, W)`` float.
         weight: ``(H, W)`` float in 0..1.
+        levels: How often to halve; all the way down when ``None``.
     """
     weight = weight[None, None]
     colour = values[None] * weight
-    levels = [(colour, weight)]
-    while max(weight.shape[-2:]) > 1:
+    pyramid = [(colour, weight)]
+    while max(weight.shape[-2:]) > 1 and (levels is None or len(pyramid) <= levels):
         odd = [0, weight.shape[-1] % 2, 0, weight.shape[-2] % 2]
         colour, share = (functional.avg_pool2d(functional.pad(x, odd), 2) for x in (colour, weight))
         weight = (share * PULL_GAIN).clamp_max(1)
         colour = colour * (weight / share.clamp_min(1e-6))
-        levels.append((colour, weight))
-    colour, weight = levels.pop()
-    filled = colour / weight.clamp_min(1e-6)
-    while levels:
-        colour, weight = levels.pop()
+        pyramid.append((colour, weight))
+    colour, weight = pyramid.pop()
+    filled = colour / weight.clamp_min(1e-6) if levels is None else colour
+    while pyramid:
+        colour, weight = pyramid.pop()
         height, width = weight.shape[-2:]
         above = functional.interpolate(filled, scale_factor=2, mode="bilinear", align_corners=False)
         filled = colour + above[..., :height, :width] * (1 - weight)
     return filled[0]
+
+
+def _on_sheet(used: Tensor, cell_px: int, *planes: Tensor) -> tuple[list[Tensor], tuple[slice, slice]]:
+    """The box of ``used`` cut out of ``(C, H, W)`` planes, as it lies on the runtime's sheet: in empty cells.
+
+    Returns:
+        The planes on the sheet, and where the box lies on it.
+    """
+    (top, bottom), (left, right) = (
+        (int(lines[0]), int(lines[-1]) + 1) for lines in (used.any(axis).nonzero().flatten() for axis in (1, 0))
+    )
+    height, width = bottom - top, right - left
+    pad = [cell_px, cell_px + -width % cell_px, cell_px, cell_px + -height % cell_px]
+    cut = [functional.pad(plane[:, top:bottom, left:right], pad) for plane in planes]
+    return cut, (slice(top, bottom), slice(left, right))
+
+
+def _off_sheet(sheet: Tensor, cell_px: int, box: tuple[slice, slice], like: Tensor) -> Tensor:
+    """The box of a sheet put back into a plane that is zero elsewhere."""
+    plane = torch.zeros_like(like)
+    height, width = (side.stop - side.start for side in box)
+    plane[(..., *box)] = sheet[:, cell_px : cell_px + height, cell_px : cell_px + width]
+    return plane
 
 
 def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Tensor) -> Tensor:
@@ -61,20 +86,18 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     mean, _, is_valid = _gather_taps(filled, touched, offset_yx, is_set, (1.0, 1.0))
     is_copied = tokens & is_valid
     copied = torch.where(is_copied, mean, filled)
-    base = _correct_base(filled, touched, copied, is_copied)
+    base = _correct_base(filled, touched, copied, is_copied, tokens)
 
     mean, norm, is_valid = _gather_taps(image, hole, offset_yx, is_set, scale_yx)
     low, base = (_enlarge(x, hole.shape) for x in (copied, base))
     result = base + torch.where(is_valid, (mean - low) / norm, torch.zeros_like(mean))
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
     error, weight = (image - result) * rim, rim.to(image.dtype)
+    levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
+    (error_sheet, weight_sheet), box = _on_sheet(rim | hole, 2**levels, error, weight[None])
+    membrane = _off_sheet(spread(error_sheet, weight_sheet[0], levels), 2**levels, box, image)
     share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
     nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
-    rows, columns = ((rim | hole).any(axis).nonzero().flatten() for axis in (1, 0))
-    # The pyramid's levels start at the corner of the hole and its rim.
-    box = (..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-    membrane = torch.zeros_like(image)
-    membrane[box] = spread(error[box], weight[box])
     seam = torch.where(share > 1e-6, nearest, membrane)
     return torch.where(hole, result + seam, image)
 
@@ -110,12 +133,16 @@ def _gather_taps(
     return total / safe, norm, is_valid
 
 
-def _correct_base(filled: Tensor, touched: Tensor, copied: Tensor, is_copied: Tensor) -> Tensor:
-    error = (filled - copied) * is_copied
-    share, low_error = (_blur(x) for x in (is_copied[None].to(filled.dtype), error))
-    weight = torch.where(touched, VOICE, 1.0).to(filled.dtype) * is_copied
-    values = torch.where(touched, low_error / share.clamp_min(1e-6), error)
-    return torch.where(is_copied, copied + spread(values, weight), filled)
+def _correct_base(filled: Tensor, touched: Tensor, copied: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
+    share = is_copied[None].to(filled.dtype)
+    error = (filled - copied) * share
+    low_error = _blur(error) / _blur(share).clamp_min(1e-6)
+    weight = torch.where(touched, VOICE, 1.0).to(filled.dtype) * share
+    values = torch.where(touched, low_error, error)
+    cell_px = 2**BASE_LEVELS
+    (values, weight), box = _on_sheet(tokens, cell_px, values, weight)
+    membrane = _off_sheet(spread(values, weight[0], BASE_LEVELS), cell_px, box, filled)
+    return torch.where(is_copied, copied + membrane, filled)
 
 
 def _blur(x: Tensor) -> Tensor:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from rethined.errors import ConfigError
 from rethined.nn.network import SIZE_MULTIPLE, NetworkConfig
+
+OptimizerName = Literal["muon", "adamw"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class TrainConfig:
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
-        learning_rate: Peak rate of AdamW.
-        weight_decay: Weight decay of AdamW, on convolution kernels only.
+        optimizer: ``muon`` (for kernels that mix channels; AdamW for the rest) or ``adamw``.
+        learning_rate: Peak rate.
+        weight_decay: Weight decay, on convolution kernels only.
         clip_norm: Largest norm of the gradient.
         ema_decay: Decay of the averaged weights per step.
         matching_weight: Weight of the oracle supervision of the matching.
@@ -41,6 +45,7 @@ class TrainConfig:
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000
+    optimizer: OptimizerName = "muon"
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -56,6 +61,8 @@ class TrainConfig:
         for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if self.optimizer not in get_args(OptimizerName):
+            raise ConfigError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(get_args(OptimizerName))}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay is {self.ema_decay}; expected at least 0 and below 1")
         if not 0 <= self.cooldown_steps <= self.steps:

@@ -16,8 +16,9 @@ from torch import Tensor
 from rethined.errors import CheckpointError
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train.config import TrainConfig
+from rethined.train.optimizer import MixedOptimizer, make_optimizer
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -27,7 +28,7 @@ class TrainState:
     Attributes:
         network: Weights being trained.
         average: Exponential moving average of the weights, by parameter name.
-        optimizer: AdamW with its moments.
+        optimizer: AdamW, or Muon and AdamW, with their moments.
         step: Steps done.
         position: Samples drawn.
         minutes: Wall-clock minutes spent in steps.
@@ -35,7 +36,7 @@ class TrainState:
 
     network: RethinedNetwork
     average: dict[str, Tensor]
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | MixedOptimizer
     step: int = 0
     position: int = 0
     minutes: float = 0.0
@@ -131,6 +132,7 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig) -> TrainStat
         ("network", NetworkConfig(**saved["config"]["network"]), config.network),
         ("seed", saved["config"]["seed"], config.seed),
         ("crop_px", saved["config"]["crop_px"], config.crop_px),
+        ("optimizer", saved["config"]["optimizer"], config.optimizer),
     ):
         if was != now:
             raise CheckpointError(
@@ -141,33 +143,17 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig) -> TrainStat
     state = _assemble(network, config)
     state.average = saved["average"]
     state.optimizer.load_state_dict(saved["optimizer"])
-    for group, decay in zip(state.optimizer.param_groups, _weight_decays(config), strict=True):
-        # The saved groups carry the old setting with them.
-        group["weight_decay"] = decay
+    for group in state.optimizer.param_groups[:-1]:
+        # The saved groups carry the old setting with them; the last one holds what never decays.
+        group["weight_decay"] = config.weight_decay
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
 
 
-def _weight_decays(config: TrainConfig) -> tuple[float, float]:
-    """Weight decay of kernels, and of everything else."""
-    return config.weight_decay, 0.0
-
-
 def _assemble(network: RethinedNetwork, config: TrainConfig) -> TrainState:
     network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": parameters, "weight_decay": decay}
-            for parameters, decay in zip((kernels, others), _weight_decays(config), strict=True)
-        ],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
     average = {name: p.detach().clone() for name, p in network.named_parameters()}
-    return TrainState(network, average, optimizer)
+    return TrainState(network, average, make_optimizer(network, config))
 
 
 __all__ = ["TrainState", "load_state", "new_state", "save_state"]

@@ -186,7 +186,7 @@ def test_label_at_names_the_token_that_holds_the_pixel() -> None:
     corrupted = np.zeros((4, 8), bool)
     corrupted[0, 0] = corrupted[3, 7] = True
     groups = group_cells(corrupted)
-    y, x = np.array([0, 31, 0, 16, 15]), np.array([0, 63, 63, 48, 16])
+    y, x = np.array([0, 31, 0, 24, 23]), np.array([0, 63, 63, 56, 56])
     for factor in (1, 5):  # picture pixels per network pixel
         size_hw = (4 * TOKEN_PX * factor, 8 * TOKEN_PX * factor)
         got = groups.label_at((y * factor).astype(np.int32), (x * factor).astype(np.int32), size_hw)

@@ -148,9 +148,9 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
         seen.append((prefilled, hole))
         return run(self, prefilled, hole)
 
-    def watch_fill(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> Float32:
-        seen.append((prefilled, hole))
-        return fill(self, prefilled, hole)
+    def watch_fill(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> None:
+        seen.append((prefilled.copy(), hole))
+        fill(self, prefilled, hole)
 
     monkeypatch.setattr(OnnxSession, "run", watch_run)
     monkeypatch.setattr(OnnxSession, "fill", watch_fill)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.matching import GROUP, Matches, corrupted_tokens, free_positions, match_tokens, top_k
+from rethined.matching import Matches, corrupted_tokens, free_positions, match_tokens
 from rethined.regions import TOKEN_PX
 from rethined.types import Float32, HoleMap, SizeHW
 
@@ -30,32 +30,6 @@ def corruption(size_hw: SizeHW, seed: int, share: float) -> HoleMap:
 
 
 # ---- ranking ----
-
-
-@given(
-    groups=st.integers(0, 24),
-    rest=st.sampled_from([0, 0, 1, GROUP - 1]),
-    k=st.integers(1, 10),
-    levels=st.sampled_from([0, 1, 2, 5]),
-    seed=seeds,
-)
-@example(groups=24, rest=0, k=2, levels=1, seed=0)
-@example(groups=24, rest=0, k=1, levels=0, seed=0)
-def test_top_k_equals_a_full_sort(groups: int, rest: int, k: int, levels: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    shape = (5, groups * GROUP + rest)
-    assume(k <= shape[1])
-    values = (rng.integers(0, levels, shape) if levels else rng.standard_normal(shape)).astype(np.float32)
-    values[rng.random(shape) < 0.2] = -np.inf
-    best = top_k(values, k)
-    expected = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    assert best.shape == (5, k)
-    assert (np.diff(np.sort(best, axis=1), axis=1) > 0).all(), "a column was named twice"
-    np.testing.assert_array_equal(*(np.take_along_axis(values, columns, 1) for columns in (best, expected)))
-    if not levels:  # without ties there is only one answer
-        finite = np.isfinite(np.take_along_axis(values, best, 1))
-        np.testing.assert_array_equal(best[finite], expected[finite])
-    np.testing.assert_array_equal(best, top_k(values, k))
 
 
 @given(

@@ -23,12 +23,14 @@ from rethined.imageio import as_image, expect_writable, like_input, read_image, 
 from rethined.masks import as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.options import FIRST_PX, InpaintOptions
+from rethined.ranking import Ranker
 from rethined.regions import Plan, plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import OffsetField, choose_offsets, finer_offsets, match_offsets, transfer
 from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
 from rethined.weights import SHIPPED_NETWORK
+from rethined.workers import Workers
 
 Picture = TypeVar("Picture", NDArray[np.uint8], Image.Image)
 
@@ -74,7 +76,8 @@ class Inpainter:
     Args:
         network: A rethined ONNX file; the shipped one when ``None``.
         options: How to fill.
-        threads: Threads of the network; ``None`` takes all cores. (OpenCV's threads are the host's to set.)
+        threads: Threads of the network and of the copying; ``None`` takes all cores. (OpenCV's threads are the host's
+            to set.)
 
     Raises:
         ModelNotFoundError, ModelSignatureError: The network file cannot be used.
@@ -97,6 +100,8 @@ class Inpainter:
             raise OptionError(f"threads is {threads}; expected a whole number from 1, or None for all cores")
         self.options = options or InpaintOptions()
         self._session = OnnxSession(SHIPPED_NETWORK if network is None else Path(network), threads=threads)
+        self._workers = Workers(self._session.threads)
+        self._ranker = Ranker(self._session.threads)
 
     def with_options(self, options: InpaintOptions) -> Inpainter:
         """The same network under other options; nothing is loaded again."""
@@ -173,7 +178,7 @@ class Inpainter:
         with clock.stage("match"):
             offsets = self._match(rungs, described)
         with clock.stage("transfer"):
-            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets)
+            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets, workers=self._workers)
         with clock.stage("composite"):
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
@@ -188,15 +193,24 @@ class Inpainter:
         corrupted = corrupted_tokens(first.touched)
         k = self.options.candidates
         learned = match_tokens(
-            described.query, described.key, corrupted, temperature=self._session.temperature, k=k - k // 2
+            described.query,
+            described.key,
+            corrupted,
+            temperature=self._session.temperature,
+            k=k - k // 2,
+            ranker=self._ranker,
         )
-        alike = match_tokens(*appearance_descriptors(first.filled), corrupted, temperature=1.0, k=k // 2)
+        alike = match_tokens(
+            *appearance_descriptors(first.filled), corrupted, temperature=1.0, k=k // 2, ranker=self._ranker
+        )
         candidates = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
-        field = choose_offsets(first.filled, first.touched, corrupted, candidates)
+        field = choose_offsets(first.filled, first.touched, corrupted, candidates, workers=self._workers)
         for rung in rungs[1:]:
             corrupted = corrupted_tokens(rung.touched)
             candidates = finer_offsets(field, corrupted)
-            field = choose_offsets(rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1)
+            field = choose_offsets(
+                rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1, workers=self._workers
+            )
         return field
 
     def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> tuple[list[_Rung], NetworkResult]:
@@ -219,10 +233,10 @@ class Inpainter:
             small = shrunk.pop()
             with clock.stage("prefill"):
                 coarser = resize_linear(rungs[-1].filled, small.hole.shape)
-                prefilled = small.image.copy()
-                cv2.copyTo(coarser, small.hole.view(np.uint8), prefilled)
+                cv2.copyTo(coarser, small.hole.view(np.uint8), small.image)
             with clock.stage("network"):
-                rungs.append(_Rung(small.touched, self._session.fill(prefilled, small.hole)))
+                self._session.fill(small.image, small.hole)
+            rungs.append(_Rung(small.touched, small.image))
         return rungs, described
 
 

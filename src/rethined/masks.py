@@ -53,7 +53,9 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
     """
     values = _as_array(mask)
     _check_form(values, size_hw)
-    hole = _marked(values.reshape(*size_hw, -1)) ^ invert
+    hole = _marked(values.reshape(*size_hw, -1))
+    if invert:
+        hole = ~hole
     share = np.count_nonzero(hole) / hole.size
     if share == 1.0:
         raise MaskError(
@@ -141,7 +143,7 @@ def _marked(values: NDArray[Any]) -> HoleMap:
         if (colour == colour[0, 0]).all() and (alpha != alpha[0, 0]).any():
             return ~_above_half(alpha)
     grey = colour[..., 0]
-    if (colour == grey[..., np.newaxis]).all():
+    if colour.shape[2] == 1 or (colour == grey[..., np.newaxis]).all():
         return _above_half(grey)
     _full_scale(colour)  # refuses NaN and the like, which would count as not black
     marked: HoleMap = (colour != 0).any(axis=2)
@@ -150,6 +152,8 @@ def _marked(values: NDArray[Any]) -> HoleMap:
 
 def _above_half(values: NDArray[Any]) -> HoleMap:
     """Where ``(H, W)`` values are above half of their range; warns if they do not look like a mask."""
+    if values.dtype == np.bool_:
+        return np.array(values)
     full = _full_scale(values)
     marked: HoleMap = values > full / 2
     nonzero = int(np.count_nonzero(values))

@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.ranking import Ranker, serial_ranker
 from rethined.regions import TOKEN_PX
 from rethined.types import Float32, HoleMap
 
 MEAN_FORGIVEN = np.float32(0.5)
 """Share of a window's mean colour that does not count: the transfer corrects tone."""
-GROUP = 16
-"""Columns that :func:`top_k` looks at together; the number of tokens of a network size is a multiple of it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Matches:
     """
 
     rows: NDArray[np.intp]
-    sources: NDArray[np.intp]
+    sources: NDArray[np.int64]
     weights: Float32
 
 
@@ -45,7 +44,9 @@ def corrupted_tokens(hole: HoleMap) -> HoleMap:
     return np.asarray(tokens.any(axis=(1, 3)))
 
 
-def match_tokens(query: Float32, key: Float32, corrupted: HoleMap, *, temperature: float, k: int) -> Matches:
+def match_tokens(
+    query: Float32, key: Float32, corrupted: HoleMap, *, temperature: float, k: int, ranker: Ranker | None = None
+) -> Matches:
     """The ``k`` known tokens of largest product with every corrupted token.
 
     Args:
@@ -54,37 +55,18 @@ def match_tokens(query: Float32, key: Float32, corrupted: HoleMap, *, temperatur
         corrupted: ``(h, w)`` bool.
         temperature: Softmax temperature of the products, above 0.
         k: How many sources; fewer where there are fewer known tokens, none where there is none.
+        ranker: Does the work; one of a single thread when ``None``.
     """
     flat = corrupted.ravel()
     rows = np.flatnonzero(flat)
     k = min(k, int(np.count_nonzero(~flat)))
     if not len(rows) or not k:
-        return Matches(rows, np.empty((len(rows), 0), np.intp), np.empty((len(rows), 0), np.float32))
-    products = query.reshape(len(query), -1)[:, rows].T @ key.reshape(len(key), -1)
-    products[:, flat] = -np.inf
-    sources = top_k(products, k)
-    logits = np.take_along_axis(products, sources, 1) / np.float32(temperature)
+        return Matches(rows, np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0), np.float32))
+    ranker = ranker or serial_ranker()
+    sources, products = ranker.best(query.reshape(len(query), -1)[:, rows].T, key.reshape(len(key), -1), ~flat, k)
+    logits = products / np.float32(temperature)
     weights = np.exp(logits - logits[:, :1])
     return Matches(rows, sources, weights / weights.sum(1, keepdims=True))
-
-
-def top_k(values: Float32, k: int) -> NDArray[np.intp]:
-    """Column indices of the ``k`` largest values of each row, largest first; ties in a fixed order.
-
-    Exact, and several times faster than sorting: the k best lie in the k groups of columns with the best maxima.
-    """
-    rows, columns = values.shape
-    groups = columns // GROUP
-    if columns % GROUP or groups <= 2 * k:
-        return np.argsort(-values, axis=1, kind="stable")[:, :k]
-    # A group is every `groups`-th column, so that the maxima of all groups are taken side by side.
-    maxima = values.reshape(rows, GROUP, groups).max(1)
-    chosen = np.argpartition(maxima, groups - k, axis=1)[:, groups - k :]
-    members = (chosen[:, :, None] + groups * np.arange(GROUP)).reshape(rows, -1)
-    candidates = np.take_along_axis(values, members, 1)
-    best = np.argpartition(candidates, candidates.shape[1] - k, axis=1)[:, candidates.shape[1] - k :]
-    order = np.argsort(-np.take_along_axis(candidates, best, 1), axis=1, kind="stable")
-    return np.take_along_axis(members, np.take_along_axis(best, order, 1), 1)
 
 
 def appearance_descriptors(picture: Float32) -> tuple[Float32, Float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from rethined.errors import InferenceError, ModelNotFoundError, ModelSignatureError
+from rethined.errors import InferenceError, ModelSignatureError
+from rethined.runtime import available_cores, open_graph
 from rethined.types import Float32, HoleMap
 
 CONTRACT_VERSION = "1"
@@ -46,17 +46,8 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        if not path.is_file():
-            raise ModelNotFoundError(f"no network file at {path}; give the path of a rethined ONNX file or none at all")
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads or _available_cores()
-        settings.log_severity_level = 3
-        # A waiting thread that spins takes its core from OpenCV and NumPy, which run between two runs of the network.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises a family of its own without a common, public base
-            raise ModelSignatureError(f"{path} is not an ONNX file that this runtime can load: {error}") from error
+        self.threads = threads or available_cores()
+        self._session = open_graph(path, threads=self.threads)
         self._run_options = ort.RunOptions()
         # Without it, outputs that nobody asked for are computed all the same.
         self._run_options.only_execute_path_to_fetches = True
@@ -101,12 +92,14 @@ class OnnxSession:
             InferenceError: The runtime failed, for want of memory for example.
         """
         fill, query, key = self._run(OUTPUTS, prefilled, hole)
-        return NetworkResult(_composed(prefilled, hole, fill[0]), query[0], key[0])
+        composed = prefilled.copy()
+        _write_fill(composed, hole, fill[0])
+        return NetworkResult(composed, query[0], key[0])
 
-    def fill(self, prefilled: Float32, hole: HoleMap) -> Float32:
-        """The fill alone, as in :meth:`run`; descriptors are not computed."""
+    def fill(self, prefilled: Float32, hole: HoleMap) -> None:
+        """Writes the fill into the hole of ``prefilled``, arguments as in :meth:`run`; descriptors are not computed."""
         (fill,) = self._run(OUTPUTS[:1], prefilled, hole)
-        return _composed(prefilled, hole, fill[0])
+        _write_fill(prefilled, hole, fill[0])
 
     def _run(self, outputs: tuple[str, ...], prefilled: Float32, hole: HoleMap) -> list[Float32]:
         feed = {
@@ -115,21 +108,12 @@ class OnnxSession:
         }
         try:
             return list(self._session.run(outputs, feed, self._run_options))
-        except Exception as error:  # see above
+        except Exception as error:  # ONNX Runtime raises a family of its own without a common, public base
             raise InferenceError(f"the network failed on a picture of {hole.shape} pixels: {error}") from error
 
 
-def _composed(prefilled: Float32, hole: HoleMap, fill: Float32) -> Float32:
-    """``fill``, ``(3, H, W)`` in about 0..1, in the hole of a copy of ``prefilled``."""
-    composed = prefilled.copy()
+def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:
+    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255."""
     place = np.flatnonzero(hole)
     colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
-    composed.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T
-    return composed
-
-
-def _available_cores() -> int:
-    """Cores this process may use; ONNX Runtime would count all of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    picture.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T

@@ -25,6 +25,7 @@ Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX, HoleGroups, group_cells, group_holes, lay_sheet
 from rethined.resample import spread
 from rethined.types import Box, Float32, HoleMap, Image8, Ints
+from rethined.workers import SERIAL, Workers
 
 KNOWN_WEIGHT = 7.0
 """How much more a known pixel counts than a filled one when surroundings are compared."""
@@ -49,7 +51,7 @@ COHERENCE_DISCOUNT = 0.9
 """A neighbour's offset is taken even if it fits this much worse: seams cost more than a slightly worse copy."""
 VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
-VOICE_BLUR_PX = 9
+VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
 BASE_LEVELS = 3
 """Halvings of the pyramid that bends the base: the network's voice has full weight from the second on."""
@@ -57,10 +59,12 @@ SEAM_PX = 4
 """How far, in network pixels, the correction at full resolution reaches into the hole."""
 SEAM_LEVELS = (3, 6)
 """Least and most halvings for it."""
-BATCH_PX = 1 << 17
+BATCH_PX = 1 << 16
 """Area of the boxes of groups that are worked on together."""
-CHUNK = 16384
+CHUNK = 1 << 16
 """Pixels worked on at a time: what they need stays in the cache."""
+WINDOWS = 4096
+"""Windows compared at a time, for the same reason."""
 GATHER_COLUMNS = 4096
 """cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 
@@ -135,6 +139,7 @@ def choose_offsets(
     *,
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     passes: int = COHERENCE_PASSES,
+    workers: Workers = SERIAL,
 ) -> OffsetField:
     """One coherent offset per corrupted token.
 
@@ -145,12 +150,13 @@ def choose_offsets(
         candidates: ``(R, k, 2)`` int32, offsets to begin with, for each corrupted token in reading order.
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         passes: How often neighbours offer each other what they have.
+        workers: Threads to use; the result does not depend on them.
     """
     field = OffsetField(np.zeros((*corrupted.shape, 2), np.int32), np.zeros(corrupted.shape, bool))
     if not candidates.size:
         return field
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
-    search = _Search(picture, touched, tokens_yx * TOKEN_PX)
+    search = _Search(picture, touched, tokens_yx * TOKEN_PX, workers)
     search.offer(candidates)
     for step in steps_px:
         search.offer(search.best_yx[:, None] + step * _RING)
@@ -177,12 +183,15 @@ class _Search:
     network's fill is softer than any source, and would otherwise choose the softest.
     """
 
-    def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints) -> None:
+    def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints, workers: Workers) -> None:
+        self._workers = workers
+        # Whole grey levels are fine enough to rank by, and a quarter of the memory.
+        grey = cv2.convertScaleAbs(picture)
         # A 2 x 2 mean before the samples are taken 2 px apart.
-        smooth = cv2.blur(picture, (2, 2), borderType=cv2.BORDER_REPLICATE)
-        low = cv2.blur(picture, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
+        smooth = cv2.blur(grey, (2, 2), borderType=cv2.BORDER_REPLICATE)
+        low = cv2.blur(grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
         # One above the other, so that one gather takes known samples from the first and hole samples from the second.
-        self._both = np.concatenate([smooth, low]).astype(np.float32, copy=False)
+        self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
         self._height = picture.shape[0]
         self._free = free_positions(touched)
         self._corners_yx = corners_yx
@@ -220,17 +229,24 @@ class _Search:
         limit = np.array(self._free.shape, np.int32) - 1
         clipped = source.clip(0, limit)
         allowed = (source == clipped).all(2) & self._free[clipped[..., 0], clipped[..., 1]]
-        rows, columns = np.nonzero(allowed)
+        rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
         moved = offsets_yx[rows, columns]
-        source_y, source_x = self._samples_y[rows] + moved[:, :1], self._samples_x[rows] + moved[:, 1:]
-        theirs = self._sample(source_y, source_x, self._is_hole[rows])
-        difference = theirs - self._own[rows]
-        weight = self._weight[rows]
-        mean = (weight[:, None] @ difference)[:, 0]
-        mean_square = (weight[:, None] @ np.square(difference))[:, 0]
         cost = np.full(allowed.shape, np.inf, np.float32)
-        cost[rows, columns] = (mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1)
+        parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
+        found = self._workers.map(lambda part: self._window_cost(rows[part], moved[part]), parts)
+        if found:
+            cost[rows, columns] = np.concatenate(found)
         return cost
+
+    def _window_cost(self, rows: Ints, moved_yx: Ints) -> Float32:
+        """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
+        source_y, source_x = self._samples_y[rows] + moved_yx[:, :1], self._samples_x[rows] + moved_yx[:, 1:]
+        difference = self._sample(source_y, source_x, self._is_hole[rows])
+        difference -= self._own[rows]
+        weight = self._weight[rows][:, None]
+        mean = (weight @ difference)[:, 0]
+        mean_square = (weight @ np.square(difference, out=difference))[:, 0]
+        return np.asarray((mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1), np.float32)
 
 
 def gather_taps(
@@ -309,7 +325,13 @@ class _Blend:
 
 
 def transfer(
-    image: Image8, hole: HoleMap, filled: Float32, touched: HoleMap, field: OffsetField
+    image: Image8,
+    hole: HoleMap,
+    filled: Float32,
+    touched: HoleMap,
+    field: OffsetField,
+    *,
+    workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
 
@@ -319,17 +341,18 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold any hole.
         field: Where tokens are copied from.
+        workers: Threads to use; the result does not depend on them.
 
     Returns:
         Rows, columns and colours ``(N, 3)`` float32 of all hole pixels, each once.
     """
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
-    copied, membrane = copy_small(filled, touched, field)
+    copied, membrane = copy_small(filled, touched, field, workers=workers)
     blend = _Blend(image, hole, field, scale_yx)
     levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
     groups = group_holes(touched)
-    parts = []
-    for labels in groups.batches(hole.size / groups.labels.size, BATCH_PX):
+
+    def fill(labels: list[int]) -> tuple[Ints, Ints, Float32]:
         sheet = lay_sheet([_hole_and_rim(hole, groups, label) for label in labels], cell_px=2**levels)
         colours = np.empty((len(sheet.y), 3), np.float32)
         for start in range(0, len(colours), CHUNK):
@@ -340,13 +363,17 @@ def transfer(
         missing = np.zeros_like(colours)
         missing[rim] = image[sheet.y[rim], sheet.x[rim]] - colours[rim]
         colours += sheet.pick_up(close_seam(sheet.lay_out(missing), sheet.lay_out(rim), levels))
-        parts.append((sheet.y[inside], sheet.x[inside], colours[inside]))
+        return sheet.y[inside], sheet.x[inside], colours[inside]
+
+    parts = workers.map(fill, groups.batches(hole.size / groups.labels.size, BATCH_PX))
     y, x, colours = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return y, x, colours
 
 
-def copy_small(filled: Float32, touched: HoleMap, field: OffsetField) -> tuple[Float32, Float32]:
-    """The copy at network resolution, and what bends its low band.
+def copy_small(
+    filled: Float32, touched: HoleMap, field: OffsetField, *, workers: Workers = SERIAL
+) -> tuple[Float32, Float32]:
+    """The copy at network resolution, and what bends its low band; arguments as in :func:`transfer`.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
@@ -355,17 +382,21 @@ def copy_small(filled: Float32, touched: HoleMap, field: OffsetField) -> tuple[F
     copied, membrane = filled.copy(), np.zeros_like(filled)
     blend = _Blend(filled, touched, field, (1.0, 1.0))
     groups = group_cells(field.is_set)
-    for labels in groups.batches(TOKEN_PX**2, BATCH_PX):
+
+    def copy(labels: list[int]) -> None:
         sheet = lay_sheet([_token_pixels(groups, label) for label in labels], cell_px=2**BASE_LEVELS)
         y, x = sheet.y, sheet.x
         mean, _, is_valid = blend.at(y, x)
         own = filled[y, x]
         values = np.where(is_valid[:, None], mean, own)
-        copied[y, x] = values
         bent = bend_base(
             sheet.lay_out(own - values), sheet.lay_out(touched[y, x]), sheet.lay_out(is_valid), BASE_LEVELS
         )
+        # No two groups share a pixel.
+        copied[y, x] = values
         membrane[y, x] = sheet.pick_up(bent) * is_valid[:, None]
+
+    workers.map(copy, groups.batches(TOKEN_PX**2, BATCH_PX))
     return copied, membrane
 
 
@@ -485,5 +516,5 @@ def _gather(
     return np.asarray(taken.reshape(-1, 3)[:count], np.float32).reshape(*y.shape, 3)
 
 
-def _token_yx(index: NDArray[np.intp], width: int) -> Ints:
+def _token_yx(index: NDArray[np.integer[Any]], width: int) -> Ints:
     return np.stack([index // width, index % width], -1).astype(np.int32)

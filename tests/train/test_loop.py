@@ -175,14 +175,15 @@ def test_gain_on_watched_photographs(make_config: MakeConfig, photos: list[Photo
 def test_feature_loss_is_taken_in_its_turn(
     weight: float, every: int, calls: list[int], make_config: MakeConfig, brighter: Brighter, tmp_path: Path
 ) -> None:
-    config = make_config(steps=3, feature_weight=weight, feature_every=every)
+    config = make_config(steps=3, feature_weight=weight, feature_every=every, feature_px=32)
     state = new_state(config)
     heard: list[int] = []
 
     def feature_loss(fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
         heard.append(state.step)
-        assert fill.shape == target.shape == (2, 3, 64, 64)
-        assert hole.shape == (2, 1, 64, 64)
+        assert fill.shape == target.shape == (2, 3, 32, 32), "a window"
+        assert hole.shape == (2, 1, 32, 32)
+        assert (hole.sum((1, 2, 3)) > 0).all()
         return (fill - target).square().mean()
 
     train(state, config, brighter, tmp_path, feature_loss=feature_loss)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rethined.errors import DatasetError, ImageReadError
+from rethined.files import whole_or_nothing
 from rethined.imageio import read_image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
@@ -100,10 +100,5 @@ def _open_photo(path: Path, cache: Path) -> Photo:
 
 
 def _save_atomically(file: Path, pixels: NDArray[np.uint8]) -> None:
-    partial = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            np.save(stream, np.ascontiguousarray(pixels))
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_or_nothing(file) as partial, partial.open("wb") as stream:
+        np.save(stream, np.ascontiguousarray(pixels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from rethined._version import __version__
 from rethined.errors import ExportParityError
+from rethined.files import whole_or_nothing
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.session import CONTRACT_VERSION, INPUTS, OUTPUTS
 
@@ -44,12 +44,8 @@ class _Traceable(nn.Module):
 def export_tensors(network: RethinedNetwork, path: Path) -> str:
     """Writes the deploy form's weights in half precision; returns the SHA-256 of the file."""
     tensors = {name: t.detach().half().contiguous() for name, t in network.deploy().state_dict().items()}
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole_or_nothing(path) as partial:
         save_file(tensors, partial, metadata={"rethined": __version__, "form": "deploy"})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -73,8 +69,7 @@ def export_onnx(network: RethinedNetwork, path: Path, *, metadata: dict[str, str
     deployed = network.deploy()
     # What the file stores is what is compared: weights rounded to half precision.
     deployed.load_state_dict({k: _rounded(v) for k, v in deployed.state_dict().items()})
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole_or_nothing(path) as partial:
         _trace(deployed, partial)
         model = onnx.load(partial)
         _halve_initializers(model)
@@ -88,9 +83,6 @@ def export_onnx(network: RethinedNetwork, path: Path, *, metadata: dict[str, str
             raise ExportParityError(
                 f"the exported network differs from torch by {difference:.2g}; allowed are {PARITY_TOLERANCE:.2g}"
             )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return difference
 
 

@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rethined.export.onnx import OPSET
+from rethined.files import whole_or_nothing
 
 IR_VERSION = 8
 """That of the opset: a newer one would shut older runtimes out."""
@@ -36,4 +37,5 @@ def write_ranking_graph(path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     model.producer_name = "rethined"
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    with whole_or_nothing(path) as partial:
+        onnx.save(model, partial)

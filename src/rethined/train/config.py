@@ -35,6 +35,7 @@ class TrainConfig:
         matching_weight: Weight of the oracle supervision of the matching.
         feature_weight: Weight of the feature distance; 0 leaves it out.
         feature_every: The feature distance is taken in one of this many steps.
+        feature_px: Side of the window round a hole pixel that it looks at in each crop; a multiple of 32.
         use_bfloat16: Whether activations are bfloat16.
     """
 
@@ -52,12 +53,15 @@ class TrainConfig:
     ema_decay: float = 0.999
     matching_weight: float = 0.02
     feature_weight: float = 0.0
-    feature_every: int = 2
+    feature_every: int = 1
+    feature_px: int = 128
     use_bfloat16: bool = True
 
     def __post_init__(self) -> None:
         if self.crop_px < SIZE_MULTIPLE or self.crop_px % SIZE_MULTIPLE:
             raise ConfigError(f"crop_px is {self.crop_px}; expected a positive multiple of {SIZE_MULTIPLE}")
+        if self.feature_px < SIZE_MULTIPLE or self.feature_px % SIZE_MULTIPLE:
+            raise ConfigError(f"feature_px is {self.feature_px}; expected a positive multiple of {SIZE_MULTIPLE}")
         for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")

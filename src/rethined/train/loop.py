@@ -18,6 +18,7 @@ from torch import Tensor
 from rethined.data.samples import Batch, Sampler, prefetch
 from rethined.losses.fill import masked_huber
 from rethined.losses.matching import oracle_matching
+from rethined.losses.windows import cut_windows, hole_windows
 from rethined.nn.network import NetworkOutput, RethinedNetwork
 from rethined.nn.prefill import finer_prefill
 from rethined.train.config import TrainConfig
@@ -180,7 +181,11 @@ def _learn(
     matching = oracle_matching(output, view.target, view.hole, network.temperature, generator)
     loss = loss + config.matching_weight * matching
     if feature_loss is not None:
-        feature = feature_loss(output.fill, view.target, view.hole)
+        side_px = min(config.feature_px, *view.hole.shape[2:])
+        corners = hole_windows(view.hole, side_px, generator)
+        feature = feature_loss(
+            *(cut_windows(planes, corners, side_px) for planes in (output.fill, view.target, view.hole))
+        )
         loss = loss + config.feature_weight * feature
         meter.add(f"{name}_feature", float(feature.detach()))
     (loss / 2).backward()

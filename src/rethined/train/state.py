@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rethined.errors import CheckpointError
+from rethined.files import whole_or_nothing
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train.config import TrainConfig
 from rethined.train.optimizer import MixedOptimizer, make_optimizer
@@ -78,7 +78,6 @@ def new_state(config: TrainConfig, start_from: Path | None = None) -> TrainState
 
 def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
     """Writes the state at once or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
     content = {
         "format": FORMAT,
         "config": config.to_dict(),
@@ -89,11 +88,8 @@ def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
         "position": state.position,
         "minutes": state.minutes,
     }
-    try:
+    with whole_or_nothing(path) as partial:
         torch.save(content, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_state(path: Path, config: TrainConfig) -> TrainState:

@@ -1,0 +1,47 @@
+"""Windows round hole pixels: what a dear loss looks at instead of whole crops, most of which are known."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+GRID_PX = 8
+"""Windows begin at multiples of this."""
+
+Corners = list[tuple[int, int]]
+
+
+def hole_windows(hole: Tensor, side_px: int, generator: torch.Generator) -> Corners:
+    """Top left of one square window per picture that holds a random hole pixel at a random place.
+
+    Args:
+        hole: ``(N, 1, H, W)`` float, 1 = fill; sides multiples of 8. A picture without a hole gets any window.
+        side_px: A multiple of 8, at most H and W.
+        generator: Source of randomness.
+    """
+    share = functional.avg_pool2d(hole, GRID_PX).flatten(1)
+    columns = hole.shape[3] // GRID_PX
+    cells = torch.multinomial(share + 1e-9, 1, generator=generator).flatten()
+    shifts = torch.randint(side_px // GRID_PX, (len(hole), 2), generator=generator)
+    return [
+        (
+            _clip(int(cell) // columns - int(shift[0]), hole.shape[2] - side_px),
+            _clip(int(cell) % columns - int(shift[1]), hole.shape[3] - side_px),
+        )
+        for cell, shift in zip(cells, shifts, strict=True)
+    ]
+
+
+def cut_windows(pictures: Tensor, corners: Corners, side_px: int) -> Tensor:
+    """``(N, C, H, W)`` to ``(N, C, side, side)``, one window of each."""
+    return torch.stack(
+        [
+            picture[:, top : top + side_px, left : left + side_px]
+            for picture, (top, left) in zip(pictures, corners, strict=True)
+        ]
+    )
+
+
+def _clip(cell: int, limit_px: int) -> int:
+    return min(max(cell, 0) * GRID_PX, limit_px)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rethined._version import __version__
-from rethined.errors import MissingExtraError, RethinedError
+from rethined.errors import MissingExtraError, OptionError, RethinedError
 
 SILENT_S = 2.0
 """How long a command may say nothing."""
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_train(commands)
     _add_export(commands)
+    _add_eval(commands)
     return parser
 
 
@@ -110,6 +111,27 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
     parser.set_defaults(run=_run_train)
+
+
+def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "eval",
+        help="score rethined and others on photographs",
+        description="Cuts holes into all photographs below FOLDER, lets every method fill them and scores the results."
+        " Run the same command again to go on where it stopped. Writes scores.csv, report.json, report.md and"
+        " report.html. Needs: pip install 'rethined[bench]'.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth")
+    parser.add_argument("--out", type=Path, default=Path("eval"), help="folder of the evaluation (eval)")
+    parser.add_argument("--sizes", default="2048", metavar="PX,...", help="long sides to shrink to (2048)")
+    parser.add_argument("--masks", default="df8k-blobs", metavar="NAME,...", help="hole presets (df8k-blobs)")
+    parser.add_argument("--methods", default="rethined,telea", metavar="NAME,...", help="methods (rethined,telea)")
+    parser.add_argument("--reference", default="telea", metavar="NAME", help="what differences are taken from (telea)")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N photographs only")
+    parser.add_argument("--seed", type=int, default=0, help="start of the randomness of the holes")
+    parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance, the slowest score")
+    _add_engine_options(parser)
+    parser.set_defaults(run=_run_eval)
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -207,6 +229,35 @@ def _run_train(parsed: argparse.Namespace) -> None:
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,
     )
+
+
+def _run_eval(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.eval.command import run_eval
+    except ImportError as error:
+        raise _missing_extra("bench", error) from error
+    table = run_eval(
+        parsed.folder,
+        parsed.out,
+        sizes_px=_whole_numbers(parsed.sizes),
+        presets=parsed.masks.split(","),
+        methods=parsed.methods.split(","),
+        reference=parsed.reference,
+        limit=parsed.limit,
+        seed=parsed.seed,
+        network=parsed.network,
+        threads=parsed.threads,
+        with_perc=not parsed.no_perc,
+    )
+    print(table)
+    print(f"\nreport in {parsed.out}: report.html, report.md, report.json, scores.csv")
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of whole numbers; expected for example 1024,2048") from error
 
 
 def _run_export_onnx(parsed: argparse.Namespace) -> None:

@@ -1,0 +1,1 @@
+"""Evaluation: methods fill the same holes, and scores say how well."""

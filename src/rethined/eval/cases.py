@@ -1,0 +1,128 @@
+"""The cases of an evaluation: photographs x sizes x holes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rethined.data.photos import SUFFIXES
+from rethined.data.presets import PRESETS, preset_hole
+from rethined.errors import DatasetError, OptionError
+from rethined.imageio import read_image
+from rethined.types import HoleMap, Image8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One photograph at one size under one hole.
+
+    Attributes:
+        photo: Name of the photograph: its path below the folder.
+        size_px: Long side.
+        preset: Name of the hole preset.
+        original: ``(H, W, 3)`` uint8 RGB.
+        hole: ``(H, W)`` bool.
+    """
+
+    photo: str
+    size_px: int
+    preset: str
+    original: Image8
+    hole: HoleMap
+
+    @property
+    def key(self) -> str:
+        """A name that is unique in the evaluation and can be that of a file."""
+        return f"{self.photo.replace('/', '+')}@{self.size_px}@{self.preset}"
+
+    @cached_property
+    def hole_share(self) -> float:
+        """Share of the picture that is hole, 0..1."""
+        return float(np.count_nonzero(self.hole) / self.hole.size)
+
+    @cached_property
+    def damaged(self) -> Image8:
+        """What methods see: the hole is blanked with the mean colour of what is known, so that no truth leaks."""
+        damaged = self.original.copy()
+        damaged[self.hole] = np.rint(self.original[~self.hole].mean(0)).astype(np.uint8)
+        return damaged
+
+
+@dataclass(frozen=True)
+class CaseList:
+    """Which cases there are; pictures are read when they are needed.
+
+    Attributes:
+        folder: Where the photographs lie.
+        photos: Their paths below it, in order.
+        sizes_px: Long sides. A photograph is shrunk to each, never enlarged: smaller ones are left out.
+        presets: Names of hole presets.
+        seed: Start of all randomness of the holes.
+    """
+
+    folder: Path
+    photos: tuple[str, ...]
+    sizes_px: tuple[int, ...]
+    presets: tuple[str, ...]
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.photos) * len(self.sizes_px) * len(self.presets)
+
+    def of_photo(self, photo: str) -> Iterator[Case]:
+        """All cases of one photograph that it is large enough for.
+
+        Raises:
+            ImageReadError: It cannot be read.
+        """
+        pixels = read_image(self.folder / photo)
+        for size_px in self.sizes_px:
+            if max(pixels.shape[:2]) < size_px:
+                continue
+            original = _shrunk(pixels, size_px)
+            for preset in self.presets:
+                hole = preset_hole(preset, photo, original.shape[:2], seed=self.seed)
+                yield Case(photo, size_px, preset, original, hole)
+
+
+def list_cases(
+    folder: Path, *, sizes_px: Sequence[int], presets: Sequence[str], limit: int | None = None, seed: int = 0
+) -> CaseList:
+    """The cases of all photographs below a folder.
+
+    Args:
+        folder: Photographs, at any depth.
+        sizes_px: Long sides, at least 64.
+        presets: Names out of :data:`rethined.data.presets.PRESETS`.
+        limit: At most this many photographs: the first by name.
+        seed: Start of all randomness of the holes.
+
+    Raises:
+        DatasetError: No folder, or none with picture files in it.
+        OptionError: An unknown preset or a size that is too small.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not names:
+        raise DatasetError(f"{folder} holds no picture files; expected some that end in {', '.join(sorted(SUFFIXES))}")
+    for preset in presets:
+        if preset not in PRESETS:
+            raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+    for size_px in sizes_px:
+        if size_px < 64:
+            raise OptionError(f"the size is {size_px}; expected a long side of 64 px or more")
+    return CaseList(folder, tuple(names[:limit]), tuple(sizes_px), tuple(presets), seed)
+
+
+def _shrunk(pixels: Image8, size_px: int) -> Image8:
+    scale = size_px / max(pixels.shape[:2])
+    if scale == 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,86 @@
+"""``rethined eval`` from its arguments to its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from tqdm import tqdm
+
+from rethined.errors import OptionError
+from rethined.eval.cases import list_cases
+from rethined.eval.methods import make_method
+from rethined.eval.page import pick_looks, to_html
+from rethined.eval.perceptual import PerceptualDistance
+from rethined.eval.run import SETTINGS_FILE, evaluate, file_sha256
+from rethined.eval.table import summarise, to_csv, to_json, to_markdown
+from rethined.files import whole_or_nothing
+from rethined.weights import SHIPPED_NETWORK
+
+
+def run_eval(
+    folder: Path,
+    out: Path,
+    *,
+    sizes_px: Sequence[int],
+    presets: Sequence[str],
+    methods: Sequence[str],
+    reference: str = "telea",
+    limit: int | None = None,
+    seed: int = 0,
+    network: str | None = None,
+    threads: int | None = None,
+    with_perc: bool = True,
+) -> str:
+    """Evaluates methods on the photographs of a folder and writes the outcome.
+
+    Args:
+        folder: Photographs, at any depth.
+        out: Folder of the evaluation: caches, ``scores.csv``, ``report.json``, ``report.md``, ``report.html``.
+        sizes_px: Long sides.
+        presets: Hole presets.
+        methods: Names of methods.
+        reference: The method that differences are taken from, if it is among ``methods``.
+        limit: At most this many photographs.
+        seed: Start of the randomness of the holes.
+        network: A rethined ONNX file; the shipped one when ``None``.
+        threads: Threads of every method; all cores when ``None``.
+        with_perc: Whether to compute ``perc``, the slowest of the scores.
+
+    Returns:
+        The table, as Markdown.
+
+    Raises:
+        DatasetError, OptionError, ConfigError, MissingExtraError: As the parts say.
+    """
+    if len(set(methods)) != len(methods) or not methods:
+        raise OptionError(f"the methods are {', '.join(methods) or 'none'}; expected at least one, each once")
+    if threads is not None:
+        cv2.setNumThreads(threads)
+        torch.set_num_threads(threads)
+    cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
+    ready = {name: make_method(name, network=network, threads=threads) for name in methods}
+    facts = {"network_sha256": file_sha256(SHIPPED_NETWORK if network is None else Path(network))}
+    judge = PerceptualDistance() if with_perc else None
+    with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
+        scores, broken = evaluate(cases, ready, out, judge=judge, facts=facts, on_photo=lambda _: bar.update())
+    summaries = summarise(scores, reference=reference)
+    table = to_markdown(summaries)
+    settings: dict[str, Any] = json.loads((out / SETTINGS_FILE).read_text())
+    _write(out / "scores.csv", to_csv(scores))
+    _write(out / "report.json", to_json(scores, summaries, settings=settings, broken=broken))
+    _write(out / "report.md", table)
+    _write(out / "report.html", to_html(f"rethined eval: {folder.name}", summaries, pick_looks(cases, scores, out)))
+    notes = [f"left out, cannot be read: {photo} ({reason})" for photo, reason in broken.items()]
+    if broken:
+        notes.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
+    return "\n".join([table, *notes])
+
+
+def _write(file: Path, text: str) -> None:
+    with whole_or_nothing(file) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,0 +1,92 @@
+"""What is measured: rethined and its peers behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from rethined.engine import Inpainter
+from rethined.errors import MissingExtraError, OptionError
+from rethined.options import InpaintOptions
+from rethined.resample import pull_push
+from rethined.types import HoleMap, Image8
+
+TELEA_RADIUS_PX = 3
+
+
+class Method(Protocol):
+    """Fills holes: ``(H, W, 3)`` uint8 RGB and ``(H, W)`` bool (``True`` = fill) to ``(H, W, 3)`` uint8 RGB."""
+
+    def __call__(self, image: Image8, hole: HoleMap, /) -> Image8:
+        """The filled picture; the content of the hole must have no influence."""
+        ...
+
+
+def make_method(name: str, *, network: str | None = None, threads: int | None = None) -> Method:
+    """The method of that name, ready to be called many times.
+
+    Args:
+        name: One of :data:`METHODS`.
+        network: A rethined ONNX file for the methods that run one; the shipped one when ``None``.
+        threads: Threads of rethined; the others take what OpenCV and NumPy are set to.
+
+    Raises:
+        OptionError: An unknown name; the message lists the known ones.
+        MissingExtraError: The method's package is not installed.
+    """
+    if name not in METHODS:
+        raise OptionError(f"the method is {name!r}; expected one of {', '.join(METHODS)}")
+    return METHODS[name](network, threads)
+
+
+def _rethined(working_px: int | None) -> Callable[[str | None, int | None], Method]:
+    def make(network: str | None, threads: int | None) -> Method:
+        options = InpaintOptions() if working_px is None else InpaintOptions(working_px=working_px)
+        return Inpainter(network, options=options, threads=threads)
+
+    return make
+
+
+def _opencv(flag: int) -> Callable[[str | None, int | None], Method]:
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        return np.asarray(cv2.inpaint(image, hole.view(np.uint8), TELEA_RADIUS_PX, flag), np.uint8)
+
+    return lambda _network, _threads: fill
+
+
+def _pull_push(_network: str | None, _threads: int | None) -> Method:
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        return np.asarray(np.rint(pull_push(image.astype(np.float32), hole)), np.uint8)
+
+    return fill
+
+
+def _biharmonic(_network: str | None, _threads: int | None) -> Method:
+    try:
+        from skimage.restoration import inpaint_biharmonic
+    except ImportError as error:
+        raise _missing(error) from error
+
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        filled = inpaint_biharmonic(image, hole, channel_axis=2, split_into_regions=True)
+        return np.asarray(np.rint(np.clip(filled, 0, 1) * 255), np.uint8)
+
+    return fill
+
+
+def _missing(error: ImportError) -> MissingExtraError:
+    return MissingExtraError(f"this method needs the package {error.name!r}: pip install 'rethined[bench]'")
+
+
+METHODS: dict[str, Callable[[str | None, int | None], Method]] = {
+    "rethined": _rethined(None),
+    "rethined-512": _rethined(512),
+    "telea": _opencv(cv2.INPAINT_TELEA),
+    "ns": _opencv(cv2.INPAINT_NS),
+    "pull-push": _pull_push,
+    "biharmonic": _biharmonic,
+}
+"""Every method by name; called with a network file and a number of threads."""

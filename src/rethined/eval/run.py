@@ -1,0 +1,206 @@
+"""``rethined eval``: predict once, score from the cache; a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rethined._version import __version__
+from rethined.errors import ConfigError, ImageReadError, RethinedError
+from rethined.eval import metrics
+from rethined.eval.cases import Case, CaseList
+from rethined.eval.methods import Method
+from rethined.files import whole_or_nothing
+from rethined.imageio import read_image, write_image
+from rethined.types import HoleMap, Image8
+
+RULER_VERSION = 1
+"""Scores of another version are computed anew."""
+SETTINGS_FILE = "settings.json"
+
+Judge = Callable[[Image8, Image8, HoleMap], float]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method on one case; scores are not a number where they are not defined or the method failed.
+
+    Attributes:
+        photo: Name of the photograph.
+        size_px: Its long side.
+        preset: Hole preset.
+        method: Name of the method.
+        hole_share: Share of the picture that is hole, 0..1.
+        milliseconds: Wall-clock time of the fill, array to array.
+        l1: Mean absolute error of the picture, 0..1.
+        l1_hole: The same over the hole.
+        psnr_db: PSNR of the picture.
+        hole_psnr_db: PSNR over the hole.
+        ssim: Structural similarity of the picture.
+        ssim_hole: The same over the hole.
+        perc: Perceptual distance in the hole.
+        sharpness_ratio: Sharpness in the hole over the original's.
+        seam_ratio: Step across the border over the original's.
+        known_error_max: Largest change outside the hole in grey levels.
+        error: What went wrong, or nothing.
+    """
+
+    photo: str
+    size_px: int
+    preset: str
+    method: str
+    hole_share: float
+    milliseconds: float = float("nan")
+    l1: float = float("nan")
+    l1_hole: float = float("nan")
+    psnr_db: float = float("nan")
+    hole_psnr_db: float = float("nan")
+    ssim: float = float("nan")
+    ssim_hole: float = float("nan")
+    perc: float = float("nan")
+    sharpness_ratio: float = float("nan")
+    seam_ratio: float = float("nan")
+    known_error_max: float = float("nan")
+    error: str = ""
+
+
+def evaluate(
+    cases: CaseList,
+    methods: dict[str, Method],
+    out: Path,
+    *,
+    judge: Judge | None,
+    facts: dict[str, Any] | None = None,
+    on_photo: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Score], dict[str, str]]:
+    """Runs every method on every case, or takes what an earlier call left in ``out``.
+
+    Args:
+        cases: What to fill.
+        methods: By name.
+        out: Folder of the evaluation: results as PNG, scores as JSON, one file a case and method.
+        judge: Gives ``perc`` of result, original and hole; left out when ``None``.
+        facts: What results depend on besides the settings, a checksum of the network for example.
+        on_photo: Called with the name of each photograph when it is done.
+
+    Returns:
+        All scores, in the order of photographs, sizes, presets and methods; and the photographs that could not be
+        read, with the reason.
+
+    Raises:
+        ConfigError: ``out`` holds an evaluation with other settings.
+    """
+    _claim(out, cases, facts or {})
+    scores: list[Score] = []
+    broken: dict[str, str] = {}
+    for photo in cases.photos:
+        try:
+            for case in cases.of_photo(photo):
+                scores += [_score(case, name, method, out, judge) for name, method in methods.items()]
+        except ImageReadError as error:
+            broken[photo] = str(error)
+        on_photo(photo)
+    return scores, broken
+
+
+def _claim(out: Path, cases: CaseList, facts: dict[str, Any]) -> None:
+    """Refuses to mix results of different settings in one folder."""
+    settings = {"seed": cases.seed, "folder": cases.folder.name, "rethined": __version__, **facts}
+    file = out / SETTINGS_FILE
+    if file.exists():
+        before = json.loads(file.read_text())
+        if changed := sorted(name for name in {*settings, *before} if settings.get(name) != before.get(name)):
+            differences = ", ".join(f"{name} {before.get(name)!r} against {settings.get(name)!r}" for name in changed)
+            raise ConfigError(f"{out} holds an evaluation with other settings: {differences}; use another --out")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with whole_or_nothing(file) as partial:
+        partial.write_text(json.dumps(settings, indent=1) + "\n")
+
+
+def _score(case: Case, name: str, method: Method, out: Path, judge: Judge | None) -> Score:
+    file = out / "scores" / name / f"{case.key}.json"
+    if file.exists():
+        saved = json.loads(file.read_text())
+        is_judged = judge is None or saved["score"]["perc"] is not None or saved["score"]["error"]
+        if saved["ruler"] == RULER_VERSION and is_judged:
+            return _from_json(saved["score"])
+    score = Score(case.photo, case.size_px, case.preset, name, round(case.hole_share, 6))
+    try:
+        result, milliseconds = _predict(case, method, out / "results" / name / f"{case.key}.png")
+    except (RethinedError, ValueError, RuntimeError, MemoryError) as error:
+        # A peer may fail in its own way; that is a row of the table and no end of the run.
+        score = dataclasses.replace(score, error=f"{type(error).__name__}: {error}")
+    else:
+        score = dataclasses.replace(score, milliseconds=milliseconds, **_measure(case, result, judge))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with whole_or_nothing(file) as partial:
+        partial.write_text(json.dumps({"ruler": RULER_VERSION, "score": _to_json(score)}) + "\n")
+    return score
+
+
+def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:
+    """The result from the cache, or made now and kept with the time it took."""
+    times = file.with_suffix(".ms")
+    if file.exists() and times.exists():
+        return read_image(file), float(times.read_text())
+    began = time.perf_counter()
+    result = np.asarray(method(case.damaged, case.hole))
+    milliseconds = round((time.perf_counter() - began) * 1e3, 3)
+    if result.shape != case.original.shape or result.dtype != np.uint8:
+        raise ValueError(f"the method gave {result.shape} {result.dtype}; expected {case.original.shape} uint8")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with whole_or_nothing(times) as partial:
+        partial.write_text(f"{milliseconds}\n")
+    write_image(file, result)
+    return result, milliseconds
+
+
+def _measure(case: Case, result: Image8, judge: Judge | None) -> dict[str, Any]:
+    original, hole = case.original, case.hole
+    ssim, ssim_hole = metrics.ssim(result, original, hole)
+    return {
+        "l1": metrics.l1(result, original),
+        "l1_hole": metrics.l1(result, original, hole),
+        "psnr_db": metrics.psnr_db(result, original),
+        "hole_psnr_db": metrics.psnr_db(result, original, hole),
+        "ssim": ssim,
+        "ssim_hole": ssim_hole,
+        "perc": float("nan") if judge is None else judge(result, original, hole),
+        "sharpness_ratio": metrics.sharpness_ratio(result, original, hole),
+        "seam_ratio": metrics.seam_ratio(result, original, hole),
+        "known_error_max": float(metrics.known_error_max(result, original, hole)),
+    }
+
+
+def _to_json(score: Score) -> dict[str, Any]:
+    """Plain values; JSON knows no NaN."""
+    return {name: None if is_undefined(value) else value for name, value in asdict(score).items()}
+
+
+def _from_json(values: dict[str, Any]) -> Score:
+    defined: dict[str, Any] = {name: float("nan") if value is None else value for name, value in values.items()}
+    return Score(**defined)
+
+
+def is_undefined(value: object) -> bool:
+    """Whether a figure of a score is not a number."""
+    return isinstance(value, float) and np.isnan(value)
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def score_names() -> Sequence[str]:
+    """Names of all figures of a :class:`Score`, in order."""
+    return [field.name for field in dataclasses.fields(Score)]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rethined.cli import main
+from rethined.eval.cases import list_cases
+from rethined.eval.page import ZOOM_PX, pick_looks
+from rethined.eval.run import evaluate
+
+
+@pytest.fixture
+def arguments(photos: Path, tmp_path: Path, tiny_network_path: Path) -> list[str]:
+    return [
+        *("eval", str(photos), "--out", str(tmp_path / "out"), "--sizes", "64,96", "--masks", "df8k-blobs,scratches"),
+        *("--methods", "rethined,telea,ns", "--network", str(tiny_network_path), "--threads", "1"),
+    ]
+
+
+def test_the_command_writes_its_reports_and_says_the_same_twice(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    assert "| 64   | df8k-blobs | all" in first
+    assert "left out, cannot be read: broken.png" in first
+    assert "1 of 4 photographs left out" in first
+    out = tmp_path / "out"
+    report = json.loads((out / "report.json").read_text())
+    assert len(report["scores"]) == (2 + 1 + 2) * 2 * 3
+    assert all(score["perc"] > 0 for score in report["scores"])
+    assert report["settings"]["network_sha256"]
+    assert (out / "report.md").read_text() in first
+    page = (out / "report.html").read_text()
+    assert page.count("<figure>") == page.count("data:image/jpeg;base64,") > 0
+    assert "http" not in page, "self-contained"
+    written = {file: file.read_bytes() for file in out.glob("report.*")}
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == first
+    assert {file: file.read_bytes() for file in out.glob("report.*")} == written
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--methods", "magic"], "the method is 'magic'; expected one of rethined"),
+        (["--methods", "telea,telea"], "the methods are telea, telea; expected at least one, each once"),
+        (["--masks", "dots"], "the hole preset is 'dots'"),
+        (["--sizes", "big"], "'big' is no list of whole numbers"),
+    ],
+)
+def test_bad_arguments_end_with_one_line(
+    changes: list[str], message: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, *changes]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_looks_show_where_the_first_method_is_furthest_off(tmp_path: Path) -> None:
+    from rethined.imageio import write_image
+
+    (tmp_path / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for name in "abcdefgh":
+        write_image(tmp_path / "photos" / f"{name}.png", rng.integers(100, 120, (400, 700, 3), np.uint8))
+    cases = list_cases(tmp_path / "photos", sizes_px=[700], presets=["df8k-blobs"])
+    case = next(cases.of_photo("c.png"))
+
+    def wrong_in_one_place(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        result = image.copy()
+        if np.array_equal(hole, case.hole):
+            y, x = np.argwhere(hole)[-300:].T
+            result[y, x] = 0
+        return result
+
+    scores, _ = evaluate(cases, {"odd": wrong_in_one_place}, tmp_path / "out", judge=None)
+    looks = pick_looks(cases, scores, tmp_path / "out")
+    assert [look.title.split(":")[0] for look in looks] == ["worst"] * 4 + ["best"] * 2
+    assert "c.png" in looks[0].title
+    crops = dict(looks[0].crops)
+    assert list(crops) == ["hole", "odd", "original"]
+    assert all(crop.shape == (ZOOM_PX, ZOOM_PX, 3) for crop in crops.values())
+    assert crops["odd"].min() == 0, "the window shows the error"

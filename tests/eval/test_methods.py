@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rethined.errors import MissingExtraError, OptionError
+from rethined.eval.methods import METHODS, make_method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_fills_the_hole_and_keeps_the_rest(name: str, tiny_network_path: Path) -> None:
+    y, x = np.mgrid[:72, :90]
+    original = np.stack([y * 2 + 20, x * 2 + 10, y + x], -1).astype(np.uint8)
+    hole = np.zeros((72, 90), bool)
+    hole[30:40, 40:52] = True
+    method = make_method(name, network=str(tiny_network_path), threads=1)
+    damaged = [np.where(hole[..., None], np.uint8(value), original) for value in (0, 255)]
+    before = damaged[0].copy()
+    results = [method(picture, hole) for picture in damaged]
+    for result in results:
+        assert result.shape == original.shape
+        assert result.dtype == np.uint8
+        np.testing.assert_array_equal(result[~hole], original[~hole])
+        assert np.abs(result.astype(int) - original)[hole].mean() < 25
+    np.testing.assert_array_equal(results[0], results[1], "the content of the hole leaks")
+    np.testing.assert_array_equal(damaged[0], before, "the input was changed")
+
+
+def test_unknown_methods_are_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match=r"method is 'magic'; expected one of rethined, .*telea"):
+        make_method("magic")
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.restoration", None)
+    with pytest.raises(
+        MissingExtraError, match=r"needs the package 'skimage\.restoration': pip install 'rethined\[bench\]'"
+    ):
+        make_method("biharmonic")

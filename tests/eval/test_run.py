@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rethined.errors import ConfigError, InferenceError
+from rethined.eval.cases import CaseList, list_cases
+from rethined.eval.run import Score, evaluate
+from rethined.types import HoleMap, Image8
+
+
+def mean_fill(image: Image8, hole: HoleMap) -> Image8:
+    """A peer that fills with the mean of what is known."""
+    result = image.copy()
+    result[hole] = image[~hole].mean(0)
+    return result
+
+
+def black_fill(image: Image8, hole: HoleMap) -> Image8:
+    """A worse peer."""
+    return np.where(hole[..., None], np.uint8(0), image)
+
+
+@pytest.fixture
+def cases(photos: Path) -> CaseList:
+    return list_cases(photos, sizes_px=[64, 96], presets=["df8k-blobs"])
+
+
+def judge(result: Image8, original: Image8, hole: HoleMap) -> float:
+    return float(np.abs(result.astype(int) - original)[hole].mean() / 255)
+
+
+def run(cases: CaseList, out: Path, **methods: Any) -> list[Score]:  # noqa: ANN401
+    scores, _ = evaluate(cases, methods, out, judge=judge)
+    return scores
+
+
+def figures(scores: list[Score]) -> list[dict[str, Any]]:
+    return json.loads(json.dumps([dataclasses.asdict(score) for score in scores]))
+
+
+def test_every_case_and_method_is_a_row(cases: CaseList, tmp_path: Path) -> None:
+    scores, broken = evaluate(cases, {"mean": mean_fill, "black": black_fill}, tmp_path / "out", judge=judge)
+    assert [(s.photo, s.size_px, s.method) for s in scores] == [
+        (photo, size, method)
+        for photo, sizes in (("a.png", (64, 96)), ("c.png", (64,)), ("more/b.jpg", (64, 96)))
+        for size in sizes
+        for method in ("mean", "black")
+    ]
+    assert list(broken) == ["broken.png"]
+    for mean, black in zip(scores[::2], scores[1::2], strict=True):
+        assert mean.hole_psnr_db > black.hole_psnr_db
+        assert mean.perc < black.perc
+        assert mean.known_error_max == black.known_error_max == 0
+        assert 0 < mean.hole_share < 0.2
+        assert mean.milliseconds > 0
+        assert not mean.error
+
+
+def test_a_second_call_predicts_nothing_and_says_the_same(cases: CaseList, tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def counted(image: Image8, hole: HoleMap) -> Image8:
+        calls.append(1)
+        return mean_fill(image, hole)
+
+    first = run(cases, tmp_path / "out", mean=counted)
+    assert len(calls) == 5
+    assert figures(run(cases, tmp_path / "out", mean=counted)) == figures(first)
+    assert len(calls) == 5
+
+
+def test_a_stopped_run_goes_on_and_ends_the_same(cases: CaseList, tmp_path: Path) -> None:
+    left = 3
+
+    def stopped(image: Image8, hole: HoleMap) -> Image8:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        return mean_fill(image, hole)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(cases, tmp_path / "out", mean=stopped)
+    resumed = run(cases, tmp_path / "out", mean=mean_fill)
+    whole = run(cases, tmp_path / "other", mean=mean_fill)
+    for score in (*resumed, *whole):
+        object.__setattr__(score, "milliseconds", 0.0)
+    assert figures(resumed) == figures(whole)
+
+
+def test_scores_are_computed_anew_from_kept_results(cases: CaseList, tmp_path: Path) -> None:
+    first = run(cases, tmp_path / "out", mean=mean_fill)
+    for file in (tmp_path / "out" / "scores").rglob("*.json"):
+        file.unlink()
+
+    def never(image: Image8, hole: HoleMap) -> Image8:
+        raise AssertionError("predicted again")
+
+    assert figures(run(cases, tmp_path / "out", mean=never)) == figures(first)
+
+
+def test_scores_without_a_judge_are_completed_when_there_is_one(cases: CaseList, tmp_path: Path) -> None:
+    without, _ = evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None)
+    assert all(np.isnan(score.perc) for score in without)
+    assert figures(run(cases, tmp_path / "out", mean=mean_fill)) == figures(
+        run(cases, tmp_path / "out", mean=mean_fill)
+    )
+    assert not any(np.isnan(score.perc) for score in run(cases, tmp_path / "out", mean=mean_fill))
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (InferenceError("out of memory"), "InferenceError: out of memory"),
+        (RuntimeError("peer broke"), "RuntimeError: peer broke"),
+        (None, "ValueError: the method gave (3, 3) uint8; expected"),
+    ],
+    ids=["ours", "peer", "shape"],
+)
+def test_a_failed_case_is_a_row_with_its_error(
+    failure: Exception | None, message: str, cases: CaseList, tmp_path: Path
+) -> None:
+    def failing(image: Image8, hole: HoleMap) -> Image8:
+        if failure is not None:
+            raise failure
+        return np.zeros((3, 3), np.uint8)
+
+    scores = run(cases, tmp_path / "out", mean=mean_fill, failing=failing)
+    bad = [score for score in scores if score.method == "failing"]
+    assert len(bad) == 5
+    for score in bad:
+        assert score.error.startswith(message)
+        assert np.isnan(score.hole_psnr_db)
+    assert not any(score.error for score in scores if score.method == "mean")
+
+
+def test_results_of_other_settings_are_not_mixed(photos: Path, tmp_path: Path) -> None:
+    for seed, facts in ((0, {"network": "x"}), (0, {"network": "x"})):
+        cases = list_cases(photos, sizes_px=[64], presets=["scratches"], seed=seed)
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts=facts)
+    with pytest.raises(ConfigError, match=r"out holds an evaluation with other settings: network 'x' against 'y'"):
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "y"})
+    other = list_cases(photos, sizes_px=[64], presets=["scratches"], seed=5)
+    with pytest.raises(ConfigError, match=r"seed 0 against 5; use another --out"):
+        evaluate(other, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "x"})

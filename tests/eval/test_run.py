@@ -99,7 +99,7 @@ def test_scores_are_computed_anew_from_kept_results(cases: CaseList, tmp_path: P
     for file in (tmp_path / "out" / "scores").rglob("*.json"):
         file.unlink()
 
-    def never(image: Image8, hole: HoleMap) -> Image8:
+    def never(*_: object) -> Image8:
         raise AssertionError("predicted again")
 
     assert figures(run(cases, tmp_path / "out", mean=never)) == figures(first)
@@ -126,7 +126,7 @@ def test_scores_without_a_judge_are_completed_when_there_is_one(cases: CaseList,
 def test_a_failed_case_is_a_row_with_its_error(
     failure: Exception | None, message: str, cases: CaseList, tmp_path: Path
 ) -> None:
-    def failing(image: Image8, hole: HoleMap) -> Image8:
+    def failing(*_: object) -> Image8:
         if failure is not None:
             raise failure
         return np.zeros((3, 3), np.uint8)

@@ -128,7 +128,7 @@ def test_json_is_strict_and_follows_its_schema() -> None:
     assert content["schema"] == SCHEMA
     assert set(content) == {"schema", "settings", "broken_photos", "summaries", "scores"}
     assert content["broken_photos"] == {"b.png": "no picture"}
-    assert set(content["scores"][0]) == {field for field in BASE.__dataclass_fields__}
+    assert set(content["scores"][0]) == set(BASE.__dataclass_fields__)
     assert content["scores"][-1]["perc"] is None
     assert {type(value) for value in content["scores"][0].values()} <= {str, int, float}
     assert set(content["summaries"][1]["psnr_gain_db"]) == {"mean", "low", "high"}

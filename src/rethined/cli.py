@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_export(commands)
     _add_eval(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -132,6 +133,23 @@ def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance, the slowest score")
     _add_engine_options(parser)
     parser.set_defaults(run=_run_eval)
+
+
+def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "bench",
+        help="time rethined and others",
+        description="Times every method on a generated scene under holes that cover 7 %, array to array, in turns;"
+        " writes bench.json and bench.md. Nothing else should run meanwhile.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("bench"), help="folder to write to (bench)")
+    parser.add_argument("--sizes", default="512,1024,2048,4096", metavar="PX,...", help="sides (512,1024,2048,4096)")
+    parser.add_argument(
+        "--methods", default="rethined,rethined-512,telea", metavar="NAME,...", help="(rethined,rethined-512,telea)"
+    )
+    parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
+    _add_engine_options(parser)
+    parser.set_defaults(run=_run_bench)
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -251,6 +269,22 @@ def _run_eval(parsed: argparse.Namespace) -> None:
     )
     print(table)
     print(f"\nreport in {parsed.out}: report.html, report.md, report.json, scores.csv")
+
+
+def _run_bench(parsed: argparse.Namespace) -> None:
+    from rethined.bench.run import run_bench
+
+    table = run_bench(
+        parsed.out,
+        sides_px=_whole_numbers(parsed.sizes),
+        methods=parsed.methods.split(","),
+        reference=parsed.reference,
+        network=parsed.network,
+        threads=parsed.threads,
+        on_row=lambda what: print(f"rethined: timing {what}", file=sys.stderr),
+    )
+    print(table)
+    print(f"in {parsed.out}: bench.json, bench.md")
 
 
 def _whole_numbers(text: str) -> list[int]:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.data.scene import draw_scene
 from rethined.engine import Inpainter, InpaintResult
 from rethined.errors import ImageWriteError, MissingExtraError
 from rethined.imageio import write_image
@@ -85,18 +86,8 @@ def sample_cases() -> list[Case]:
 
 
 def scene_case() -> Case:
-    """A generated landscape of 4096 x 4096 px: sky, ridges, a textured field, with blobs cut out."""
-    rng = np.random.default_rng(11)
-    size_hw = (SCENE_PX, SCENE_PX)
-    height = np.linspace(0, 1, SCENE_PX, dtype=np.float32)[:, None]
-    top, bottom = np.array([(95, 140, 205), (225, 215, 200)], np.float32)
-    image = np.repeat((1 - height)[..., None] * top + height[..., None] * bottom, SCENE_PX, 1)
-    for layer, colour in enumerate(np.array([(120, 130, 150), (85, 105, 100), (70, 85, 45)], np.float32)):
-        ridge = 0.45 + 0.13 * layer + 0.09 * _noise((1, SCENE_PX), 1.6, rng)[0]
-        texture = _noise(size_hw, 0.9, rng)[..., None] * (6 + 14 * layer)
-        ground = (height > ridge)[..., None]
-        image = np.where(ground, colour + texture, image)
-    return Case("scene", np.clip(image, 0, 255).astype(np.uint8), blobs(size_hw, seed=2))
+    """A generated landscape of 4096 x 4096 px with blobs cut out."""
+    return Case("scene", draw_scene(SCENE_PX), blobs((SCENE_PX, SCENE_PX), seed=2))
 
 
 def blobs(size_hw: tuple[int, int], *, seed: int) -> HoleMap:
@@ -175,16 +166,3 @@ def _dot(size_hw: tuple[int, int]) -> HoleMap:
     hole = np.zeros(size_hw, bool)
     hole[size_hw[0] // 2, size_hw[1] // 2] = True
     return hole
-
-
-def _noise(size_hw: tuple[int, int], roughness: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Fractal noise of about unit range: octaves of smooth random grids, each weaker by its frequency."""
-    total = np.zeros(size_hw, np.float32)
-    cells = 4
-    while cells < max(size_hw) // 2:
-        grid_hw = tuple(max(1, min(cells, side)) for side in size_hw)
-        grid = rng.standard_normal(grid_hw).astype(np.float32)
-        layer = cv2.resize(grid, size_hw[::-1], interpolation=cv2.INTER_CUBIC)
-        total += layer * np.float32((4 / cells) ** roughness)
-        cells *= 2
-    return total

@@ -1,0 +1,1 @@
+"""Latency and memory, measured by one contract for all methods."""

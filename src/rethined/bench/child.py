@@ -1,0 +1,38 @@
+"""Measures the memory of a fill in a process of its own: ``python -m rethined.bench.child METHOD SIDE NETWORK THREADS``.
+
+Prints one line of JSON: resident memory before the fill, its peak, and the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rethined.bench.cases import bench_case
+from rethined.eval.methods import make_method
+
+
+def main(method: str, side_px: str, network: str, threads: str) -> None:
+    """Fills one case and prints what it took; empty ``network`` and ``0`` threads stand for the defaults."""
+    fill = make_method(method, network=network or None, threads=int(threads) or None)
+    fill(*bench_case(64))  # libraries, weights and threads are not the fill's
+    image, hole = bench_case(int(side_px))
+    # Linux counts the peak from here on.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status_mib("VmRSS")
+    fill(image, hole)
+    peak = _status_mib("VmHWM")
+    measured = {"before_mib": before, "peak_mib": peak, "extra_mib": max(0.0, peak - before)}
+    sys.stdout.write(json.dumps({name: round(mib, 1) for name, mib in measured.items()}) + "\n")
+
+
+def _status_mib(field: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

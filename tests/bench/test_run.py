@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rethined.bench import run as module
+from rethined.bench import timing
+from rethined.cli import main
+from rethined.eval import methods
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "MAX_ROUNDS", 2)
+    monkeypatch.setattr(timing, "MIN_ROUNDS", 1)
+    monkeypatch.setattr(module, "CHILD_RUNS", 1)
+
+
+@pytest.fixture
+def report(tiny_network_path: Path, tmp_path: Path) -> dict[str, Any]:
+    arguments = ["bench", "--out", str(tmp_path / "out"), "--sizes", "64,128", "--methods", "rethined,telea"]
+    assert main([*arguments, "--network", str(tiny_network_path)]) == 0
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    return json.loads((tmp_path / "out" / "bench.json").read_text(), parse_constant=refuse)
+
+
+def test_the_report_follows_its_schema(report: dict[str, Any], tmp_path: Path) -> None:
+    assert report["schema"] == module.SCHEMA
+    assert set(report) == {"schema", "machine", "threads", "network_sha256", "holes", "start", "rows"}
+    assert {"processor", "cores", "memory_mib", "python", "packages", "load_average"} <= set(report["machine"])
+    assert [(row["method"], row["side_px"]) for row in report["rows"]] == [
+        ("rethined", 64),
+        ("telea", 64),
+        ("rethined", 128),
+        ("telea", 128),
+    ]
+    for row in report["rows"]:
+        assert set(row) == set(module.Row.__dataclass_fields__)
+        assert row["timing"]["median_ms"] > 0
+        assert 0.03 < row["hole_share"] < 0.12
+        assert row["ratio"] == (1 if row["method"] == "telea" else pytest.approx(row["ratio"]))
+        assert bool(row["stages_ms"]) == (row["method"] == "rethined")
+    table = (tmp_path / "out" / "bench.md").read_text().splitlines()
+    assert len(table) == 6
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_start_up_is_measured_in_processes_of_their_own(report: dict[str, Any]) -> None:
+    start = report["start"]
+    assert start["import_dependencies_s"] > 0
+    assert start["import_all_s"] < start["cold_start_s"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_measured(report: dict[str, Any]) -> None:
+    assert all(0 <= row["extra_mib"] < 500 for row in report["rows"])
+
+
+def test_a_method_that_fails_is_a_row_with_its_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setitem(methods.METHODS, "failing", lambda *_: fail)
+    table = module.run_bench(tmp_path, sides_px=[64], methods=["telea", "failing"])
+    assert "RuntimeError: no" in table
+    rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
+    assert rows[1]["timing"] is None
+    assert rows[1]["error"] == "RuntimeError: no"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--methods", "magic"], "the method is 'magic'"),
+        (["--sizes", "32"], "the size is 32; expected 64 px or more"),
+        (["--sizes", "x"], "'x' is no list of whole numbers"),
+    ],
+)
+def test_bad_arguments_end_with_one_line(
+    changes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "--out", str(tmp_path / "out"), *changes]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

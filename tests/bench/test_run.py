@@ -53,9 +53,8 @@ def test_the_report_follows_its_schema(report: dict[str, Any], tmp_path: Path) -
 
 
 def test_start_up_is_measured_in_processes_of_their_own(report: dict[str, Any]) -> None:
-    start = report["start"]
-    assert start["import_dependencies_s"] > 0
-    assert start["import_all_s"] < start["cold_start_s"]
+    assert set(report["start"]) == {"import_dependencies_s", "import_all_s", "cold_start_s"}
+    assert all(seconds > 0.01 for seconds in report["start"].values())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,6 +1,7 @@
-"""Measures the memory of a fill in a process of its own: ``python -m rethined.bench.child METHOD SIDE NETWORK THREADS``.
+"""Measures the memory of a fill in a process of its own.
 
-Prints one line of JSON: resident memory before the fill, its peak, and the difference.
+``python -m rethined.bench.child METHOD SIDE NETWORK THREADS`` prints one line of JSON: resident memory before the fill,
+its peak, and the difference.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def run_eval(
         out: Folder of the evaluation: caches, ``scores.csv``, ``report.json``, ``report.md``, ``report.html``.
         sizes_px: Long sides.
         presets: Hole presets.
-        methods: Names of methods.
+        methods: Names of methods, or paths of learned peers' ONNX files.
         reference: The method that differences are taken from, if it is among ``methods``.
         limit: At most this many photographs.
         seed: Start of the randomness of the holes.
@@ -63,7 +63,7 @@ def run_eval(
         cv2.setNumThreads(threads)
         torch.set_num_threads(threads)
     cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
-    ready = {name: make_method(name, network=network, threads=threads) for name in methods}
+    ready = {_label(name): make_method(name, network=network, threads=threads) for name in methods}
     facts = {"network_sha256": file_sha256(SHIPPED_NETWORK if network is None else Path(network))}
     judge = PerceptualDistance() if with_perc else None
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
@@ -79,6 +79,14 @@ def run_eval(
     if broken:
         notes.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
     return "\n".join([table, *notes])
+
+
+def _label(method: str) -> str:
+    """What a method is called in files and tables: a peer's file by its name and checksum."""
+    if not method.endswith(".onnx"):
+        return method
+    file = Path(method)
+    return f"{file.stem}-{file_sha256(file)[:8]}" if file.is_file() else file.stem
 
 
 def _write(file: Path, text: str) -> None:

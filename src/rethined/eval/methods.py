@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from rethined.engine import Inpainter
 from rethined.errors import MissingExtraError, OptionError
+from rethined.eval.learned import load_learned
 from rethined.options import InpaintOptions
 from rethined.resample import pull_push
 from rethined.types import HoleMap, Image8
@@ -29,16 +31,19 @@ def make_method(name: str, *, network: str | None = None, threads: int | None = 
     """The method of that name, ready to be called many times.
 
     Args:
-        name: One of :data:`METHODS`.
+        name: One of :data:`METHODS`, or the path of an ONNX file of a learned peer, see :mod:`rethined.eval.learned`.
         network: A rethined ONNX file for the methods that run one; the shipped one when ``None``.
         threads: Threads of rethined; the others take what OpenCV and NumPy are set to.
 
     Raises:
         OptionError: An unknown name; the message lists the known ones.
         MissingExtraError: The method's package is not installed.
+        ModelNotFoundError, ModelSignatureError: The file is missing or follows no known contract.
     """
+    if name.endswith(".onnx"):
+        return load_learned(Path(name), threads=threads)
     if name not in METHODS:
-        raise OptionError(f"the method is {name!r}; expected one of {', '.join(METHODS)}")
+        raise OptionError(f"the method is {name!r}; expected the path of an .onnx file or one of {', '.join(METHODS)}")
     return METHODS[name](network, threads)
 
 
@@ -77,6 +82,18 @@ def _biharmonic(_network: str | None, _threads: int | None) -> Method:
     return fill
 
 
+def _patchmatch(_network: str | None, _threads: int | None) -> Method:
+    try:
+        from patchmatch_cython import inpaint_pyramid
+    except ImportError as error:
+        raise _missing(error) from error
+
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        return np.asarray(inpaint_pyramid(image, hole, seed=0), np.uint8)
+
+    return fill
+
+
 def _missing(error: ImportError) -> MissingExtraError:
     return MissingExtraError(f"this method needs the package {error.name!r}: pip install 'rethined[bench]'")
 
@@ -88,5 +105,6 @@ METHODS: dict[str, Callable[[str | None, int | None], Method]] = {
     "ns": _opencv(cv2.INPAINT_NS),
     "pull-push": _pull_push,
     "biharmonic": _biharmonic,
+    "patchmatch": _patchmatch,
 }
 """Every method by name; called with a network file and a number of threads."""

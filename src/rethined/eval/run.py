@@ -49,7 +49,7 @@ class Score:
         perc: Perceptual distance in the hole.
         sharpness_ratio: Sharpness in the hole over the original's.
         seam_ratio: Step across the border over the original's.
-        known_error_max: Largest change outside the hole in grey levels.
+        known_error_max: Largest change outside the hole in grey levels, before the result is composited.
         error: What went wrong, or nothing.
     """
 
@@ -166,6 +166,9 @@ def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:
 
 def _measure(case: Case, result: Image8, judge: Judge | None) -> dict[str, Any]:
     original, hole = case.original, case.hole
+    known_error = metrics.known_error_max(result, original, hole)
+    # All else is scored on the composite: what is known is known to every user.
+    result = np.where(hole[..., None], result, original)
     ssim, ssim_hole = metrics.ssim(result, original, hole)
     return {
         "l1": metrics.l1(result, original),
@@ -177,7 +180,7 @@ def _measure(case: Case, result: Image8, judge: Judge | None) -> dict[str, Any]:
         "perc": float("nan") if judge is None else judge(result, original, hole),
         "sharpness_ratio": metrics.sharpness_ratio(result, original, hole),
         "seam_ratio": metrics.seam_ratio(result, original, hole),
-        "known_error_max": float(metrics.known_error_max(result, original, hole)),
+        "known_error_max": float(known_error),
     }
 
 

@@ -122,7 +122,7 @@ def test_a_pipeline_gets_the_whole_picture_with_zero_as_hole(
 @pytest.mark.parametrize(("size", "fixed"), [(512, (512, 512)), ("S", None)])
 @pytest.mark.parametrize("scale", [1.0, 255.0])
 def test_networks_get_crops_with_one_as_hole_in_either_range(
-    size: Any,
+    size: int | str,
     fixed: tuple[int, int] | None,
     scale: float,
     tmp_path: Path,

@@ -30,9 +30,7 @@ def test_every_method_fills_the_hole_and_keeps_the_rest(name: str, tiny_network_
 
 
 def test_unknown_methods_are_refused_with_those_there_are() -> None:
-    with pytest.raises(
-        OptionError, match=r"method is 'magic'; expected the path of an \.onnx file or one of rethined, .*telea"
-    ):
+    with pytest.raises(OptionError, match=r"method is 'magic'; expected the path of .* or one of rethined, .*telea"):
         make_method("magic")
 
 

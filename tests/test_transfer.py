@@ -12,6 +12,7 @@ from rethined.transfer import (
     bend_base,
     choose_offsets,
     close_seam,
+    detail_gate,
     finer_offsets,
     gather_taps,
     match_offsets,
@@ -186,6 +187,32 @@ def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
     touched = square_hole((40, 40), Box(12, 12, 28, 28))
     membrane = bend_base(np.full((40, 40, 3), 60, np.float32), touched, np.ones((40, 40), bool), 4)
     np.testing.assert_allclose(membrane, 60, atol=0.1)
+
+
+def test_the_gate_lets_pass_what_is_no_stronger_than_its_surroundings(rng: np.random.Generator) -> None:
+    picture = np.full((96, 128, 3), 120, np.float32)
+    picture[:, 64:] += rng.uniform(-60, 60, (96, 64, 1))
+    touched = square_hole((96, 128), Box(40, 16, 48, 24)) | square_hole((96, 128), Box(40, 96, 48, 104))
+    is_set = corrupted_tokens(touched)
+    gates = {}
+    for name, offset_yx in (("left", (24, 0)), ("right", (24, 80)), ("back", (24, -80))):
+        gate = detail_gate(picture, touched, field_of(offset_yx, is_set))
+        assert gate.shape == (12, 16)
+        assert (gate[~is_set] == 1).all()
+        gates[name] = (gate[5, 2], gate[5, 12])
+    assert gates["left"] == (1, 1), "smooth from smooth, rough from rough"
+    assert gates["right"][0] < 0.1, "rough into smooth"
+    assert gates["back"][1] == 1, "smooth into rough"
+
+
+def test_a_closed_gate_leaves_the_fill_of_the_network(rng: np.random.Generator) -> None:
+    """Rough texture copied into a smooth place shows nowhere; with an open gate it would."""
+    image = np.full((192, 256, 3), 120, np.uint8)
+    image[:, 160:] = rng.integers(0, 256, (192, 96, 3))
+    hole = square_hole((192, 256), Box(64, 48, 96, 80))
+    is_set = corrupted_tokens(shrink_known(image, hole, (96, 128)).touched)
+    result = filled_by(image, hole, field_of((0, 64), is_set), np.full((96, 128, 3), 120, np.float32))
+    assert np.abs(result[hole] - 120).max() < 8
 
 
 @pytest.mark.parametrize("step", [-20.0, 35.0])

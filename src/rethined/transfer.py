@@ -12,8 +12,8 @@ Steps, in order:
 2. :func:`gather_taps` takes the four copies of each hole pixel and their smooth weights, at network size and at full
    size.
 3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
-   with the network's fill as a second voice inside.
-4. The copied detail is added, with the variance that blending takes away put back.
+   with the network's fill as a second voice inside; :func:`detail_gate` says where the copy has to yield to the fill.
+4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back.
 5. :func:`close_seam` spreads inwards what is still missing at the rim.
 
 Steps 3 and 5 work on a sheet on which all holes are laid out side by side (:class:`rethined.regions.PixelSheet`).
@@ -53,6 +53,13 @@ VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
 VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
+DETAIL_PX = 3
+"""Side of the mean that detail is told from, in network pixels."""
+DETAIL_TOLERANCE = 1.2
+"""How much stronger than around a hole the copied detail may be. Measured at 2048 px: hole PSNR +.13 dB, perceptual
+distance -.6 %, sharpness .97 to .90 of the truth's; with 1.0 they are +.20 dB, -1.1 % and .86."""
+DETAIL_FLOOR = 0.3
+"""Grey levels of detail that are always allowed: noise."""
 BASE_LEVELS = 3
 """Halvings of the pyramid that bends the base: the network's voice has full weight from the second on."""
 SEAM_PX = 4
@@ -90,11 +97,13 @@ class Taps:
         mean: ``(N, 3)`` float32, weighted mean of the copies.
         norm: ``(N,)`` float32 in (0, 1], by which the blend shrank the standard deviation of independent copies.
         is_valid: ``(N,)`` bool, whether there was any copy.
+        gate: ``(N,)`` float32 in 0..1, how much of the copied detail is to be used; 0 where there was no copy.
     """
 
     mean: Float32
     norm: Float32
     is_valid: HoleMap
+    gate: Float32
 
 
 def match_offsets(matches: Matches, token_width: int) -> Ints:
@@ -250,7 +259,14 @@ class _Search:
 
 
 def gather_taps(
-    picture: Float32 | Image8, hole: HoleMap, y: Ints, x: Ints, field: OffsetField, scale_yx: tuple[float, float]
+    picture: Float32 | Image8,
+    hole: HoleMap,
+    y: Ints,
+    x: Ints,
+    field: OffsetField,
+    scale_yx: tuple[float, float],
+    *,
+    gate: Float32 | None = None,
 ) -> Taps:
     """Blends, for each of N pixels, the copies that the four nearest tokens point at.
 
@@ -260,13 +276,11 @@ def gather_taps(
         y, x: ``(N,)`` int32, pixels of ``picture``.
         field: Offsets in network pixels.
         scale_yx: Pixels of ``picture`` per network pixel.
+        gate: ``(h, w)`` float32 on the token grid, see :func:`detail_gate`; 1 everywhere when ``None``.
     """
-    blend = _Blend(picture, hole, field, scale_yx)
-    taps = Taps(np.empty((len(y), 3), np.float32), np.empty(len(y), np.float32), np.empty(len(y), bool))
-    for start in range(0, len(y), CHUNK):
-        part = slice(start, start + CHUNK)
-        taps.mean[part], taps.norm[part], taps.is_valid[part] = blend.at(y[part], x[part])
-    return taps
+    if gate is None:
+        gate = np.ones(field.is_set.shape, np.float32)
+    return _Blend(picture, hole, field, scale_yx, gate).at(y, x)
 
 
 class _Blend:
@@ -276,8 +290,14 @@ class _Blend:
     """
 
     def __init__(
-        self, picture: Float32 | Image8, hole: HoleMap, field: OffsetField, scale_yx: tuple[float, float]
+        self,
+        picture: Float32 | Image8,
+        hole: HoleMap,
+        field: OffsetField,
+        scale_yx: tuple[float, float],
+        gate: Float32,
     ) -> None:
+        self._gate = gate.ravel()
         self._picture = picture
         self._size_hw = hole.shape
         self._hole = hole.ravel()
@@ -291,10 +311,10 @@ class _Blend:
             _nearest_tokens(hole.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
         )
 
-    def at(self, y: Ints, x: Ints) -> tuple[Float32, Float32, HoleMap]:
-        """Mean, norm and validity of the taps at some pixels, see :class:`Taps`."""
+    def at(self, y: Ints, x: Ints) -> Taps:
+        """The taps at some pixels."""
         height, width = self._size_hw
-        total = np.zeros((len(y), 3), np.float32)
+        total, gate = np.zeros((len(y), 3), np.float32), np.zeros(len(y), np.float32)
         weights: list[Float32] = []
         places: list[Ints] = []
         columns = [(tokens.take(x), weight.take(x)) for tokens, weight in self._tokens_x]
@@ -309,6 +329,7 @@ class _Blend:
                 usable = ~self._hole.take(place) & (source_y == wanted_y) & (source_x == wanted_x)
                 weight = weight_y * weight_x * self._is_set.take(token) * usable
                 total += _gather(self._picture, source_y, source_x) * weight[:, None]
+                gate += self._gate.take(token) * weight
                 weights.append(weight)
                 places.append(place)
         sum_weight = weights[0] + weights[1] + weights[2] + weights[3]
@@ -321,7 +342,7 @@ class _Blend:
                 squared += 2 * weights[i] * weights[j] * (places[i] == places[j])
         is_valid = sum_weight > 1e-3
         norm = np.where(is_valid, np.sqrt(squared) / safe, np.float32(1))
-        return total / safe[:, None], norm, is_valid
+        return Taps(total / safe[:, None], norm, is_valid, gate / safe)
 
 
 def transfer(
@@ -347,8 +368,9 @@ def transfer(
         Rows, columns and colours ``(N, 3)`` float32 of all hole pixels, each once.
     """
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
-    copied, membrane = copy_small(filled, touched, field, workers=workers)
-    blend = _Blend(image, hole, field, scale_yx)
+    gate = detail_gate(filled, touched, field)
+    copied, membrane = copy_small(filled, touched, field, gate, workers=workers)
+    blend = _Blend(image, hole, field, scale_yx, gate)
     levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
     groups = group_holes(touched)
 
@@ -370,31 +392,66 @@ def transfer(
     return y, x, colours
 
 
+def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float32:
+    """How much of the detail that each token copies is to be used: less where it is stronger than what is around.
+
+    A source with an edge fits a smooth place as soon as its low band does, and leaves ripples there. So the detail of
+    a token (mean absolute difference from the mean of 3 x 3 network pixels) is scaled down to 1.2 times what the known
+    pixels around make one expect.
+
+    Args:
+        filled: ``(H, W, 3)`` float32 in 0..255, the network's picture with its hole filled.
+        touched: ``(H, W)`` bool, pixels that hold any hole.
+        field: Where tokens are copied from.
+
+    Returns:
+        ``(H / 8, W / 8)`` float32 in 0..1; 1 for tokens without a source.
+    """
+    luma = cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)
+    detail = np.abs(luma - cv2.blur(luma, (DETAIL_PX, DETAIL_PX), borderType=cv2.BORDER_REPLICATE))
+    known = np.subtract(1, touched, dtype=np.float32)
+    grid_wh = field.is_set.shape[::-1]
+    share = np.asarray(cv2.resize(known, grid_wh, interpolation=cv2.INTER_AREA), np.float32)
+    amount = cv2.resize(detail * known, grid_wh, interpolation=cv2.INTER_AREA) / np.maximum(share, np.float32(1e-6))
+    expected = spread(np.asarray(cv2.merge([amount] * 3), np.float32), share)[..., 0][field.is_set]
+    corners = np.argwhere(field.is_set) * TOKEN_PX + field.offset_yx[field.is_set]
+    corners = np.clip(corners, 0, np.array(touched.shape) - TOKEN_PX)
+    (top, left), (bottom, right) = corners.T, corners.T + TOKEN_PX
+    sums = cv2.integral(detail)
+    source = (sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]) / TOKEN_PX**2
+    gate = np.ones(field.is_set.shape, np.float32)
+    ratio = (expected + DETAIL_FLOOR) / (source + DETAIL_FLOOR)
+    gate[field.is_set] = np.minimum(DETAIL_TOLERANCE * ratio, 1)
+    return gate
+
+
 def copy_small(
-    filled: Float32, touched: HoleMap, field: OffsetField, *, workers: Workers = SERIAL
+    filled: Float32, touched: HoleMap, field: OffsetField, gate: Float32, *, workers: Workers = SERIAL
 ) -> tuple[Float32, Float32]:
-    """The copy at network resolution, and what bends its low band; arguments as in :func:`transfer`.
+    """The copy at network resolution, and what bends it; arguments as in :func:`transfer`.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
-        the membrane to be added to it, zero there.
+        the membrane to be added to it, zero there. It bends the low band alone where the gate is open, and gives the
+        network's fill where it is closed.
     """
     copied, membrane = filled.copy(), np.zeros_like(filled)
-    blend = _Blend(filled, touched, field, (1.0, 1.0))
+    blend = _Blend(filled, touched, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
 
     def copy(labels: list[int]) -> None:
         sheet = lay_sheet([_token_pixels(groups, label) for label in labels], cell_px=2**BASE_LEVELS)
         y, x = sheet.y, sheet.x
-        mean, _, is_valid = blend.at(y, x)
+        taps = blend.at(y, x)
         own = filled[y, x]
-        values = np.where(is_valid[:, None], mean, own)
-        bent = bend_base(
-            sheet.lay_out(own - values), sheet.lay_out(touched[y, x]), sheet.lay_out(is_valid), BASE_LEVELS
+        values = np.where(taps.is_valid[:, None], taps.mean, own)
+        error = own - values
+        bent = sheet.pick_up(
+            bend_base(sheet.lay_out(error), sheet.lay_out(touched[y, x]), sheet.lay_out(taps.is_valid), BASE_LEVELS)
         )
         # No two groups share a pixel.
         copied[y, x] = values
-        membrane[y, x] = sheet.pick_up(bent) * is_valid[:, None]
+        membrane[y, x] = error + (bent - error) * taps.gate[:, None]
 
     workers.map(copy, groups.batches(TOKEN_PX**2, BATCH_PX))
     return copied, membrane
@@ -404,16 +461,16 @@ def _detailed(
     blend: _Blend, copied: Float32, membrane: Float32, y: Ints, x: Ints, scale_yx: tuple[float, float]
 ) -> Float32:
     """Colours at full-size pixels: the low band from the network's grid, the detail from the taps."""
-    mean, norm, is_valid = blend.at(y, x)
+    taps = blend.at(y, x)
     # The same pixels on the network's grid.
     small_y = (y + np.float32(0.5)) / np.float32(scale_yx[0]) - np.float32(0.5)
     small_x = (x + np.float32(0.5)) / np.float32(scale_yx[1]) - np.float32(0.5)
     low = _gather(copied, small_y, small_x, linear=True)
-    mean -= low
-    mean *= (is_valid / norm)[:, None]
-    mean += low
-    mean += _gather(membrane, small_y, small_x, linear=True)
-    return mean
+    colours = taps.mean - low
+    colours *= (taps.gate / taps.norm)[:, None]
+    colours += low
+    colours += _gather(membrane, small_y, small_x, linear=True)
+    return colours
 
 
 def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int) -> Float32:

@@ -13,7 +13,16 @@ from torch.nn import functional
 
 from rethined.nn.network import TOKEN_PX
 from rethined.resample import PULL_GAIN
-from rethined.transfer import BASE_LEVELS, SEAM_LEVELS, SEAM_PX, VOICE, VOICE_BLUR_PX
+from rethined.transfer import (
+    BASE_LEVELS,
+    DETAIL_FLOOR,
+    DETAIL_PX,
+    DETAIL_TOLERANCE,
+    SEAM_LEVELS,
+    SEAM_PX,
+    VOICE,
+    VOICE_BLUR_PX,
+)
 
 
 def spread(values: Tensor, weight: Tensor, levels: int | None = None) -> Tensor:
@@ -83,14 +92,16 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     small_hw = touched.shape
     scale_yx = (hole.shape[0] / small_hw[0], hole.shape[1] / small_hw[1])
     tokens = is_set.repeat_interleave(TOKEN_PX, 0).repeat_interleave(TOKEN_PX, 1)
-    mean, _, is_valid = _gather_taps(filled, touched, offset_yx, is_set, (1.0, 1.0))
+    token_gate = _detail_gate(filled, touched, offset_yx, is_set)
+    mean, _, is_valid, gate = _gather_taps(filled, touched, offset_yx, is_set, token_gate, (1.0, 1.0))
     is_copied = tokens & is_valid
     copied = torch.where(is_copied, mean, filled)
-    base = _correct_base(filled, touched, copied, is_copied, tokens)
+    error = filled - copied
+    membrane = error + (_bend_base(error, touched, is_copied, tokens) - error) * gate * is_copied
 
-    mean, norm, is_valid = _gather_taps(image, hole, offset_yx, is_set, scale_yx)
-    low, base = (_enlarge(x, hole.shape) for x in (copied, base))
-    result = base + torch.where(is_valid, (mean - low) / norm, torch.zeros_like(mean))
+    mean, norm, _, gate = _gather_taps(image, hole, offset_yx, is_set, token_gate, scale_yx)
+    low, membrane = (_enlarge(x, hole.shape) for x in (copied, membrane))
+    result = low + membrane + (mean - low) * gate / norm
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
     error, weight = (image - result) * rim, rim.to(image.dtype)
     levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
@@ -103,12 +114,18 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
 
 
 def _gather_taps(
-    picture: Tensor, hole: Tensor, offset_yx: Tensor, is_set: Tensor, scale_yx: tuple[float, float]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, norm and validity of the four copies of every pixel of ``picture``."""
+    picture: Tensor,
+    hole: Tensor,
+    offset_yx: Tensor,
+    is_set: Tensor,
+    token_gate: Tensor,
+    scale_yx: tuple[float, float],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean, norm, validity and gate of the four copies of every pixel of ``picture``."""
     _, height, width = picture.shape
     flat, known = picture.flatten(1), ~hole.flatten()
     total, weights, places = torch.zeros_like(picture), [], []
+    gate = torch.zeros_like(picture[0])
     rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
     for token_y, weight_y in _nearest_tokens(rows, scale_yx[0], is_set.shape[0]):
         for token_x, weight_x in _nearest_tokens(columns, scale_yx[1], is_set.shape[1]):
@@ -119,6 +136,7 @@ def _gather_taps(
             place = source_y.clamp(0, height - 1) * width + source_x.clamp(0, width - 1)
             weight = weight_y * weight_x * (inside & is_set[token_y, token_x] & known[place])
             total = total + flat[:, place] * weight
+            gate = gate + token_gate[token_y, token_x] * weight
             weights.append(weight)
             places.append(place)
     sum_weight = torch.stack(weights).sum(0)
@@ -130,19 +148,34 @@ def _gather_taps(
             squared = squared + 2 * weights[i] * weights[j] * (places[i] == places[j])
     is_valid = sum_weight > 1e-3
     norm = torch.where(is_valid, squared.sqrt() / safe, torch.ones_like(safe))
-    return total / safe, norm, is_valid
+    return total / safe, norm, is_valid, gate / safe
 
 
-def _correct_base(filled: Tensor, touched: Tensor, copied: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
-    share = is_copied[None].to(filled.dtype)
-    error = (filled - copied) * share
+def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Tensor) -> Tensor:
+    luma = (filled * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)[None, None]
+    padded = functional.pad(luma, [DETAIL_PX // 2] * 4, mode="replicate")
+    detail = (luma - functional.avg_pool2d(padded, DETAIL_PX, stride=1)).abs()
+    known = (~touched)[None, None].to(filled.dtype)
+    share = functional.avg_pool2d(known, TOKEN_PX)
+    amount = functional.avg_pool2d(detail * known, TOKEN_PX) / share.clamp_min(1e-6)
+    expected = spread(amount[0], share[0, 0])[0]
+    means = functional.avg_pool2d(detail, TOKEN_PX, stride=1)[0, 0]
+    rows, columns = (torch.arange(side) * TOKEN_PX for side in is_set.shape)
+    top = (rows[:, None] + offset_yx[..., 0]).clamp(0, means.shape[0] - 1)
+    left = (columns[None] + offset_yx[..., 1]).clamp(0, means.shape[1] - 1)
+    ratio = (expected + DETAIL_FLOOR) / (means[top, left] + DETAIL_FLOOR)
+    return torch.where(is_set, (DETAIL_TOLERANCE * ratio).clamp_max(1), torch.ones_like(ratio))
+
+
+def _bend_base(error: Tensor, touched: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
+    share = is_copied[None].to(error.dtype)
+    error = error * share
     low_error = _blur(error) / _blur(share).clamp_min(1e-6)
-    weight = torch.where(touched, VOICE, 1.0).to(filled.dtype) * share
+    weight = torch.where(touched, VOICE, 1.0).to(error.dtype) * share
     values = torch.where(touched, low_error, error)
     cell_px = 2**BASE_LEVELS
     (values, weight), box = _on_sheet(tokens, cell_px, values, weight)
-    membrane = _off_sheet(spread(values, weight[0], BASE_LEVELS), cell_px, box, filled)
-    return torch.where(is_copied, copied + membrane, filled)
+    return _off_sheet(spread(values, weight[0], BASE_LEVELS), cell_px, box, error)
 
 
 def _blur(x: Tensor) -> Tensor:

@@ -359,3 +359,12 @@ def test_the_example_of_the_inpainter_runs_with_the_shipped_network() -> None:
     outcome = doctest.testmod(engine)
     assert outcome.attempted >= 6
     assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("size_hw", [(64, 33000), (33000, 40)], ids=str)
+def test_pictures_longer_than_opencv_can_address(inpainter: Inpainter, size_hw: SizeHW) -> None:
+    image = np.broadcast_to(np.uint8((90, 120, 30)), (*size_hw, 3)).copy()
+    hole = np.zeros(size_hw, bool)
+    hole[20:40, 10:30] = hole[-30:-10, -30:-10] = True
+    damaged = np.where(hole[..., None], np.uint8(255), image)
+    np.testing.assert_allclose(inpainter(damaged, hole).astype(int), image, atol=12)

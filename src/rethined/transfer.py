@@ -298,7 +298,8 @@ class _Blend:
         gate: Float32,
     ) -> None:
         self._gate = gate.ravel()
-        self._picture = picture
+        # By place, not by cv2.remap, which ends at 32766 px a side.
+        self._colours = picture.reshape(-1, 3)
         self._size_hw = hole.shape
         self._hole = hole.ravel()
         self._columns = np.int32(field.is_set.shape[1])
@@ -328,7 +329,7 @@ class _Blend:
                 place = source_y * np.int32(width) + source_x
                 usable = ~self._hole.take(place) & (source_y == wanted_y) & (source_x == wanted_x)
                 weight = weight_y * weight_x * self._is_set.take(token) * usable
-                total += _gather(self._picture, source_y, source_x) * weight[:, None]
+                total += self._colours.take(place, axis=0) * weight[:, None]
                 gate += self._gate.take(token) * weight
                 weights.append(weight)
                 places.append(place)
@@ -408,17 +409,18 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
         ``(H / 8, W / 8)`` float32 in 0..1; 1 for tokens without a source.
     """
     luma = cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)
-    detail = np.abs(luma - cv2.blur(luma, (DETAIL_PX, DETAIL_PX), borderType=cv2.BORDER_REPLICATE))
+    detail = cv2.absdiff(luma, cv2.blur(luma, (DETAIL_PX, DETAIL_PX), borderType=cv2.BORDER_REPLICATE))
+    # The mean over the patch whose top left is there: what a source offers.
+    offered = cv2.blur(detail, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     known = np.subtract(1, touched, dtype=np.float32)
     grid_wh = field.is_set.shape[::-1]
     share = np.asarray(cv2.resize(known, grid_wh, interpolation=cv2.INTER_AREA), np.float32)
-    amount = cv2.resize(detail * known, grid_wh, interpolation=cv2.INTER_AREA) / np.maximum(share, np.float32(1e-6))
+    detail = cv2.multiply(detail, known, dst=detail)
+    amount = cv2.resize(detail, grid_wh, interpolation=cv2.INTER_AREA) / np.maximum(share, np.float32(1e-6))
     expected = spread(np.asarray(cv2.merge([amount] * 3), np.float32), share)[..., 0][field.is_set]
     corners = np.argwhere(field.is_set) * TOKEN_PX + field.offset_yx[field.is_set]
     corners = np.clip(corners, 0, np.array(touched.shape) - TOKEN_PX)
-    (top, left), (bottom, right) = corners.T, corners.T + TOKEN_PX
-    sums = cv2.integral(detail)
-    source = (sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]) / TOKEN_PX**2
+    source = offered[corners[:, 0], corners[:, 1]]
     gate = np.ones(field.is_set.shape, np.float32)
     ratio = (expected + DETAIL_FLOOR) / (source + DETAIL_FLOOR)
     gate[field.is_set] = np.minimum(DETAIL_TOLERANCE * ratio, 1)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rethined._version import __version__
-from rethined.errors import MissingExtraError, OptionError, RethinedError
+from rethined.errors import DatasetError, MissingExtraError, OptionError, RethinedError
 
 SILENT_S = 2.0
 """How long a command may say nothing."""
@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_eval(commands)
     _add_bench(commands)
+    _add_dataset(commands)
     return parser
 
 
@@ -122,9 +123,9 @@ def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
         " Run the same command again to go on where it stopped. Writes scores.csv, report.json, report.md and"
         " report.html. Needs: pip install 'rethined[bench]'.",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth, or a benchmark")
     parser.add_argument("--out", type=Path, default=Path("eval"), help="folder of the evaluation (eval)")
-    parser.add_argument("--sizes", default="2048", metavar="PX,...", help="long sides to shrink to (2048)")
+    parser.add_argument("--sizes", default="2048", metavar="PX,...", help="long sides to shrink to, or native (2048)")
     parser.add_argument("--masks", default="df8k-blobs", metavar="NAME,...", help="hole presets (df8k-blobs)")
     parser.add_argument("--methods", default="rethined,telea", metavar="NAME,...", help="methods (rethined,telea)")
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what differences are taken from (telea)")
@@ -150,6 +151,30 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
     _add_engine_options(parser)
     parser.set_defaults(run=_run_bench)
+
+
+def _add_dataset(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "dataset", help="build and check benchmarks", description="Benchmarks of photographs with fixed holes."
+    )
+    kinds = parser.add_subparsers(title="what to do", metavar="WHAT", required=True)
+    df8k = kinds.add_parser(
+        "df8k",
+        help="DF8K-Inpainting from its public sources",
+        description="Takes in DIV2K, Flickr2K and CAFHQ as people download them, with the released test masks.",
+    )
+    df8k.add_argument("--df2k", type=Path, required=True, metavar="DIR", help="DIV2K and Flickr2K, at any depth")
+    df8k.add_argument("--cafhq", type=Path, metavar="DIR", help="CAFHQ (its licence is non-commercial)")
+    df8k.add_argument("--masks", type=Path, metavar="ARCHIVE", help="the released test masks: zip, tar or folder")
+    df8k.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the benchmark")
+    df8k.set_defaults(run=_run_dataset_df8k)
+    build = kinds.add_parser("build", help="one of any photographs", description="A benchmark of the same kind.")
+    build.add_argument("folder", type=Path, metavar="FOLDER", help="photographs, at any depth")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the benchmark")
+    build.set_defaults(run=_run_dataset_build)
+    verify = kinds.add_parser("verify", help="check a benchmark's files", description="Compares with the checksums.")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="folder of the benchmark")
+    verify.set_defaults(run=_run_dataset_verify)
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -257,7 +282,7 @@ def _run_eval(parsed: argparse.Namespace) -> None:
     table = run_eval(
         parsed.folder,
         parsed.out,
-        sizes_px=_whole_numbers(parsed.sizes),
+        sizes_px=[] if parsed.sizes == "native" else _whole_numbers(parsed.sizes),
         presets=parsed.masks.split(","),
         methods=parsed.methods.split(","),
         reference=parsed.reference,
@@ -269,6 +294,42 @@ def _run_eval(parsed: argparse.Namespace) -> None:
     )
     print(table)
     print(f"\nreport in {parsed.out}: report.html, report.md, report.json, scores.csv")
+
+
+def _run_dataset_df8k(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.dataset.build import build_df8k
+    except ImportError as error:
+        raise _missing_extra("bench", error) from error
+    items = build_df8k(parsed.df2k, parsed.cafhq, parsed.masks, parsed.out, tell=_tell)
+    _print_splits(parsed.out, [item.split for item in items])
+
+
+def _run_dataset_build(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.dataset.build import build_folder
+    except ImportError as error:
+        raise _missing_extra("bench", error) from error
+    items = build_folder(parsed.folder, parsed.out, tell=_tell)
+    _print_splits(parsed.out, [item.split for item in items])
+
+
+def _run_dataset_verify(parsed: argparse.Namespace) -> None:
+    from rethined.dataset.manifest import load_benchmark, problems
+
+    found = list(problems(parsed.folder))
+    if found:
+        raise DatasetError(f"{parsed.folder} is damaged: {'; '.join(found)}; build it again")
+    print(f"{parsed.folder}: {len(load_benchmark(parsed.folder))} pictures, all as they were built")
+
+
+def _tell(line: str) -> None:
+    print(f"rethined: {line}", file=sys.stderr)
+
+
+def _print_splits(out: Path, splits: Sequence[str]) -> None:
+    counts = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
+    print(f"{out}: {len(splits)} pictures ({counts}), manifest.json")
 
 
 def _run_bench(parsed: argparse.Namespace) -> None:

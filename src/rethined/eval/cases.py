@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +12,13 @@ import numpy as np
 
 from rethined.data.photos import SUFFIXES
 from rethined.data.presets import PRESETS, preset_hole
+from rethined.dataset.manifest import MANIFEST_FILE, BenchmarkItem, load_benchmark
 from rethined.errors import DatasetError, OptionError
 from rethined.imageio import read_image
-from rethined.types import HoleMap, Image8
+from rethined.types import HoleMap, Image8, SizeHW
+
+FIXED = "fixed"
+"""Stands for a preset where a benchmark brings its holes."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class CaseList:
         sizes_px: Long sides. A photograph is shrunk to each, never enlarged: smaller ones are left out.
         presets: Names of hole presets.
         seed: Start of all randomness of the holes.
+        items: By photograph, where the folder is a benchmark whose holes are fixed.
     """
 
     folder: Path
@@ -70,6 +75,7 @@ class CaseList:
     sizes_px: tuple[int, ...]
     presets: tuple[str, ...]
     seed: int = 0
+    items: dict[str, BenchmarkItem] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.photos) * len(self.sizes_px) * len(self.presets)
@@ -78,27 +84,34 @@ class CaseList:
         """All cases of one photograph that it is large enough for.
 
         Raises:
-            ImageReadError: It cannot be read.
+            ImageReadError, MaskError: It or its mask cannot be read.
         """
-        pixels = read_image(self.folder / photo)
-        for size_px in self.sizes_px:
+        fixed: HoleMap | None = None
+        if item := self.items.get(photo):
+            pixels, fixed = item.read()
+        else:
+            pixels = read_image(self.folder / photo)
+        for size_px in self.sizes_px or (max(pixels.shape[:2]),):
             if max(pixels.shape[:2]) < size_px:
                 continue
             original = _shrunk(pixels, size_px)
             for preset in self.presets:
-                hole = preset_hole(preset, photo, original.shape[:2], seed=self.seed)
+                if fixed is not None:
+                    hole = _shrunk_hole(fixed, original.shape[:2])
+                else:
+                    hole = preset_hole(preset, photo, original.shape[:2], seed=self.seed)
                 yield Case(photo, size_px, preset, original, hole)
 
 
 def list_cases(
     folder: Path, *, sizes_px: Sequence[int], presets: Sequence[str], limit: int | None = None, seed: int = 0
 ) -> CaseList:
-    """The cases of all photographs below a folder.
+    """The cases of all photographs below a folder, or of the test split of a benchmark.
 
     Args:
-        folder: Photographs, at any depth.
-        sizes_px: Long sides, at least 64.
-        presets: Names out of :data:`rethined.data.presets.PRESETS`.
+        folder: Photographs, at any depth, or a benchmark made by ``rethined dataset``.
+        sizes_px: Long sides, at least 64; none for each photograph's own.
+        presets: Names out of :data:`rethined.data.presets.PRESETS`; a benchmark has its own holes.
         limit: At most this many photographs: the first by name.
         seed: Start of all randomness of the holes.
 
@@ -108,16 +121,27 @@ def list_cases(
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
+    for size_px in sizes_px:
+        if size_px < 64:
+            raise OptionError(f"the size is {size_px}; expected a long side of 64 px or more")
+    if (folder / MANIFEST_FILE).is_file():
+        items = {item.name: item for item in load_benchmark(folder, split="test")[:limit]}
+        return CaseList(folder, tuple(items), tuple(sizes_px), (FIXED,), items=items)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not names:
         raise DatasetError(f"{folder} holds no picture files; expected some that end in {', '.join(sorted(SUFFIXES))}")
     for preset in presets:
         if preset not in PRESETS:
             raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
-    for size_px in sizes_px:
-        if size_px < 64:
-            raise OptionError(f"the size is {size_px}; expected a long side of 64 px or more")
     return CaseList(folder, tuple(names[:limit]), tuple(sizes_px), tuple(presets), seed)
+
+
+def _shrunk_hole(hole: HoleMap, size_hw: SizeHW) -> HoleMap:
+    """A pixel is hole if any of what it covers is."""
+    if hole.shape == size_hw:
+        return hole
+    covered = cv2.resize(hole.astype(np.float32), size_hw[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(covered > 0)
 
 
 def _shrunk(pixels: Image8, size_px: int) -> Image8:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rethined._version import __version__
-from rethined.errors import ConfigError, ImageReadError, RethinedError
+from rethined.errors import ConfigError, ImageReadError, MaskError, RethinedError
 from rethined.eval import metrics
 from rethined.eval.cases import Case, CaseList
 from rethined.eval.methods import Method
@@ -105,7 +105,7 @@ def evaluate(
         try:
             for case in cases.of_photo(photo):
                 scores += [_score(case, name, method, out, judge) for name, method in methods.items()]
-        except ImageReadError as error:
+        except (ImageReadError, MaskError) as error:
             broken[photo] = str(error)
         on_photo(photo)
     return scores, broken

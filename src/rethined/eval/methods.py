@@ -12,9 +12,12 @@ import numpy as np
 from rethined.engine import Inpainter
 from rethined.errors import MissingExtraError, OptionError
 from rethined.eval.learned import load_learned
-from rethined.options import InpaintOptions
-from rethined.resample import pull_push
+from rethined.options import FIRST_PX, InpaintOptions
+from rethined.regions import plan_rungs
+from rethined.resample import pull_push, resize_linear, shrink_known
+from rethined.session import OnnxSession
 from rethined.types import HoleMap, Image8
+from rethined.weights import SHIPPED_NETWORK
 
 TELEA_RADIUS_PX = 3
 
@@ -53,6 +56,20 @@ def _rethined(working_px: int | None) -> Callable[[str | None, int | None], Meth
         return Inpainter(network, options=options, threads=threads)
 
     return make
+
+
+def _coarse(network: str | None, threads: int | None) -> Method:
+    """The network's first look alone, enlarged: what structure it recovers before any detail is copied."""
+    session = OnnxSession(SHIPPED_NETWORK if network is None else Path(network), threads=threads)
+
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=FIRST_PX)
+        small = shrink_known(image, hole, plan.working_hw)
+        result = session.run(pull_push(small.image, small.hole), small.hole)
+        large = np.rint(resize_linear(result.fill, hole.shape))
+        return np.where(hole[..., None], np.clip(large, 0, 255).astype(np.uint8), image)
+
+    return fill
 
 
 def _opencv(flag: int) -> Callable[[str | None, int | None], Method]:
@@ -101,6 +118,7 @@ def _missing(error: ImportError) -> MissingExtraError:
 METHODS: dict[str, Callable[[str | None, int | None], Method]] = {
     "rethined": _rethined(None),
     "rethined-512": _rethined(512),
+    "rethined-coarse": _coarse,
     "telea": _opencv(cv2.INPAINT_TELEA),
     "ns": _opencv(cv2.INPAINT_NS),
     "pull-push": _pull_push,

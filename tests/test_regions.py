@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.regions import SIZE_MULTIPLE, TOKEN_PX, group_cells, group_holes, lay_sheet, plan_rungs
+from rethined.regions import SIZE_MULTIPLE, TILE_PX, batches, group_cells, group_holes, lay_sheet, plan_rungs
 from rethined.resample import shrink_known
 from rethined.types import Box, HoleMap, SizeHW
 
@@ -107,13 +107,43 @@ def test_cells_that_touch_are_one_group(places: list[SizeHW], count: int) -> Non
     assert (groups.labels > 0).any() == bool(places)
 
 
-@given(cells=sparse_tokens, cell_area=st.floats(1, 500), limit=st.integers(1, 5000))
-def test_batches_hold_every_group_once_and_keep_the_limit(cells: HoleMap, cell_area: float, limit: int) -> None:
+@given(cells=sparse_tokens, limit_px=st.integers(1, 5000), scale=st.sampled_from([1, 3, 40]))
+def test_batches_hold_every_piece_once_and_keep_the_limit(cells: HoleMap, limit_px: int, scale: int) -> None:
+    size_hw = (cells.shape[0] * scale, cells.shape[1] * scale)
+    pieces = list(group_cells(cells).pieces(size_hw, margin_px=16))
+    made = list(batches(pieces, limit_px))
+    assert [piece for batch in made for piece in batch] == pieces
+    areas = [[piece.around.height * piece.around.width for piece in batch] for batch in made]
+    assert all(len(area) == 1 or sum(area) <= limit_px for area in areas)
+
+
+@given(data=st.data(), scale=st.sampled_from([1, 7, 64]))
+def test_every_hole_pixel_is_answered_for_by_one_piece(data: st.DataObject, scale: int) -> None:
+    cells = data.draw(tokens)
+    size_hw = (cells.shape[0] * scale, cells.shape[1] * scale)
     groups = group_cells(cells)
-    batches = list(groups.batches(cell_area, limit))
-    assert [label for batch in batches for label in batch] == list(range(1, groups.count + 1))
-    areas = [[groups.boxes[label - 1].height * groups.boxes[label - 1].width for label in batch] for batch in batches]
-    assert all(len(area) == 1 or sum(area) * cell_area <= limit * (1 + 1e-9) for area in areas)
+    hole = np.repeat(np.repeat(cells, scale, 0), scale, 1)
+    answered = np.zeros(size_hw, int)
+    for piece in groups.pieces(size_hw, margin_px=64):
+        assert piece.around == piece.around.clipped(size_hw)
+        assert max(piece.core.height, piece.core.width) <= TILE_PX
+        mine = groups.mask_of(piece.label, piece.around, size_hw)
+        y, x = (axis.astype(np.int32) for axis in np.nonzero(mine))
+        y, x = y + np.int32(piece.around.top), x + np.int32(piece.around.left)
+        owned = piece.owns(y, x)
+        np.add.at(answered, (y[owned], x[owned]), 1)
+    np.testing.assert_array_equal(answered, hole)
+
+
+def test_large_groups_are_cut_into_tiles_that_hold_hole() -> None:
+    cells = np.eye(64, dtype=bool)
+    pieces = list(group_cells(cells).pieces((64 * 64, 64 * 64), margin_px=128))
+    assert all(piece.is_tile for piece in pieces)
+    # The diagonal of 8 x 8 tiles and some of their neighbours, not all 64.
+    assert 8 <= len(pieces) <= 24
+    for piece in pieces:
+        assert (piece.around.top, piece.around.left) == piece.corner_yx
+        assert piece.around.top % 128 == piece.around.left % 128 == 0, "cells are those of the neighbours"
 
 
 @given(
@@ -126,10 +156,9 @@ def test_every_hole_pixel_has_the_label_of_a_group(size_hw: SizeHW, seed: int, s
     working_hw = plan_rungs(size_hw, first_px=128, working_px=256).working_hw
     touched = shrink_known(np.zeros((*size_hw, 3), np.uint8), hole, working_hw).touched
     groups = group_holes(touched)
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
-    labels = groups.label_at(y, x, size_hw)
-    assert labels.dtype == np.int32
-    assert (labels > 0).all()
+    masks = [groups.mask_of(label, Box(0, 0, *size_hw), size_hw) for label in range(1, groups.count + 1)]
+    labelled = np.sum(masks, 0) if masks else np.zeros(size_hw)
+    np.testing.assert_array_equal(labelled[hole], 1)
 
 
 def test_there_are_never_too_many_groups() -> None:
@@ -182,12 +211,15 @@ def test_an_empty_sheet_has_no_pixels() -> None:
     assert sheet.lay_out(np.empty((0, 3), np.float32)).shape == (8, 8, 3)
 
 
-def test_label_at_names_the_token_that_holds_the_pixel() -> None:
-    corrupted = np.zeros((4, 8), bool)
-    corrupted[0, 0] = corrupted[3, 7] = True
-    groups = group_cells(corrupted)
-    y, x = np.array([0, 31, 0, 24, 23]), np.array([0, 63, 63, 56, 56])
-    for factor in (1, 5):  # picture pixels per network pixel
-        size_hw = (4 * TOKEN_PX * factor, 8 * TOKEN_PX * factor)
-        got = groups.label_at((y * factor).astype(np.int32), (x * factor).astype(np.int32), size_hw)
-        assert got.tolist() == [1, 2, 0, 2, 0]
+def test_mask_of_names_the_cell_that_holds_the_pixel() -> None:
+    cells = np.zeros((4, 8), bool)
+    cells[0, 0] = cells[3, 7] = True
+    groups = group_cells(cells)
+    for factor in (1, 5):  # picture pixels per cell
+        size_hw = (4 * factor, 8 * factor)
+        for label, (row, column) in ((1, (0, 0)), (2, (3, 7))):
+            expected = np.zeros(size_hw, bool)
+            expected[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor] = True
+            box = Box(1, 2, *size_hw)
+            np.testing.assert_array_equal(groups.mask_of(label, Box(0, 0, *size_hw), size_hw), expected)
+            np.testing.assert_array_equal(groups.mask_of(label, box, size_hw), expected[box.slices])

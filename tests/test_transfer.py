@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rethined import regions
 from rethined.matching import Matches, corrupted_tokens
 from rethined.resample import shrink_known
 from rethined.transfer import (
@@ -245,6 +247,24 @@ def test_holes_apart_do_not_change_each_other(rng: np.random.Generator) -> None:
     for hole, own in zip(holes, tokens, strict=True):
         alone = filled_by(image, hole, OffsetField(offsets, own), fill)
         np.testing.assert_array_equal(alone[hole], everything[hole])
+
+
+def test_tiles_of_a_large_hole_do_not_show(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    full_hw, small_hw = (512, 768), (128, 192)
+    image = cv2.resize(rng.integers(0, 256, (32, 48, 3), np.uint8), full_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    hole = np.zeros(full_hw, np.uint8)
+    cv2.line(hole, (20, 30), (740, 480), 1, 25)
+    hole = hole.astype(bool)
+    corrupted = corrupted_tokens(shrink_known(image, hole, small_hw).touched)
+    field = OffsetField(np.broadcast_to(np.int32((0, 32)), (*corrupted.shape, 2)).copy(), corrupted)
+    fill = rng.uniform(0, 255, (*small_hw, 3)).astype(np.float32)
+    results = []
+    for tile_px in (128, 384):
+        monkeypatch.setattr(regions, "TILE_PX", tile_px)
+        results.append(filled_by(image, hole, field, fill))
+    difference = np.abs(results[0] - results[1])
+    assert difference[~hole].max() == 0
+    assert difference.max() < 0.01, "where tiles end has no influence"
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(64, 96), (61, 97), (130, 40), (33, 200)]))

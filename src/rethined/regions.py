@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ SIZE_MULTIPLE = 32
 
 CELL_PX = 4
 """Side, in network pixels, of the cells by which holes are told apart."""
+TILE_PX = 512
+"""Side of the tiles that large groups are cut into."""
 MAX_GROUPS = 1000
 """Beyond this many groups of holes, neighbours are merged: each costs some 50 microseconds."""
 
@@ -88,31 +90,81 @@ class HoleGroups:
         """Number of groups."""
         return len(self.boxes)
 
-    def label_at(self, y: NDArray[np.int32], x: NDArray[np.int32], size_hw: SizeHW) -> NDArray[np.int32]:
-        """Label at pixels of a picture of ``size_hw``."""
-        height, width = self.labels.shape
-        row = y.astype(np.int64) * height // size_hw[0]
-        column = x.astype(np.int64) * width // size_hw[1]
-        return np.asarray(self.labels[row, column], np.int32)
+    def mask_of(self, label: int, box: Box, size_hw: SizeHW) -> HoleMap:
+        """Which pixels of a box of a picture of ``size_hw`` lie in cells of one group, ``(h, w)`` bool."""
+        rows = np.arange(box.top, box.bottom, dtype=np.int64) * self.labels.shape[0] // size_hw[0]
+        columns = np.arange(box.left, box.right, dtype=np.int64) * self.labels.shape[1] // size_hw[1]
+        return np.asarray(self.labels[np.ix_(rows, columns)] == label)
 
-    def batches(self, cell_area: float, limit: int) -> Iterator[list[int]]:
-        """Labels of groups whose boxes together cover at most ``limit``; a group larger than that comes alone.
+    def pieces(self, size_hw: SizeHW, *, margin_px: int) -> Iterator[Piece]:
+        """All groups, large ones cut into tiles, so that memory does not grow with a scratch across the picture.
 
         Args:
-            cell_area: Pixels of a cell.
-            limit: In the same pixels.
+            size_hw: Size of the picture, in whose pixels pieces are given.
+            margin_px: What a tile sees of its neighbours; a divisor of the tile's side.
         """
-        batch: list[int] = []
-        area = 0.0
-        for label, box in enumerate(self.boxes, 1):
-            own = box.height * box.width * cell_area
-            if batch and area + own > limit:
-                yield batch
-                batch, area = [], 0.0
-            batch.append(label)
-            area += own
-        if batch:
+        scale_y, scale_x = (pixels / cells for pixels, cells in zip(size_hw, self.labels.shape, strict=True))
+        for label, cells in enumerate(self.boxes, 1):
+            # One pixel more, for the known pixels next to the hole.
+            box = cells.scaled(scale_y, scale_x).grown(1, size_hw)
+            if max(box.height, box.width) <= TILE_PX:
+                yield Piece(label, box, box, is_tile=False)
+                continue
+            for top in range(box.top, box.bottom, TILE_PX):
+                for left in range(box.left, box.right, TILE_PX):
+                    core = Box(top, left, min(top + TILE_PX, box.bottom), min(left + TILE_PX, box.right))
+                    if not self.mask_of(label, core.grown(1, size_hw), size_hw).any():
+                        continue
+                    around = Box(
+                        max(core.top - margin_px, box.top),
+                        max(core.left - margin_px, box.left),
+                        min(core.bottom + margin_px, box.bottom),
+                        min(core.right + margin_px, box.right),
+                    )
+                    yield Piece(label, core, around, is_tile=True)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A group of holes, or a tile of a large one.
+
+    Attributes:
+        label: The group.
+        core: Box of the pixels it answers for.
+        around: Box of what it sees.
+        is_tile: Whether it is one of several: its cells then start at the corner of ``around``, so that they are those
+            of its neighbours; else at the first of its pixels.
+    """
+
+    label: int
+    core: Box
+    around: Box
+    is_tile: bool
+
+    def owns(self, y: Ints, x: Ints) -> HoleMap:
+        """Which pixels it answers for."""
+        core = self.core
+        return np.asarray((y >= core.top) & (y < core.bottom) & (x >= core.left) & (x < core.right))
+
+    @property
+    def corner_yx(self) -> tuple[int, int] | None:
+        """Where its cells start; ``None`` for the first of its pixels."""
+        return (self.around.top, self.around.left) if self.is_tile else None
+
+
+def batches(pieces: Iterable[Piece], limit_px: int) -> Iterator[list[Piece]]:
+    """Pieces that together see at most ``limit_px`` pixels; one larger than that comes alone."""
+    batch: list[Piece] = []
+    area = 0
+    for piece in pieces:
+        own = piece.around.height * piece.around.width
+        if batch and area + own > limit_px:
             yield batch
+            batch, area = [], 0
+        batch.append(piece)
+        area += own
+    if batch:
+        yield batch
 
 
 def group_cells(cells: HoleMap) -> HoleGroups:
@@ -174,21 +226,28 @@ class PixelSheet:
         return np.take(sheet.reshape(height * width, *sheet.shape[2:]), self.place, axis=0)
 
 
-def lay_sheet(groups: Sequence[tuple[Ints, Ints]], *, cell_px: int) -> PixelSheet:
+def lay_sheet(
+    groups: Sequence[tuple[Ints, Ints]],
+    *,
+    cell_px: int,
+    corners: Sequence[tuple[int, int] | None] | None = None,
+) -> PixelSheet:
     """Packs groups of pixels, in rows of falling height.
 
     Args:
-        groups: Rows and columns of the pixels of each group.
+        groups: Rows and columns of the pixels of each group, at least one.
+        corners: Row and column where the first cell of each group starts; the first of its pixels where ``None``.
         cell_px: Every group starts at a multiple of this and has at least as much empty space all around.
     """
     if not groups:
         none = np.empty(0, np.int32)
         return PixelSheet(none, none, none, (cell_px, cell_px))
-    corners = [(int(y.min()), int(x.min())) for y, x in groups]
+    given = corners or [None] * len(groups)
+    starts_yx = [corner or (int(y.min()), int(x.min())) for (y, x), corner in zip(groups, given, strict=True)]
     # In cells, with one empty cell after each group; one before all of them makes it one on every side.
     sizes = [
         ((int(y.max()) - top) // cell_px + 2, (int(x.max()) - left) // cell_px + 2)
-        for (y, x), (top, left) in zip(groups, corners, strict=True)
+        for (y, x), (top, left) in zip(groups, starts_yx, strict=True)
     ]
     area = sum(height * width for height, width in sizes)
     columns = 1 + max(*(width for _, width in sizes), int(area**0.5))
@@ -204,7 +263,7 @@ def lay_sheet(groups: Sequence[tuple[Ints, Ints]], *, cell_px: int) -> PixelShee
     sheet_hw = ((row + row_height) * cell_px, columns * cell_px)
     places = [
         (y + np.int32(row * cell_px - top)) * np.int32(sheet_hw[1]) + (x + np.int32(column * cell_px - left))
-        for (y, x), (row, column), (top, left) in zip(groups, starts, corners, strict=True)
+        for (y, x), (row, column), (top, left) in zip(groups, starts, starts_yx, strict=True)
     ]
     y, x, place = (np.concatenate(parts) for parts in (*zip(*groups, strict=True), places))
     return PixelSheet(y, x, place, sheet_hw)

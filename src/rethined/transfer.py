@@ -24,6 +24,7 @@ Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.matching import Matches, free_positions
-from rethined.regions import TOKEN_PX, HoleGroups, group_cells, group_holes, lay_sheet
+from rethined.regions import TOKEN_PX, HoleGroups, Piece, PixelSheet, batches, group_cells, group_holes, lay_sheet
 from rethined.resample import spread
-from rethined.types import Box, Float32, HoleMap, Image8, Ints
+from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
 from rethined.workers import SERIAL, Workers
 
 KNOWN_WEIGHT = 7.0
@@ -375,8 +376,8 @@ def transfer(
     levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
     groups = group_holes(touched)
 
-    def fill(labels: list[int]) -> tuple[Ints, Ints, Float32]:
-        sheet = lay_sheet([_hole_and_rim(hole, groups, label) for label in labels], cell_px=2**levels)
+    def fill(pieces: list[Piece]) -> tuple[Ints, Ints, Float32]:
+        sheet, owned = _sheet_of(pieces, 2**levels, lambda piece: _hole_and_rim(hole, groups, piece))
         colours = np.empty((len(sheet.y), 3), np.float32)
         for start in range(0, len(colours), CHUNK):
             part = slice(start, start + CHUNK)
@@ -386,9 +387,11 @@ def transfer(
         missing = np.zeros_like(colours)
         missing[rim] = image[sheet.y[rim], sheet.x[rim]] - colours[rim]
         colours += sheet.pick_up(close_seam(sheet.lay_out(missing), sheet.lay_out(rim), levels))
+        inside &= owned
         return sheet.y[inside], sheet.x[inside], colours[inside]
 
-    parts = workers.map(fill, groups.batches(hole.size / groups.labels.size, BATCH_PX))
+    pieces = groups.pieces(hole.shape, margin_px=2 * 2**levels)
+    parts = workers.map(fill, batches(pieces, BATCH_PX))
     y, x, colours = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return y, x, colours
 
@@ -441,8 +444,8 @@ def copy_small(
     blend = _Blend(filled, touched, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
 
-    def copy(labels: list[int]) -> None:
-        sheet = lay_sheet([_token_pixels(groups, label) for label in labels], cell_px=2**BASE_LEVELS)
+    def copy(pieces: list[Piece]) -> None:
+        sheet, owned = _sheet_of(pieces, 2**BASE_LEVELS, lambda piece: _token_pixels(groups, piece, touched.shape))
         y, x = sheet.y, sheet.x
         taps = blend.at(y, x)
         own = filled[y, x]
@@ -451,11 +454,13 @@ def copy_small(
         bent = sheet.pick_up(
             bend_base(sheet.lay_out(error), sheet.lay_out(touched[y, x]), sheet.lay_out(taps.is_valid), BASE_LEVELS)
         )
-        # No two groups share a pixel.
-        copied[y, x] = values
-        membrane[y, x] = error + (bent - error) * taps.gate[:, None]
+        error += (bent - error) * taps.gate[:, None]
+        # No two pieces answer for one pixel.
+        y, x = y[owned], x[owned]
+        copied[y, x] = values[owned]
+        membrane[y, x] = error[owned]
 
-    workers.map(copy, groups.batches(TOKEN_PX**2, BATCH_PX))
+    workers.map(copy, batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX))
     return copied, membrane
 
 
@@ -518,28 +523,30 @@ def close_seam(missing: Float32, rim: HoleMap, levels: int) -> Float32:
     return membrane
 
 
-def _hole_and_rim(hole: HoleMap, groups: HoleGroups, label: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the hole pixels of a group and of the known pixels next to them."""
-    height, width = groups.labels.shape
-    cells = groups.boxes[label - 1]
-    box = cells.scaled(hole.shape[0] / height, hole.shape[1] / width).grown(1, hole.shape)
-    around = hole[box.slices]
-    mine = around
-    # The margin of a pixel may reach into cells of others even where their boxes do not meet.
-    if groups.count > 1:
-        y, x = _places(around, box)
-        own = groups.label_at(y, x, hole.shape) == label
-        mine = np.zeros_like(around)
-        mine[y[own] - box.top, x[own] - box.left] = True
+def _sheet_of(
+    pieces: list[Piece], cell_px: int, pixels_of: Callable[[Piece], tuple[Ints, Ints]]
+) -> tuple[PixelSheet, HoleMap]:
+    """Lays the pixels of some pieces on one sheet, and tells which of them their pieces answer for."""
+    pixels = [(piece, pixels_of(piece)) for piece in pieces]
+    pixels = [(piece, (y, x)) for piece, (y, x) in pixels if len(y)]
+    sheet = lay_sheet(
+        [places for _, places in pixels], cell_px=cell_px, corners=[piece.corner_yx for piece, _ in pixels]
+    )
+    owned = [piece.owns(y, x) for piece, (y, x) in pixels]
+    return sheet, np.concatenate(owned) if owned else np.empty(0, bool)
+
+
+def _hole_and_rim(hole: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:
+    """Rows and columns of the hole pixels of a piece and of the known pixels next to them."""
+    around = hole[piece.around.slices]
+    mine = around & groups.mask_of(piece.label, piece.around, hole.shape)
     rim = cv2.dilate(mine.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
-    return _places(rim & (mine | ~around), box)
+    return _places(rim & (mine | ~around), piece.around)
 
 
-def _token_pixels(groups: HoleGroups, label: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the network pixels of a group of tokens."""
-    box = groups.boxes[label - 1]
-    tokens = groups.labels[box.slices] == label
-    return _places(np.repeat(np.repeat(tokens, TOKEN_PX, 0), TOKEN_PX, 1), box.scaled(TOKEN_PX, TOKEN_PX))
+def _token_pixels(groups: HoleGroups, piece: Piece, size_hw: SizeHW) -> tuple[Ints, Ints]:
+    """Rows and columns of the network pixels of a piece."""
+    return _places(groups.mask_of(piece.label, piece.around, size_hw), piece.around)
 
 
 def _places(inside: HoleMap, box: Box) -> tuple[Ints, Ints]:

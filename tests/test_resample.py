@@ -274,3 +274,17 @@ def test_an_axis_that_grows_does_not_cost_the_other_its_mean() -> None:
     stripes[:, ::8] = 255
     shrunk = shrink_known(stripes, np.zeros((20, 4000), bool), (32, 512))
     assert np.abs(shrunk.image - 255 / 8).max() < 6
+
+
+@given(
+    size_hw=st.tuples(st.integers(1, 700), st.integers(1, 700)),
+    small_hw=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=seeds,
+)
+def test_a_lone_hole_pixel_touches_the_small_pixel_that_holds_it(size_hw: SizeHW, small_hw: SizeHW, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hole = np.zeros(size_hw, bool)
+    y, x = rng.integers(size_hw[0]), rng.integers(size_hw[1])
+    hole[y, x] = size_hw != (1, 1)
+    touched = shrink_known(np.zeros((*size_hw, 3), np.uint8), hole, small_hw).touched
+    assert touched[y * small_hw[0] // size_hw[0], x * small_hw[1] // size_hw[1]] == hole[y, x]

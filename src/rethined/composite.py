@@ -17,5 +17,6 @@ def paste(image: Image8, y: NDArray[np.int32], x: NDArray[np.int32], colours: Fl
         colours: ``(N, 3)`` float32 in about 0..255.
     """
     result = image.copy()
-    result[y, x] = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    place = y.astype(np.int64) * image.shape[1] + x
+    result.reshape(-1, 3)[place] = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
     return result

@@ -17,6 +17,9 @@ Float32 = NDArray[np.float32]
 
 KNOWN_COVERAGE = 0.3
 """Share of a small pixel's area that must be known for the pixel to count as known."""
+SEEN_AREA = 100
+"""Pixels a small pixel may cover before its 8-bit coverage may round a lone hole pixel, of which it may hold but a
+quarter, away."""
 PULL_GAIN = 4.0
 """A coarser pixel weighs fully once this many times its known share reaches 1: one known quarter is enough."""
 
@@ -74,9 +77,9 @@ def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tup
     total = _resize_area(cv2.copyTo(image, known), size_hw)
     coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(255)
     touched = coverage < 1
-    # 8-bit coverage rounds a lone pixel among very many away.
-    y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
-    touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
+    if hole.size > SEEN_AREA * touched.size:
+        y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
+        touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
     return _normalise(total, np.asarray(coverage, np.float32), touched)
 
 

@@ -16,8 +16,9 @@ from rethined.composite import paste
 from rethined.demo import blobs, scratches
 from rethined.imageio import read_image, write_image
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.offsets import choose_offsets, match_offsets
 from rethined.resample import pull_push, shrink_known
-from rethined.transfer import choose_offsets, match_offsets, transfer
+from rethined.transfer import transfer
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -7,19 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rethined import regions
-from rethined.matching import Matches, corrupted_tokens
+from rethined.matching import corrupted_tokens
+from rethined.offsets import OffsetField
 from rethined.resample import shrink_known
-from rethined.transfer import (
-    OffsetField,
-    bend_base,
-    choose_offsets,
-    close_seam,
-    detail_gate,
-    finer_offsets,
-    gather_taps,
-    match_offsets,
-    transfer,
-)
+from rethined.transfer import bend_base, close_seam, detail_gate, transfer
 from rethined.types import Box
 
 PERIOD_PX = 16
@@ -108,81 +99,6 @@ def test_without_sources_the_fill_of_the_network_is_enlarged() -> None:
     y, x, colours = transfer(image, hole, filled, touched, field)
     centre = colours[(y == 31) & (x == 31)]
     np.testing.assert_allclose(centre, 130, atol=1e-3)
-
-
-def test_taps_that_agree_keep_their_contrast_and_others_do_not(rng: np.random.Generator) -> None:
-    picture = rng.integers(0, 256, (64, 64, 3)).astype(np.float32)
-    hole = np.zeros((64, 64), bool)
-    # The corner where four tokens meet: all weights are 1/4.
-    y = x = np.array([15, 16], np.int32)
-    is_set = np.ones((8, 8), bool)
-    agree = gather_taps(picture, hole, y, x, field_of((8, 8), is_set), (1.0, 1.0))
-    np.testing.assert_allclose(agree.norm, 1, atol=1e-6)
-    np.testing.assert_allclose(agree.mean, picture[y + 8, x + 8], atol=1e-3)
-    offsets = np.arange(64, dtype=np.int32).reshape(8, 8)
-    differ = gather_taps(picture, hole, y, x, OffsetField(np.stack([offsets % 5, offsets % 7], -1), is_set), (1.0, 1.0))
-    assert (differ.norm > 0.49).all()
-    assert (differ.norm < 0.52).all()
-
-
-def test_taps_never_read_the_hole_or_beyond_the_picture() -> None:
-    picture = np.zeros((32, 32, 3), np.float32)
-    hole = square_hole((32, 32), Box(0, 0, 16, 32))
-    picture[hole] = 1e6
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
-    taps = gather_taps(picture, hole, y, x, field_of((8, 0), np.ones((4, 4), bool)), (1.0, 1.0))
-    assert taps.mean.max() == 0
-    # Eight pixels down is still hole for the upper half.
-    np.testing.assert_array_equal(taps.is_valid, y >= 8)
-
-
-def test_the_search_finds_a_planted_period() -> None:
-    image = stripes((96, 128)).astype(np.float32)
-    touched = square_hole((96, 128), Box(32, 48, 48, 64))
-    filled = np.where(touched[..., None], np.float32(100), image)
-    corrupted = corrupted_tokens(touched)
-    # Four pixels off a period: the refinement has to find the rest.
-    start = np.broadcast_to(np.array([[28, 4]], np.int32), (int(corrupted.sum()), 1, 2))
-    field = choose_offsets(filled, touched, corrupted, start)
-    assert field.is_set[corrupted].all()
-    assert (field.offset_yx[corrupted] % PERIOD_PX == 0).all()
-    assert not field.is_set[~corrupted].any()
-
-
-def test_sources_stay_inside_and_clear_of_the_hole(rng: np.random.Generator) -> None:
-    picture = rng.random((64, 96, 3)).astype(np.float32)
-    touched = rng.random((64, 96)) > 0.995
-    corrupted = corrupted_tokens(touched)
-    start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
-    field = choose_offsets(picture, touched, corrupted, start)
-    for token_yx in np.argwhere(field.is_set):
-        y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
-        assert 0 <= y <= 56
-        assert 0 <= x <= 88
-        assert not touched[y : y + 8, x : x + 8].any()
-
-
-def test_no_candidates_set_nothing() -> None:
-    corrupted = np.ones((2, 2), bool)
-    field = choose_offsets(
-        np.zeros((16, 16, 3), np.float32), np.ones((16, 16), bool), corrupted, np.empty((4, 0, 2), np.int32)
-    )
-    assert not field.is_set.any()
-
-
-def test_match_offsets_counts_in_network_pixels() -> None:
-    matches = Matches(np.array([9, 3]), np.array([[0, 10], [3, 7]]), np.full((2, 2), 0.5, np.float32))
-    np.testing.assert_array_equal(match_offsets(matches, 4), [[[-16, -8], [0, 8]], [[0, 0], [8, 0]]])
-
-
-def test_finer_tokens_inherit_from_the_token_above_and_its_neighbours() -> None:
-    is_set = np.array([[True, True], [False, True]])
-    offset = np.array([[[1, 1], [2, 2]], [[0, 0], [4, 4]]], np.int32)
-    finer = np.zeros((4, 4), bool)
-    finer[1, 1] = True
-    # Own, above (itself at the border), below (not set: own), left (itself), right.
-    expected = [[[2, 2], [2, 2], [2, 2], [2, 2], [4, 4]]]
-    np.testing.assert_array_equal(finer_offsets(OffsetField(offset, is_set), finer), expected)
 
 
 def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:

@@ -22,12 +22,13 @@ from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
 from rethined.masks import as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.ranking import Ranker
 from rethined.regions import Plan, plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import NetworkResult, OnnxSession
-from rethined.transfer import OffsetField, choose_offsets, finer_offsets, match_offsets, transfer
+from rethined.transfer import transfer
 from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
 from rethined.weights import SHIPPED_NETWORK
 from rethined.workers import Workers

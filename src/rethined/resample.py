@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+Image8 = NDArray[np.uint8]
 
 KNOWN_COVERAGE = 0.3
 """Share of a small pixel's area that must be known for the pixel to count as known."""
 SEEN_AREA = 100
 """Pixels a small pixel may cover before its 8-bit coverage may round a lone hole pixel, of which it may hold but a
 quarter, away."""
+GATHER_COLUMNS = 4096
+"""cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 PULL_GAIN = 4.0
 """A coarser pixel weighs fully once this many times its known share reaches 1: one known quarter is enough."""
 
@@ -113,6 +116,32 @@ def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_
 def resize_linear(image: Float32, size_hw: tuple[int, int]) -> Float32:
     """Bilinear resize of ``(H, W, C)`` float32."""
     return np.asarray(cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def sample_at(
+    picture: Float32 | Image8, y: NDArray[np.generic], x: NDArray[np.generic], *, linear: bool = False
+) -> Float32:
+    """Colours of a picture at some places, with replicated borders.
+
+    Args:
+        picture: ``(H, W, 3)`` float32 or uint8, both sides below 32767 px.
+        y, x: Rows and columns of any one shape.
+        linear: Whether to interpolate between pixels; else the nearest counts.
+
+    Returns:
+        ``(..., 3)`` float32.
+    """
+    count = y.size
+    folded = max(1, -(-count // GATHER_COLUMNS))
+    columns = min(count, GATHER_COLUMNS) or 1
+    maps = []
+    for axis in (x, y):
+        folded_axis = np.zeros(folded * columns, np.float32)
+        folded_axis[:count] = axis.ravel()
+        maps.append(folded_axis.reshape(folded, columns))
+    interpolation = cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST
+    taken = cv2.remap(picture, maps[0], maps[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(taken.reshape(-1, 3)[:count], np.float32).reshape(*y.shape, 3)
 
 
 def spread(values: Float32, weight: Float32, *, levels: int | None = None) -> Float32:

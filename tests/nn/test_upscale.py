@@ -9,8 +9,9 @@ import torch
 
 from rethined.matching import corrupted_tokens
 from rethined.nn import upscale as twin
+from rethined.offsets import OffsetField
 from rethined.resample import shrink_known, spread
-from rethined.transfer import OffsetField, transfer
+from rethined.transfer import transfer
 
 
 @pytest.mark.parametrize("levels", [None, 0, 3])

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rethined import regions
+from rethined import transfer as module
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_known
 from rethined.transfer import bend_base, close_seam, detail_gate, transfer
 from rethined.types import Box
+from rethined.workers import Workers
 
 PERIOD_PX = 16
 
@@ -163,6 +165,19 @@ def test_holes_apart_do_not_change_each_other(rng: np.random.Generator) -> None:
     for hole, own in zip(holes, tokens, strict=True):
         alone = filled_by(image, hole, OffsetField(offsets, own), fill)
         np.testing.assert_array_equal(alone[hole], everything[hole])
+
+
+def test_threads_do_not_change_the_result(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_PX", 2000)
+    image = rng.integers(0, 256, (192, 256, 3), np.uint8)
+    hole = rng.random((192, 256)) > 0.995
+    hole[60:100, 60:120] = True
+    small = shrink_known(image, hole, (96, 128))
+    corrupted = corrupted_tokens(small.touched)
+    field = OffsetField(rng.integers(-60, 60, (*corrupted.shape, 2)).astype(np.int32), corrupted)
+    results = [transfer(image, hole, small.image, small.touched, field, workers=Workers(n)) for n in (1, 3)]
+    for serial, parallel in zip(*results, strict=True):
+        np.testing.assert_array_equal(serial, parallel)
 
 
 def test_tiles_of_a_large_hole_do_not_show(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

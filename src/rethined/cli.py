@@ -194,7 +194,7 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
-    parser.add_argument("--threads", type=int, help="threads of the network (default: all cores)")
+    parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
 
 
 def _run_inpaint(parsed: argparse.Namespace) -> None:

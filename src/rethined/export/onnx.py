@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from rethined._version import __version__
@@ -45,7 +45,8 @@ def export_tensors(network: RethinedNetwork, path: Path) -> str:
     """Writes the deploy form's weights in half precision; returns the SHA-256 of the file."""
     tensors = {name: t.detach().half().contiguous() for name, t in network.deploy().state_dict().items()}
     with whole_or_nothing(path) as partial:
-        save_file(tensors, partial, metadata={"rethined": __version__, "form": "deploy"})
+        # save_file would write a file that only its owner may read.
+        partial.write_bytes(save(tensors, metadata={"rethined": __version__, "form": "deploy"}))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from rethined.errors import ImageError, ImageReadError, ImageWriteError
+from rethined.files import whole_or_nothing
 from rethined.types import Image8, ImageLike, PathLike
 
 MAX_PIXELS = 250_000_000
@@ -223,7 +222,7 @@ def write_image(path: PathLike, image: Image8) -> None:
     target, format_name, options = _writable_target(path)
     picture = Image.fromarray(_checked_array(image))
     try:
-        with _whole_or_nothing(target) as file:
+        with whole_or_nothing(target) as partial, partial.open("xb") as file:
             picture.save(file, format_name, **options)
     except Exception as error:  # encoders, like decoders, raise nearly any class
         raise ImageWriteError(
@@ -256,21 +255,6 @@ def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise ImageWriteError(f"no permission to write {str(target)!r}; choose another place or change its rights")
     return (target, *_WRITERS[suffix])
-
-
-@contextlib.contextmanager
-def _whole_or_nothing(target: Path) -> Iterator[IO[bytes]]:
-    # Not tempfile: it creates files that only their owner may read, and that would stick to the picture.
-    temporary = target.parent / f".rethined-{secrets.token_hex(8)}.tmp"
-    try:
-        with temporary.open("x+b") as file:
-            yield file
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    except BaseException:  # an interrupted program must not leave it either
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def as_image(value: ImageLike) -> Image8:

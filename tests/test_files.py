@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, whole_or_nothing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -41,3 +41,10 @@ def test_an_old_file_is_replaced(tmp_path: Path) -> None:
         partial.write_text("new")
         assert (tmp_path / "old.txt").read_text() == "old"
     assert (tmp_path / "old.txt").read_text() == "new"
+
+
+def test_text_is_utf8_and_its_checksum_known(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "für")
+    assert (tmp_path / "a.txt").read_bytes() == b"f\xc3\xbcr"
+    write_text(tmp_path / "a.txt", "abc")
+    assert sha256_of(tmp_path / "a.txt") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

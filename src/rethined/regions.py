@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, Ints, SizeHW
 
 TOKEN_PX = 8
@@ -184,8 +185,7 @@ def group_holes(touched: HoleMap) -> HoleGroups:
     cells = touched
     side = 1
     while True:
-        rows = cells[::2] | cells[1::2]
-        cells = rows[:, ::2] | rows[:, 1::2]
+        cells = halve_any(cells)
         side *= 2
         if side < CELL_PX:
             continue

@@ -64,8 +64,7 @@ class Shrunk:
         half_wh = (width // 2, height // 2)
         total = cv2.resize(self.image, half_wh, interpolation=cv2.INTER_AREA)
         coverage = cv2.resize(known, half_wh, interpolation=cv2.INTER_AREA)
-        rows = self.touched[::2] | self.touched[1::2]
-        return _normalise(total, np.asarray(coverage, np.float32), rows[:, ::2] | rows[:, 1::2])
+        return _normalise(total, np.asarray(coverage, np.float32), halve_any(self.touched))
 
 
 def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> Shrunk:
@@ -84,6 +83,12 @@ def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tup
         y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
         touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
     return _normalise(total, np.asarray(coverage, np.float32), touched)
+
+
+def halve_any(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``(H, W)`` bool to ``(H / 2, W / 2)``: whether any of four is ``True``; sides must be even."""
+    rows = marked[::2] | marked[1::2]
+    return np.asarray(rows[:, ::2] | rows[:, 1::2])
 
 
 def _resize_area(image: NDArray[Any], size_hw: tuple[int, int]) -> NDArray[Any]:

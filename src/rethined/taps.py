@@ -28,35 +28,15 @@ class Taps:
     gate: Float32
 
 
-def gather_taps(
-    picture: Float32 | Image8,
-    hole: HoleMap,
-    y: Ints,
-    x: Ints,
-    field: OffsetField,
-    scale_yx: tuple[float, float],
-    *,
-    gate: Float32 | None = None,
-) -> Taps:
-    """Blends, for each of N pixels, the copies that the four nearest tokens point at.
+class Blend:
+    """Blends, for each pixel it is asked for, the copies that the four nearest tokens point at.
 
     Args:
         picture: ``(H, W, 3)``, the picture copied from.
         hole: ``(H, W)`` bool; copies of hole pixels do not count.
-        y, x: ``(N,)`` int32, pixels of ``picture``.
         field: Offsets in network pixels.
         scale_yx: Pixels of ``picture`` per network pixel.
-        gate: ``(h, w)`` float32 on the token grid, see :func:`detail_gate`; 1 everywhere when ``None``.
-    """
-    if gate is None:
-        gate = np.ones(field.is_set.shape, np.float32)
-    return Blend(picture, hole, field, scale_yx, gate).at(y, x)
-
-
-class Blend:
-    """What :func:`gather_taps` knows of a picture, ready to be asked for some thousand pixels at a time.
-
-    A chunk of that size stays in the processor's cache from one step to the next.
+        gate: ``(h, w)`` float32 on the token grid, see :func:`rethined.transfer.detail_gate`.
     """
 
     def __init__(
@@ -83,7 +63,7 @@ class Blend:
         )
 
     def at(self, y: Ints, x: Ints) -> Taps:
-        """The taps at some pixels."""
+        """The taps at N pixels, ``(N,)`` int32 each; some ten thousand at a time stay in the processor's cache."""
         height, width = self._size_hw
         total, gate = np.zeros((len(y), 3), np.float32), np.zeros(len(y), np.float32)
         weights: list[Float32] = []

@@ -7,6 +7,7 @@ import numpy as np
 
 from rethined.data.presets import preset_hole
 from rethined.data.scene import draw_scene
+from rethined.eval.cases import blanked
 from rethined.types import HoleMap, Image8
 
 HOLE_SHARE = 0.07
@@ -20,9 +21,8 @@ def bench_case(side_px: int, *, share: float = HOLE_SHARE) -> tuple[Image8, Hole
         side_px: Height and width.
         share: About how much of the picture is hole.
     """
-    image, hole = draw_scene(side_px), hole_of_share(side_px, share)
-    image[hole] = np.rint(image[~hole].mean(0)).astype(np.uint8)
-    return image, hole
+    hole = hole_of_share(side_px, share)
+    return blanked(draw_scene(side_px), hole), hole
 
 
 def hole_of_share(side_px: int, share: float) -> HoleMap:

@@ -19,8 +19,7 @@ from rethined.bench.timing import Timing, time_together
 from rethined.engine import Inpainter
 from rethined.errors import OptionError
 from rethined.eval.methods import make_method
-from rethined.eval.run import file_sha256
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, write_text
 from rethined.weights import SHIPPED_NETWORK
 
 SCHEMA = "rethined-bench-1"
@@ -94,7 +93,7 @@ def run_bench(
         "schema": SCHEMA,
         "machine": describe_machine(),
         "threads": threads,
-        "network_sha256": file_sha256(network_file),
+        "network_sha256": sha256_of(network_file),
         "holes": {"preset": PRESET, "share": HOLE_SHARE},
         "start": _measure_start(network, threads),
         "rows": [asdict(row) for row in rows],
@@ -102,8 +101,7 @@ def run_bench(
     table = to_markdown(rows)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (("bench.json", json.dumps(report, indent=1, allow_nan=False) + "\n"), ("bench.md", table)):
-        with whole_or_nothing(out / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     return table
 
 

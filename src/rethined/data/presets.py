@@ -34,10 +34,19 @@ def preset_hole(preset: str, name: str, size_hw: SizeHW, *, seed: int = 0) -> Ho
     Raises:
         OptionError: An unknown preset; the message lists the known ones.
     """
-    if preset not in PRESETS:
-        raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+    expect_preset(preset)
     digest = hashlib.sha256(f"{preset}|{name}|{seed}".encode()).digest()
     return PRESETS[preset](size_hw, np.random.default_rng(list(digest[:16])))
+
+
+def expect_preset(preset: str) -> None:
+    """Checks a name before any work is done.
+
+    Raises:
+        OptionError: An unknown preset; the message lists the known ones.
+    """
+    if preset not in PRESETS:
+        raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
 
 
 def _coverage(size_hw: SizeHW, rng: np.random.Generator) -> HoleMap:

@@ -17,10 +17,10 @@ import numpy as np
 
 from rethined.data.presets import preset_hole
 from rethined.dataset.archive import MaskArchive, open_masks
-from rethined.dataset.manifest import BenchmarkItem, Split, sha256_of, split_of, write_manifest
+from rethined.dataset.manifest import BenchmarkItem, Split, split_of, write_manifest
 from rethined.dataset.sources import CAFHQ, DIV2K, FLICKR2K, OWN, Source, find_pictures
 from rethined.errors import DatasetError, ImageReadError, MaskError
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, whole_or_nothing
 from rethined.imageio import read_image, write_image
 from rethined.masks import as_hole
 from rethined.types import HoleMap, SizeHW

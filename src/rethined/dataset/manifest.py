@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rethined.errors import DatasetError
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, write_text
 from rethined.imageio import read_image
 from rethined.masks import as_hole
 from rethined.types import HoleMap, Image8
@@ -81,8 +81,7 @@ def write_manifest(folder: Path, title: str, items: Sequence[BenchmarkItem]) -> 
     """Writes the manifest of a benchmark."""
     rows = [{key: value for key, value in asdict(item).items() if key != "root"} for item in items]
     content = {"schema": SCHEMA, "title": title, "items": rows}
-    with whole_or_nothing(folder / MANIFEST_FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def load_benchmark(folder: Path | str, *, split: Split | None = None) -> list[BenchmarkItem]:
@@ -117,9 +116,3 @@ def problems(folder: Path) -> Iterator[str]:
                 yield f"{path} is missing"
             elif sha256_of(file) != checksum:
                 yield f"{path} differs from its checksum"
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

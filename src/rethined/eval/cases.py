@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from rethined.data.photos import SUFFIXES
-from rethined.data.presets import PRESETS, preset_hole
+from rethined.data.presets import expect_preset, preset_hole
 from rethined.dataset.manifest import MANIFEST_FILE, BenchmarkItem, load_benchmark
 from rethined.errors import DatasetError, OptionError
 from rethined.imageio import read_image
@@ -51,10 +51,15 @@ class Case:
 
     @cached_property
     def damaged(self) -> Image8:
-        """What methods see: the hole is blanked with the mean colour of what is known, so that no truth leaks."""
-        damaged = self.original.copy()
-        damaged[self.hole] = np.rint(self.original[~self.hole].mean(0)).astype(np.uint8)
-        return damaged
+        """What methods see."""
+        return blanked(self.original, self.hole)
+
+
+def blanked(image: Image8, hole: HoleMap) -> Image8:
+    """A copy with the mean colour of what is known in the hole, so that no truth leaks."""
+    damaged = image.copy()
+    damaged[hole] = np.rint(image[~hole].mean(0)).astype(np.uint8)
+    return damaged
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,7 @@ def list_cases(
     if not names:
         raise DatasetError(f"{folder} holds no picture files; expected some that end in {', '.join(sorted(SUFFIXES))}")
     for preset in presets:
-        if preset not in PRESETS:
-            raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+        expect_preset(preset)
     return CaseList(folder, tuple(names[:limit]), tuple(sizes_px), tuple(presets), seed)
 
 

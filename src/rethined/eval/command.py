@@ -16,9 +16,9 @@ from rethined.eval.cases import list_cases
 from rethined.eval.methods import make_method
 from rethined.eval.page import pick_looks, to_html
 from rethined.eval.perceptual import PerceptualDistance
-from rethined.eval.run import SETTINGS_FILE, evaluate, file_sha256
+from rethined.eval.run import SETTINGS_FILE, evaluate
 from rethined.eval.table import summarise, to_csv, to_json, to_markdown
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, write_text
 from rethined.weights import SHIPPED_NETWORK
 
 
@@ -64,17 +64,17 @@ def run_eval(
         torch.set_num_threads(threads)
     cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
     ready = {_label(name): make_method(name, network=network, threads=threads) for name in methods}
-    facts = {"network_sha256": file_sha256(SHIPPED_NETWORK if network is None else Path(network))}
+    facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
     judge = PerceptualDistance() if with_perc else None
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
         scores, broken = evaluate(cases, ready, out, judge=judge, facts=facts, on_photo=lambda _: bar.update())
     summaries = summarise(scores, reference=reference)
     table = to_markdown(summaries)
     settings: dict[str, Any] = json.loads((out / SETTINGS_FILE).read_text())
-    _write(out / "scores.csv", to_csv(scores))
-    _write(out / "report.json", to_json(scores, summaries, settings=settings, broken=broken))
-    _write(out / "report.md", table)
-    _write(out / "report.html", to_html(f"rethined eval: {folder.name}", summaries, pick_looks(cases, scores, out)))
+    write_text(out / "scores.csv", to_csv(scores))
+    write_text(out / "report.json", to_json(scores, summaries, settings=settings, broken=broken))
+    write_text(out / "report.md", table)
+    write_text(out / "report.html", to_html(f"rethined eval: {folder.name}", summaries, pick_looks(cases, scores, out)))
     notes = [f"left out, cannot be read: {photo} ({reason})" for photo, reason in broken.items()]
     if broken:
         notes.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
@@ -86,9 +86,4 @@ def _label(method: str) -> str:
     if not method.endswith(".onnx"):
         return method
     file = Path(method)
-    return f"{file.stem}-{file_sha256(file)[:8]}" if file.is_file() else file.stem
-
-
-def _write(file: Path, text: str) -> None:
-    with whole_or_nothing(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+    return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from rethined.errors import ConfigError, ImageReadError, MaskError, RethinedErro
 from rethined.eval import metrics
 from rethined.eval.cases import Case, CaseList
 from rethined.eval.methods import Method
-from rethined.files import whole_or_nothing
+from rethined.files import write_text
 from rethined.imageio import read_image, write_image
 from rethined.types import HoleMap, Image8
 
@@ -122,8 +121,7 @@ def _claim(out: Path, cases: CaseList, facts: dict[str, Any]) -> None:
             raise ConfigError(f"{out} holds an evaluation with other settings: {differences}; use another --out")
         return
     out.mkdir(parents=True, exist_ok=True)
-    with whole_or_nothing(file) as partial:
-        partial.write_text(json.dumps(settings, indent=1) + "\n")
+    write_text(file, json.dumps(settings, indent=1) + "\n")
 
 
 def _score(case: Case, name: str, method: Method, out: Path, judge: Judge | None) -> Score:
@@ -142,8 +140,7 @@ def _score(case: Case, name: str, method: Method, out: Path, judge: Judge | None
     else:
         score = dataclasses.replace(score, milliseconds=milliseconds, **_measure(case, result, judge))
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole_or_nothing(file) as partial:
-        partial.write_text(json.dumps({"ruler": RULER_VERSION, "score": _to_json(score)}) + "\n")
+    write_text(file, json.dumps({"ruler": RULER_VERSION, "score": _to_json(score)}) + "\n")
     return score
 
 
@@ -158,8 +155,7 @@ def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:
     if result.shape != case.original.shape or result.dtype != np.uint8:
         raise ValueError(f"the method gave {result.shape} {result.dtype}; expected {case.original.shape} uint8")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole_or_nothing(times) as partial:
-        partial.write_text(f"{milliseconds}\n")
+    write_text(times, f"{milliseconds}\n")
     write_image(file, result)
     return result, milliseconds
 
@@ -197,11 +193,6 @@ def _from_json(values: dict[str, Any]) -> Score:
 def is_undefined(value: object) -> bool:
     """Whether a figure of a score is not a number."""
     return isinstance(value, float) and np.isnan(value)
-
-
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def score_names() -> Sequence[str]:

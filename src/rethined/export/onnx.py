@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from rethined._version import __version__
 from rethined.errors import ExportParityError
-from rethined.files import whole_or_nothing
+from rethined.files import sha256_of, whole_or_nothing
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.session import CONTRACT_VERSION, INPUTS, OUTPUTS
 
@@ -47,7 +46,7 @@ def export_tensors(network: RethinedNetwork, path: Path) -> str:
     with whole_or_nothing(path) as partial:
         # save_file would write a file that only its owner may read.
         partial.write_bytes(save(tensors, metadata={"rethined": __version__, "form": "deploy"}))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def export_onnx(network: RethinedNetwork, path: Path, *, metadata: dict[str, str] | None = None) -> float:

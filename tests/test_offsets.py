@@ -26,8 +26,8 @@ def test_the_search_finds_a_planted_period() -> None:
     touched = square_hole((96, 128), Box(32, 48, 48, 64))
     filled = np.where(touched[..., None], np.float32(100), image)
     corrupted = corrupted_tokens(touched)
-    # Four pixels off a period: the refinement has to find the rest.
-    start = np.broadcast_to(np.array([[28, 4]], np.int32), (int(corrupted.sum()), 1, 2))
+    # Three pixels off a period: the refinement has to find the rest.
+    start = np.broadcast_to(np.array([[32, 3]], np.int32), (int(corrupted.sum()), 1, 2))
     field = choose_offsets(filled, touched, corrupted, start)
     assert field.is_set[corrupted].all()
     assert (field.offset_yx[corrupted] % PERIOD_PX == 0).all()

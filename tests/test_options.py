@@ -11,7 +11,7 @@ RANGES = {"working_px": (FIRST_PX, 8192), "candidates": (2, 64), "grow_px": (0, 
 
 
 def test_defaults() -> None:
-    assert dataclasses.asdict(InpaintOptions()) == {"working_px": 1024, "candidates": 16, "grow_px": 0}
+    assert dataclasses.asdict(InpaintOptions()) == {"working_px": 1024, "candidates": 4, "grow_px": 0}
 
 
 @pytest.mark.parametrize("name", RANGES)

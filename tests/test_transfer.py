@@ -137,18 +137,34 @@ def test_a_closed_gate_leaves_the_fill_of_the_network(rng: np.random.Generator) 
 
 @pytest.mark.parametrize("step", [-20.0, 35.0])
 def test_the_seam_is_closed_when_the_copy_is_off_by_a_constant(step: float) -> None:
-    hole = square_hole((40, 50), Box(10, 10, 30, 40))
-    rim = square_hole((40, 50), Box(9, 9, 31, 41)) & ~hole
-    seam = close_seam(np.float32(step) * np.repeat(rim[..., None], 3, 2), rim, 5)
-    np.testing.assert_allclose(seam[hole], step, atol=1e-3)
+    hole = square_hole((80, 100), Box(20, 20, 60, 80))
+    y, x = (axis.astype(np.int32) for axis in np.nonzero(square_hole((80, 100), Box(19, 19, 61, 81)) & ~hole))
+    seam = close_seam(y, x, np.full((len(y), 3), step, np.float32), (40, 50), (2.0, 2.0), 5)
+    inside = square_hole((40, 50), Box(10, 10, 30, 40))
+    np.testing.assert_allclose(seam[inside], step, atol=1e-3)
 
 
 def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
-    rim = square_hole((200, 200), Box(0, 0, 200, 1))
-    seam = close_seam(np.float32(10) * np.repeat(rim[..., None], 3, 2), rim, 3)[100, :, 0]
-    assert seam[1] == pytest.approx(10)
+    y = np.arange(400, dtype=np.int32)
+    seam = close_seam(y, np.zeros_like(y), np.full((400, 3), 10, np.float32), (200, 200), (2.0, 2.0), 3)[100, :, 0]
+    assert seam[0] == pytest.approx(10)
     assert (np.diff(seam) <= 1e-5).all()
+    assert seam[4] > 1
     assert seam[24:].max() == 0
+
+
+def test_the_first_ring_takes_what_its_own_neighbours_miss() -> None:
+    """Without that, a step of fine stripes along the rim would stay: the grid of the seam is too coarse for it."""
+    image = np.full((96, 128, 3), 100, np.uint8)
+    image[:, ::2] = 130
+    hole = square_hole((96, 128), Box(32, 40, 56, 72))
+    flat = np.full((96, 128, 3), 115, np.float32)
+    y, x, colours = transfer(image, hole, flat, hole, field_of((0, 0), np.zeros((12, 16), bool)))
+    above = colours[y == 32][2:30]
+    assert np.array_equal(x[y == 32][2:30], np.arange(42, 70))
+    # Two of three neighbours above are of the other colour.
+    expected = np.where(np.arange(42, 70) % 2 == 0, 110, 120)
+    np.testing.assert_allclose(above[:, 0], expected, atol=0.5)
 
 
 def test_holes_apart_do_not_change_each_other(rng: np.random.Generator) -> None:

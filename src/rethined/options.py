@@ -25,7 +25,7 @@ class InpaintOptions:
     """
 
     working_px: int = 1024
-    candidates: int = 16
+    candidates: int = 4
     grow_px: int = 0
 
     def __post_init__(self) -> None:

@@ -14,9 +14,10 @@ Steps, in order:
 3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
    with the network's fill as a second voice inside; :func:`detail_gate` says where the copy has to yield to the fill.
 4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back.
-5. :func:`close_seam` spreads inwards what is still missing at the rim.
+5. :func:`close_seam` spreads inwards, on a coarse grid, what is still missing at the rim; the first ring of hole
+   pixels takes what its own neighbours miss.
 
-Steps 3 and 5 work on a sheet on which all holes are laid out side by side (:class:`rethined.sheet.PixelSheet`).
+Step 3 works on a sheet on which all holes are laid out side by side (:class:`rethined.sheet.PixelSheet`).
 
 Reference: RETHINED, section 3.4; the variance-preserving blend follows Heitz and Neyret, "High-Performance By-Example
 Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
@@ -24,16 +25,18 @@ Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
-from rethined.taps import Blend
+from rethined.taps import Blend, in_three
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
 from rethined.workers import SERIAL, Workers
 
@@ -50,11 +53,13 @@ DETAIL_FLOOR = 0.3
 """Grey levels of detail that are always allowed: noise."""
 BASE_LEVELS = 3
 """Halvings of the pyramid that bends the base: the network's voice has full weight from the second on."""
-SEAM_PX = 4
-"""How far, in network pixels, the correction at full resolution reaches into the hole."""
-SEAM_LEVELS = (3, 6)
-"""Least and most halvings for it."""
-BATCH_PX = 1 << 16
+SEAM_LEVELS = 2
+"""Halvings of the pyramid, on the network's grid, that carries what is missing at the rim into the hole."""
+SEAM_GRID_PX = 768
+"""Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
+RIM_PX = 1
+"""Known pixels round a piece that it looks at."""
+BATCH_PX = 1 << 17
 """Area of the boxes of groups that are worked on together."""
 CHUNK = 1 << 16
 """Pixels worked on at a time: what they need stays in the cache."""
@@ -86,27 +91,105 @@ def transfer(
     gate = detail_gate(filled, touched, field)
     copied, membrane = copy_small(filled, touched, field, gate, workers=workers)
     blend = Blend(image, hole, field, scale_yx, gate)
-    levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
     groups = group_holes(touched)
 
-    def fill(pieces: list[Piece]) -> tuple[Ints, Ints, Float32]:
-        sheet, owned = _sheet_of(pieces, 2**levels, lambda piece: _hole_and_rim(hole, groups, piece))
+    def fill(pieces: list[Piece]) -> _Part:
+        sheet, owned = _sheet_of(pieces, 2, lambda piece: _hole_and_rim(hole, groups, piece))
         colours = np.empty((len(sheet.y), 3), np.float32)
         for start in range(0, len(colours), CHUNK):
             part = slice(start, start + CHUNK)
             colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
-        inside = hole.ravel().take(sheet.y * np.int32(hole.shape[1]) + sheet.x)
-        rim = ~inside
-        missing = np.zeros_like(colours)
-        missing[rim] = image[sheet.y[rim], sheet.x[rim]] - colours[rim]
-        colours += sheet.pick_up(close_seam(sheet.lay_out(missing), sheet.lay_out(rim), levels))
-        inside &= owned
-        return sheet.y[inside], sheet.x[inside], colours[inside]
+        return _part_of(image, hole, sheet, owned, colours)
 
-    pieces = groups.pieces(hole.shape, margin_px=2 * 2**levels)
-    parts = workers.map(fill, batches(pieces, BATCH_PX))
+    parts = workers.map(fill, batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX))
+    y, x, missing = _joined((part.rim_y, part.rim_x, part.rim_missing) for part in parts)
+    seam_hw, levels = touched.shape, SEAM_LEVELS
+    while max(seam_hw) > SEAM_GRID_PX and levels > 1:
+        seam_hw, levels = (seam_hw[0] // 2, seam_hw[1] // 2), levels - 1
+    seam_yx = (hole.shape[0] / seam_hw[0], hole.shape[1] / seam_hw[1])
+    seam = close_seam(y, x, missing, seam_hw, seam_yx, levels)
+    workers.map(lambda part: part.correct(seam, seam_yx), parts)
+    return _joined((part.y, part.x, part.colours) for part in parts)
+
+
+def _joined(parts: Iterable[tuple[Ints, Ints, Float32]]) -> tuple[Ints, Ints, Float32]:
     y, x, colours = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return y, x, colours
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Hole pixels of some pieces, and what is missing round them.
+
+    Attributes:
+        y, x, colours: Rows, columns and colours ``(N, 3)`` float32 of hole pixels, each in one part only.
+        ring: Which of them have known neighbours.
+        ring_missing: ``(R, 3)`` float32, what those neighbours miss, in the mean.
+        rim_y, rim_x, rim_missing: Rows, columns and missing colours of known pixels next to the hole.
+    """
+
+    y: Ints
+    x: Ints
+    colours: Float32
+    ring: NDArray[np.intp]
+    ring_missing: Float32
+    rim_y: Ints
+    rim_x: Ints
+    rim_missing: Float32
+
+    def correct(self, seam: Float32, scale_yx: tuple[float, float]) -> None:
+        """Adds the seam's correction; the first ring takes what its own neighbours miss."""
+        for start in range(0, len(self.y), CHUNK):
+            part = slice(start, start + CHUNK)
+            added = sample_at(seam, *_on_grid(self.y[part], self.x[part], scale_yx), linear=True)
+            first, end = np.searchsorted(self.ring, (start, start + CHUNK))
+            added[self.ring[first:end] - start] = self.ring_missing[first:end]
+            self.colours[part] += added
+
+
+def _part_of(image: Image8, hole: HoleMap, sheet: PixelSheet, owned: HoleMap, colours: Float32) -> _Part:
+    """Tells hole from rim and compares the rim with the picture."""
+    place = sheet.y * np.int32(hole.shape[1]) + sheet.x
+    inside = hole.ravel().take(place)
+    rim = np.flatnonzero(~inside)
+    missing = image.reshape(-1, 3).take(place.take(rim), axis=0) - colours.take(rim, axis=0)
+    ring, ring_missing = _ring(sheet, inside, rim, missing)
+    inside &= owned
+    kept = np.flatnonzero(inside)
+    ring_kept = owned.take(ring)
+    number = np.cumsum(inside) - 1
+    own_rim = np.flatnonzero(owned.take(rim))
+    rim = rim.take(own_rim)
+    return _Part(
+        sheet.y.take(kept),
+        sheet.x.take(kept),
+        colours.take(kept, axis=0),
+        number.take(ring[ring_kept]),
+        ring_missing[ring_kept],
+        sheet.y.take(rim),
+        sheet.x.take(rim),
+        missing.take(own_rim, axis=0),
+    )
+
+
+def _ring(
+    sheet: PixelSheet, inside: HoleMap, rim: NDArray[np.intp], missing: Float32
+) -> tuple[NDArray[np.intp], Float32]:
+    """The hole pixels with rim pixels among their eight neighbours, and the mean of what those miss."""
+    width = sheet.sheet_hw[1]
+    is_rim = sheet.lay_out((~inside).view(np.uint8))
+    near = cv2.dilate(is_rim, np.ones((3, 3), np.uint8)).ravel().take(sheet.place)
+    ring = np.flatnonzero(inside & (near > 0))
+    slot = np.zeros(is_rim.size, np.int32)  # 0 stands for none
+    slot[sheet.place.take(rim)] = np.arange(1, len(rim) + 1, dtype=np.int32)
+    values = np.concatenate([np.zeros((1, 3), np.float32), missing])
+    place = sheet.place.take(ring)
+    total, count = np.zeros((len(ring), 3), np.float32), np.zeros(len(ring), np.float32)
+    for step in (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1):
+        number = slot.take(place + np.int32(step))
+        total += values.take(number, axis=0)
+        count += number > 0
+    return ring, total / count[:, None]
 
 
 def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float32:
@@ -182,15 +265,19 @@ def _detailed(
 ) -> Float32:
     """Colours at full-size pixels: the low band from the network's grid, the detail from the taps."""
     taps = blend.at(y, x)
-    # The same pixels on the network's grid.
-    small_y = (y + np.float32(0.5)) / np.float32(scale_yx[0]) - np.float32(0.5)
-    small_x = (x + np.float32(0.5)) / np.float32(scale_yx[1]) - np.float32(0.5)
+    small_y, small_x = _on_grid(y, x, scale_yx)
     low = sample_at(copied, small_y, small_x, linear=True)
     colours = taps.mean - low
-    colours *= (taps.gate / taps.norm)[:, None]
+    colours *= in_three(taps.gate / taps.norm)
     colours += low
     colours += sample_at(membrane, small_y, small_x, linear=True)
     return colours
+
+
+def _on_grid(y: Ints, x: Ints, scale_yx: tuple[float, float]) -> tuple[Float32, Float32]:
+    """Full-size pixels on the network's grid."""
+    half = np.float32(0.5)
+    return (y + half) / np.float32(scale_yx[0]) - half, (x + half) / np.float32(scale_yx[1]) - half
 
 
 def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int) -> Float32:
@@ -215,25 +302,27 @@ def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int)
     return spread(values.astype(np.float32), weight.astype(np.float32), levels=levels)
 
 
-def close_seam(missing: Float32, rim: HoleMap, levels: int) -> Float32:
-    """Spreads what the result misses at the rim's known pixels into the hole.
+def close_seam(
+    y: Ints, x: Ints, missing: Float32, grid_hw: SizeHW, scale_yx: tuple[float, float], levels: int
+) -> Float32:
+    """What the result misses at known pixels next to the hole, spread into it on a coarse grid.
 
     Args:
-        missing: ``(h, w, 3)`` float32, true minus copied colour at the rim, zero elsewhere.
-        rim: ``(h, w)`` bool, known pixels next to the hole.
+        y, x: ``(N,)`` int32, those pixels.
+        missing: ``(N, 3)`` float32, their true minus their copied colour.
+        grid_hw: Height and width of the grid.
+        scale_yx: Pixels per cell of it.
         levels: How far it reaches, as in :func:`rethined.resample.spread`.
 
     Returns:
-        ``(h, w, 3)`` float32, what to add.
+        ``(h, w, 3)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
     """
-    weight = rim.astype(np.float32)
-    membrane = spread(missing, weight, levels=levels)
-    # The pyramid smooths along the rim; the first ring of the hole takes what its own neighbours miss.
-    share = cv2.blur(weight, (3, 3), borderType=cv2.BORDER_CONSTANT)
-    ring = np.flatnonzero((share > 1e-6) & ~rim)
-    nearest = cv2.blur(missing, (3, 3), borderType=cv2.BORDER_CONSTANT)
-    membrane.reshape(-1, 3)[ring] = nearest.reshape(-1, 3)[ring] / share.ravel()[ring, None]
-    return membrane
+    area = grid_hw[0] * grid_hw[1]
+    cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
+    count = np.bincount(cell, minlength=area)
+    total = np.stack([np.bincount(cell, missing[:, channel], area) for channel in range(3)], -1)
+    mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+    return spread(mean.reshape(*grid_hw, 3), (count > 0).astype(np.float32).reshape(grid_hw), levels=levels)
 
 
 def _sheet_of(

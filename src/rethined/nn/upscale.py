@@ -6,7 +6,6 @@ picture at a time instead of boxes round holes.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,8 +17,8 @@ from rethined.transfer import (
     DETAIL_FLOOR,
     DETAIL_PX,
     DETAIL_TOLERANCE,
+    SEAM_GRID_PX,
     SEAM_LEVELS,
-    SEAM_PX,
     VOICE,
     VOICE_BLUR_PX,
 )
@@ -104,13 +103,23 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     result = low + membrane + (mean - low) * gate / norm
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
     error, weight = (image - result) * rim, rim.to(image.dtype)
-    levels = int(np.clip(round(np.log2(SEAM_PX * max(scale_yx))), *SEAM_LEVELS))
-    (error_sheet, weight_sheet), box = _on_sheet(rim | hole, 2**levels, error, weight[None])
-    membrane = _off_sheet(spread(error_sheet, weight_sheet[0], levels), 2**levels, box, image)
+    seam = _enlarge(_close_seam(error, rim, small_hw), hole.shape)
     share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
     nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
-    seam = torch.where(share > 1e-6, nearest, membrane)
-    return torch.where(hole, result + seam, image)
+    return torch.where(hole, result + torch.where(share > 1e-6, nearest, seam), image)
+
+
+def _close_seam(error: Tensor, rim: Tensor, small_hw: tuple[int, ...]) -> Tensor:
+    """What is missing at the rim, ``(3, H, W)``, spread on a coarse grid."""
+    (grid_h, grid_w), levels = small_hw, SEAM_LEVELS
+    while max(grid_h, grid_w) > SEAM_GRID_PX and levels > 1:
+        grid_h, grid_w, levels = grid_h // 2, grid_w // 2, levels - 1
+    y, x = rim.nonzero(as_tuple=True)
+    cell = (y * (grid_h / rim.shape[0])).long() * grid_w + (x * (grid_w / rim.shape[1])).long()
+    count = torch.bincount(cell, minlength=grid_h * grid_w)
+    total = error.new_zeros(3, grid_h * grid_w).index_add(1, cell, error[:, y, x])
+    mean = (total / count.clamp_min(1)).view(3, grid_h, grid_w)
+    return spread(mean, (count > 0).to(error.dtype).view(grid_h, grid_w), levels)
 
 
 def _gather_taps(

@@ -46,7 +46,7 @@ def test_the_command_writes_its_reports_and_says_the_same_twice(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--methods", "magic"], "the method is 'magic'; expected the path of an .onnx file or one of rethined"),
+        (["--methods", "magic"], "the method is 'magic'; expected the path of a file that ends in .jit, "),
         (["--methods", "telea,telea"], "the methods are telea, telea; expected at least one, each once"),
         (["--masks", "dots"], "the hole preset is 'dots'"),
         (["--sizes", "big"], "'big' is no list of whole numbers"),

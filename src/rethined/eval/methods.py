@@ -11,7 +11,8 @@ import numpy as np
 
 from rethined.engine import Inpainter
 from rethined.errors import MissingExtraError, OptionError
-from rethined.eval.learned import load_learned
+from rethined.eval.learned import LEARNED_SUFFIXES, load_learned
+from rethined.files import sha256_of
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
@@ -34,7 +35,7 @@ def make_method(name: str, *, network: str | None = None, threads: int | None = 
     """The method of that name, ready to be called many times.
 
     Args:
-        name: One of :data:`METHODS`, or the path of an ONNX file of a learned peer, see :mod:`rethined.eval.learned`.
+        name: One of :data:`METHODS`, or the path of a learned peer's file, see :mod:`rethined.eval.learned`.
         network: A rethined ONNX file for the methods that run one; the shipped one when ``None``.
         threads: Threads of rethined; the others take what OpenCV and NumPy are set to.
 
@@ -43,11 +44,27 @@ def make_method(name: str, *, network: str | None = None, threads: int | None = 
         MissingExtraError: The method's package is not installed.
         ModelNotFoundError, ModelSignatureError: The file is missing or follows no known contract.
     """
-    if name.endswith(".onnx"):
+    if is_learned(name):
         return load_learned(Path(name), threads=threads)
     if name not in METHODS:
-        raise OptionError(f"the method is {name!r}; expected the path of an .onnx file or one of {', '.join(METHODS)}")
+        raise OptionError(
+            f"the method is {name!r}; expected the path of a file that ends in {', '.join(sorted(LEARNED_SUFFIXES))} or"
+            f" one of {', '.join(METHODS)}"
+        )
     return METHODS[name](network, threads)
+
+
+def is_learned(name: str) -> bool:
+    """Whether a method is the path of a learned peer's file."""
+    return Path(name).suffix.lower() in LEARNED_SUFFIXES
+
+
+def label_of(name: str) -> str:
+    """What a method is called in files and tables: a peer's file by its name and checksum."""
+    if not is_learned(name):
+        return name
+    file = Path(name)
+    return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem
 
 
 def _rethined(working_px: int | None) -> Callable[[str | None, int | None], Method]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from rethined.errors import MissingExtraError, OptionError
-from rethined.eval.methods import METHODS, make_method
+from rethined.eval.methods import METHODS, label_of, make_method
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.startswith("xphoto")])
 def test_every_method_fills_the_hole_and_keeps_the_rest(name: str, tiny_network_path: Path) -> None:
     y, x = np.mgrid[:72, :90]
     original = np.stack([y * 2 + 20, x * 2 + 10, y + x], -1).astype(np.uint8)
@@ -40,3 +40,14 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         MissingExtraError, match=r"needs the package 'skimage\.restoration': pip install 'rethined\[bench\]'"
     ):
         make_method("biharmonic")
+    monkeypatch.setitem(sys.modules, "object_remove", None)
+    with pytest.raises(MissingExtraError, match=r"needs the package 'object_remove': pip install 'rethined\[bench\]'"):
+        make_method("object-remove")
+
+
+def test_labels_can_be_names_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "big-lama.PT"
+    file.write_bytes(b"abc")
+    assert label_of("telea") == "telea"
+    assert label_of(str(file)) == "big-lama-ba7816bf"
+    assert label_of(str(tmp_path / "none.onnx")) == "none"

@@ -34,6 +34,7 @@ def run_eval(
     seed: int = 0,
     network: str | None = None,
     threads: int | None = None,
+    peers_python: Path | None = None,
     with_perc: bool = True,
 ) -> str:
     """Evaluates methods on the photographs of a folder and writes the outcome.
@@ -49,6 +50,7 @@ def run_eval(
         seed: Start of the randomness of the holes.
         network: A rethined ONNX file; the shipped one when ``None``.
         threads: Threads of every method; all cores when ``None``.
+        peers_python: Interpreter for the peers whose packages clash with this environment's.
         with_perc: Whether to compute ``perc``, the slowest of the scores.
 
     Returns:
@@ -65,7 +67,8 @@ def run_eval(
         torch.set_num_threads(threads)
     cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
     ready = {
-        label: make_method(name, network=network, threads=threads) for label, name in zip(labels, methods, strict=True)
+        label: make_method(name, network=network, threads=threads, peers_python=peers_python)
+        for label, name in zip(labels, methods, strict=True)
     }
     facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
     judge = PerceptualDistance() if with_perc else None

@@ -65,7 +65,8 @@ def load_learned(file: Path, *, threads: int | None = None) -> LearnedPeer | Pip
 
     Args:
         file: A file that ends in one of :data:`LEARNED_SUFFIXES`.
-        threads: Threads of one run of an ONNX file; all cores when ``None``. TorchScript takes what torch is set to.
+        threads: Threads of one run; all cores when ``None``. torch knows one number for the whole process and is set to
+            it.
 
     Raises:
         ModelNotFoundError: No such file.
@@ -74,7 +75,7 @@ def load_learned(file: Path, *, threads: int | None = None) -> LearnedPeer | Pip
         MissingExtraError: A TorchScript file, and torch is not installed.
     """
     if file.suffix.lower() in TORCHSCRIPT_SUFFIXES:
-        return _load_torchscript(file)
+        return _load_torchscript(file, threads)
     session = open_graph(file, threads=threads or available_cores())
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = session.get_outputs()
@@ -236,7 +237,7 @@ def _stacked_input(session: ort.InferenceSession, name: str) -> Network:
     return run
 
 
-def _load_torchscript(file: Path) -> LearnedPeer:
+def _load_torchscript(file: Path, threads: int | None) -> LearnedPeer:
     """A module of two tensors. Its file names its arguments and no more: ranges and polarity are those of LaMa's."""
     try:
         import torch
@@ -268,6 +269,8 @@ def _load_torchscript(file: Path) -> LearnedPeer:
             f"{file} has the signature forward({has}) -> {', '.join(results)}; expected two tensors, image and mask,"
             " and one tensor as the result"
         )
+    if threads is not None:
+        torch.set_num_threads(threads)
     is_mask_first = "mask" in arguments[0][0]
 
     def run(picture: Float32, hole: Float32) -> Float32:

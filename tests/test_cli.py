@@ -264,6 +264,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (["train", "--help"], ["FOLDER", "--max-minutes", "pip install 'rethined[train]'"]),
+        (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
+        (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
         (["export", "--help"], ["onnx"]),
         (["export", "onnx", "--help"], ["RUN", "--out", "--training-data"]),
     ],

@@ -74,7 +74,7 @@ def test_another_name_or_seed_gives_another_hole(preset: Preset) -> None:
     assert not np.array_equal(holes[0], holes[2])
 
 
-def test_the_checksum_is_that_of_files_and_names_wherever_they_lie(folder: Path, preset: Preset) -> None:
+def test_the_checksum_is_that_of_the_files_in_order_wherever_they_lie(folder: Path, preset: Preset) -> None:
     folder.rename(folder.parent / "elsewhere")
     moved = folder.parent / "elsewhere"
     (moved / "notes.txt").unlink()

@@ -145,6 +145,7 @@ def test_a_pipeline_gets_a_square_round_each_hole_with_zero_as_hole(tmp_path: Pa
     np.testing.assert_array_equal(image, before)
     # The long hole's square is 400 px and twice the margin; the other's is 512 and moved into the picture.
     assert [feed["image"].shape for feed in feeds] == [(1, 3, 662, 662), (1, 3, 512, 512)]
+    np.testing.assert_array_equal(feeds[0]["image"][0].transpose(1, 2, 0), image[:662, :662])
     np.testing.assert_array_equal(feeds[1]["image"][0].transpose(1, 2, 0), image[700 - 512 :, 1500 - 512 :])
 
 

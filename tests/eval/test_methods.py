@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,6 +44,32 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "object_remove", None)
     with pytest.raises(MissingExtraError, match=r"needs the package 'object_remove': pip install 'rethined\[bench\]'"):
         make_method("object-remove")
+
+
+def test_object_remove_sees_nothing_of_the_hole_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+
+    class Job:
+        """Changes everything, beyond 1 as well."""
+
+        def __init__(self, image: np.ndarray, *, device: None) -> None:
+            assert device is None, "plain NumPy"
+            seen.append(image)
+
+        def run(self, mask: np.ndarray, *, tier: str) -> SimpleNamespace:
+            assert tier == "auto"
+            return SimpleNamespace(image=np.dstack([np.full(mask.shape, value) for value in (0.5, -0.1, 1.2)]))
+
+    module = SimpleNamespace(RemoveObjectJob=Job, EngineTier=SimpleNamespace(AUTO="auto"))
+    monkeypatch.setitem(sys.modules, "object_remove", module)
+    image = np.full((20, 30, 3), 90, np.uint8)
+    hole = np.zeros((20, 30), bool)
+    hole[5:9, 7:12] = True
+    image[hole] = 255
+    result = make_method("object-remove")(image, hole)
+    assert np.unique(seen[0]).tolist() == [90]
+    assert np.unique(result[hole], axis=0).tolist() == [[128, 0, 255]]
+    np.testing.assert_array_equal(result[~hole], image[~hole])
 
 
 def test_labels_can_be_names_of_files(tmp_path: Path) -> None:

@@ -108,6 +108,26 @@ def test_a_worker_that_dies_while_it_waits_is_replaced(fake: WorkerPeer, image: 
     assert not np.array_equal(fake(image, hole), first)
 
 
+def test_an_interrupted_call_leaves_nothing_in_the_pipe(
+    image: Image8, hole: HoleMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = WorkerPeer(HERE, "telea")
+    pipe = peer._process.stdin
+    assert pipe is not None
+
+    def interrupted(*parts: bytes) -> None:
+        pipe.write(b"".join(parts))
+        pipe.flush()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(peer, "_ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            peer(image, hole)
+    other = 255 - image
+    np.testing.assert_array_equal(peer(other, hole)[~hole], other[~hole])
+
+
 def test_the_worker_goes_with_its_method(fake: WorkerPeer) -> None:
     process = fake._process
     assert process.poll() is None

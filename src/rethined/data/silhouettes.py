@@ -37,7 +37,7 @@ class Silhouettes:
 
     Attributes:
         shapes: ``(h, w)`` bool each, ``True`` = object, cut to what is object; in the order of the files' names.
-        sha256: Checksum of the files and their names.
+        sha256: Checksum of the files in that order.
     """
 
     shapes: tuple[HoleMap, ...]
@@ -81,12 +81,9 @@ def load_silhouettes(folder: Path) -> Silhouettes:
         raise DatasetError(
             f"{folder} holds no picture files; expected silhouettes that end in {', '.join(sorted(SUFFIXES))}"
         )
-    names = sorted(files)
-    listing = "".join(f"{sha256_of(files[name])} {name}\n" for name in names)
-    return Silhouettes(
-        tuple(_read(files[name]) for name in names),
-        hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest(),
-    )
+    in_order = [files[name] for name in sorted(files)]
+    listing = "".join(f"{sha256_of(file)}\n" for file in in_order)
+    return Silhouettes(tuple(_read(file) for file in in_order), hashlib.sha256(listing.encode()).hexdigest())
 
 
 def _read(file: Path) -> HoleMap:

@@ -80,7 +80,7 @@ def main(algorithm: str, threads: str) -> None:
 
 
 def _xphoto(colours: Any, hole: Any, kind: str) -> Any:  # noqa: ANN401
-    # The other way round than cv2.inpaint, and nothing but 255 counts as known (opencv_contrib issue 2098).
+    # The other way round than cv2.inpaint; OpenCV 4.1.0 took nothing but 255 for known (opencv_contrib issue 2098).
     known = np.where(hole, 0, 255).astype(np.uint8)
     filled = np.empty_like(colours)
     xphoto.inpaint(colours, known, filled, getattr(xphoto, kind))

@@ -264,6 +264,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (["train", "--help"], ["FOLDER", "--max-minutes", "pip install 'rethined[train]'"]),
+        (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
+        (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
         (["export", "--help"], ["onnx"]),
         (["export", "onnx", "--help"], ["RUN", "--out", "--training-data"]),
     ],
@@ -281,13 +283,20 @@ def test_help_names_commands_and_options(
 
 @pytest.mark.usefixtures("run")
 def test_the_command_runs_as_a_program(tiny_network_path: Path) -> None:
-    program = [sys.executable, "-c", "import sys; from rethined.cli import main; sys.exit(main())", "inpaint"]
+    program = [sys.executable, "-m", "rethined", "inpaint"]
     files = ["photo.png", "inverted.png", "-o", "out.png", "--network", str(tiny_network_path)]
     done = subprocess.run([*program, *files], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("rethined: warning: the mask marks 94% as hole")
     assert all(line.startswith("rethined: ") for line in done.stderr.splitlines())
     assert Path("out.png").exists()
+
+
+def test_its_exit_status_is_that_of_the_command() -> None:
+    program = [sys.executable, "-m", "rethined", "inpaint", "none.png", "none.png", "-o", "out.png"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rethined: there is no picture file at 'none.png'")
 
 
 def test_demo_writes_three_pictures_of_each_case(

@@ -126,12 +126,23 @@ def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth, or a benchmark")
     parser.add_argument("--out", type=Path, default=Path("eval"), help="folder of the evaluation (eval)")
     parser.add_argument("--sizes", default="2048", metavar="PX,...", help="long sides to shrink to, or native (2048)")
-    parser.add_argument("--masks", default="df8k-blobs", metavar="NAME,...", help="hole presets (df8k-blobs)")
-    parser.add_argument("--methods", default="rethined,telea", metavar="NAME,...", help="methods (rethined,telea)")
+    parser.add_argument(
+        "--masks",
+        default="df8k-blobs",
+        metavar="NAME,...",
+        help="hole presets (df8k-blobs); objects=FOLDER for the silhouettes in FOLDER",
+    )
+    parser.add_argument(
+        "--methods",
+        default="rethined,telea",
+        metavar="NAME,...",
+        help="methods, or paths of learned peers' ONNX or TorchScript files (rethined,telea)",
+    )
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what differences are taken from (telea)")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N photographs only")
     parser.add_argument("--seed", type=int, default=0, help="start of the randomness of the holes")
     parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance, the slowest score")
+    _add_peer_options(parser)
     _add_engine_options(parser)
     parser.set_defaults(run=_run_eval)
 
@@ -146,9 +157,13 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder to write to (bench)")
     parser.add_argument("--sizes", default="512,1024,2048,4096", metavar="PX,...", help="sides (512,1024,2048,4096)")
     parser.add_argument(
-        "--methods", default="rethined,rethined-512,telea", metavar="NAME,...", help="(rethined,rethined-512,telea)"
+        "--methods",
+        default="rethined,rethined-512,telea",
+        metavar="NAME,...",
+        help="methods, or paths of learned peers' ONNX or TorchScript files (rethined,rethined-512,telea)",
     )
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
+    _add_peer_options(parser)
     _add_engine_options(parser)
     parser.set_defaults(run=_run_bench)
 
@@ -195,6 +210,16 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
+
+
+def _add_peer_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--peers-python",
+        type=Path,
+        metavar="PATH",
+        help="interpreter with opencv-contrib-python-headless, for the methods xphoto-shiftmap, xphoto-fsr-fast and"
+        " xphoto-fsr-best",
+    )
 
 
 def _run_inpaint(parsed: argparse.Namespace) -> None:
@@ -290,6 +315,7 @@ def _run_eval(parsed: argparse.Namespace) -> None:
         seed=parsed.seed,
         network=parsed.network,
         threads=parsed.threads,
+        peers_python=parsed.peers_python,
         with_perc=not parsed.no_perc,
     )
     print(table)
@@ -342,6 +368,7 @@ def _run_bench(parsed: argparse.Namespace) -> None:
         reference=parsed.reference,
         network=parsed.network,
         threads=parsed.threads,
+        peers_python=parsed.peers_python,
         on_row=lambda what: print(f"rethined: timing {what}", file=sys.stderr),
     )
     print(table)

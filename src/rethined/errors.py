@@ -76,3 +76,7 @@ class ExportParityError(WorkshopError):
 
 class MissingExtraError(WorkshopError, ImportError):
     """A command that needs an optional part of the installation."""
+
+
+class PeerError(WorkshopError, RuntimeError):
+    """A peer in a process of its own that failed on a picture or ended."""

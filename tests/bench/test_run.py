@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper, save
 
 from rethined.bench import run as module
 from rethined.bench import timing
 from rethined.cli import main
 from rethined.eval import methods
+from rethined.eval.worker import WorkerPeer
+from rethined.files import sha256_of
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +77,48 @@ def test_a_method_that_fails_is_a_row_with_its_error(monkeypatch: pytest.MonkeyP
     assert rows[1]["error"] == "RuntimeError: no"
 
 
+def write_peer(file: Path) -> Path:
+    """One input of four channels; gives the first three back."""
+    nodes = [helper.make_node("Split", ["input", "parts"], ["picture", "hole"], axis=1)]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "H", "W"])
+        for name, channels in (("input", 4), ("picture", 3))
+    ]
+    parts = helper.make_tensor("parts", TensorProto.INT64, [2], [3, 1])
+    graph = helper.make_graph(nodes, "peer", values[:1], values[1:], [parts])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_a_peer_from_a_file_is_called_by_its_name_and_checksum(tmp_path: Path) -> None:
+    file = write_peer(tmp_path / "peer.onnx")
+    arguments = ["--sizes", "64", "--methods", f"{file},telea", "--reference", str(file), "--threads", "1"]
+    assert main(["bench", "--out", str(tmp_path / "out"), *arguments]) == 0
+    label = f"peer-{sha256_of(file)[:8]}"
+    rows = json.loads((tmp_path / "out" / "bench.json").read_text())["rows"]
+    assert [row["method"] for row in rows] == [label, "telea"]
+    assert [row["error"] for row in rows] == ["", ""]
+    assert rows[0]["ratio"] == 1
+    if sys.platform == "linux":
+        assert rows[0]["extra_mib"] is not None
+    assert f"| 64 | {label} | " in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_the_memory_of_a_worker_is_not_stated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(methods.METHODS, "peer", lambda setup: WorkerPeer(setup.peers_python, "telea"))
+    arguments = ["--sizes", "64", "--methods", "peer", "--peers-python", sys.executable]
+    assert main(["bench", "--out", str(tmp_path), *arguments]) == 0
+    (row,) = json.loads((tmp_path / "bench.json").read_text())["rows"]
+    assert row["timing"]["median_ms"] > 0
+    assert row["extra_mib"] is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (["--methods", "magic"], "the method is 'magic'"),
+        (["--methods", "telea,telea"], "the methods are telea, telea; expected each once"),
+        (["--methods", "xphoto-fsr-fast"], "the method 'xphoto-fsr-fast' needs a Python of its own"),
         (["--sizes", "32"], "the size is 32; expected 64 px or more"),
         (["--sizes", "x"], "'x' is no list of whole numbers"),
     ],

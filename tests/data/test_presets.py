@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from rethined.data.presets import PRESETS, preset_hole
+from rethined.data.presets import PRESETS, open_preset, preset_hole
 from rethined.errors import OptionError
 
 CHECKSUMS = {
@@ -53,5 +53,13 @@ def test_holes_scale_with_the_picture(preset: str) -> None:
 
 
 def test_unknown_presets_are_refused_with_those_there_are() -> None:
-    with pytest.raises(OptionError, match=r"hole preset is 'dots'; expected one of lama-thin, .*scratches"):
+    with pytest.raises(OptionError, match=r"'dots'; expected one of lama-thin, .*scratches or objects=FOLDER"):
         preset_hole("dots", "a", (64, 64))
+    with pytest.raises(OptionError, match=r"'scratches=here'; expected one of lama-thin"):
+        preset_hole("scratches=here", "a", (64, 64))
+
+
+@pytest.mark.parametrize("preset", ["objects", "objects="])
+def test_objects_need_a_folder(preset: str) -> None:
+    with pytest.raises(OptionError, match=r"expected a folder of silhouettes too: objects=FOLDER"):
+        open_preset(preset)

@@ -46,7 +46,9 @@ def test_the_command_writes_its_reports_and_says_the_same_twice(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--methods", "magic"], "the method is 'magic'; expected the path of an .onnx file or one of rethined"),
+        (["--methods", "magic"], "the method is 'magic'; expected the path of a file that ends in .jit, "),
+        (["--methods", "telea,xphoto-shiftmap"], "the method 'xphoto-shiftmap' needs a Python of its own; make an"),
+        (["--methods", "xphoto-shiftmap", "--peers-python", "none"], "there is no Python at none; make an environment"),
         (["--methods", "telea,telea"], "the methods are telea, telea; expected at least one, each once"),
         (["--masks", "dots"], "the hole preset is 'dots'"),
         (["--sizes", "big"], "'big' is no list of whole numbers"),

@@ -11,6 +11,7 @@ import pytest
 from rethined.errors import ConfigError, InferenceError
 from rethined.eval.cases import CaseList, list_cases
 from rethined.eval.run import Score, evaluate
+from rethined.imageio import write_image
 from rethined.types import HoleMap, Image8
 
 
@@ -149,3 +150,26 @@ def test_results_of_other_settings_are_not_mixed(photos: Path, tmp_path: Path) -
     other = list_cases(photos, sizes_px=[64], presets=["scratches"], seed=5)
     with pytest.raises(ConfigError, match=r"seed 0 against 5; use another --out"):
         evaluate(other, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "x"})
+
+
+def test_holes_of_other_silhouettes_are_not_mixed(photos: Path, tmp_path: Path) -> None:
+    for name, corner in (("one", 10), ("other", 20)):
+        (tmp_path / name).mkdir()
+        shape = np.zeros((40, 40, 3), np.uint8)
+        shape[corner:, corner:] = 255
+        write_image(tmp_path / name / "shape.png", shape)
+
+    def run_with(*presets: str) -> dict[str, Any]:
+        cases = list_cases(photos, sizes_px=[64], presets=presets)
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "x"})
+        return json.loads((tmp_path / "out" / "settings.json").read_text())
+
+    one, other = (f"objects={tmp_path / name}" for name in ("one", "other"))
+    assert "preset_files_sha256" not in run_with("scratches")
+    settings = run_with("scratches", one)
+    assert list(settings["preset_files_sha256"]) == ["objects"]
+    assert (tmp_path / "out" / "results" / "mean" / "a.png@64@objects.png").exists()
+    assert run_with("scratches") == settings, "kept where they are not drawn from"
+    with pytest.raises(ConfigError, match=r"other settings: files of objects '\w+' against '\w+'; use another --out"):
+        run_with(other)
+    assert run_with(one) == settings

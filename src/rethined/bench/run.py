@@ -18,7 +18,8 @@ from rethined.bench.machine import describe_machine
 from rethined.bench.timing import Timing, time_together
 from rethined.engine import Inpainter
 from rethined.errors import OptionError
-from rethined.eval.methods import make_method
+from rethined.eval.methods import label_of, make_method
+from rethined.eval.worker import WorkerPeer
 from rethined.files import sha256_of, write_text
 from rethined.weights import SHIPPED_NETWORK
 
@@ -59,6 +60,7 @@ def run_bench(
     reference: str = "telea",
     network: str | None = None,
     threads: int | None = None,
+    peers_python: Path | None = None,
     on_row: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Measures and writes ``bench.json`` and ``bench.md``.
@@ -66,28 +68,36 @@ def run_bench(
     Args:
         out: Folder; made when missing.
         sides_px: Sides of the square pictures.
-        methods: Names of methods.
+        methods: Names of methods, or paths of learned peers' files.
         reference: The method that ratios are taken from, if it is among ``methods``.
         network: A rethined ONNX file; the shipped one when ``None``.
         threads: Threads of every method; all cores when ``None``.
+        peers_python: Interpreter for the peers whose packages clash with this environment's.
         on_row: Called with what is being measured.
 
     Returns:
         The table, as Markdown.
 
     Raises:
-        OptionError: An unknown method, or a side below 64 px.
+        OptionError: An unknown method, one given twice, or a side below 64 px.
+        MissingExtraError, ModelError: As :func:`rethined.eval.methods.make_method`.
     """
     for side_px in sides_px:
         if side_px < 64:
             raise OptionError(f"the size is {side_px}; expected 64 px or more")
+    names = {label_of(name): name for name in methods}
+    if len(names) != len(methods):
+        raise OptionError(f"the methods are {', '.join(methods)}; expected each once")
     if threads is not None:
         cv2.setNumThreads(threads)
-    ready: dict[str, Any] = {name: make_method(name, network=network, threads=threads) for name in methods}
+    ready: dict[str, Any] = {
+        label: make_method(name, network=network, threads=threads, peers_python=peers_python)
+        for label, name in names.items()
+    }
     rows: list[Row] = []
     for side_px in sides_px:
         on_row(f"{side_px} x {side_px}")
-        rows += _measure(ready, side_px, reference, network, threads)
+        rows += _measure(ready, names, side_px, label_of(reference), network, threads)
     network_file = SHIPPED_NETWORK if network is None else Path(network)
     report = {
         "schema": SCHEMA,
@@ -124,7 +134,12 @@ def to_markdown(rows: Sequence[Row]) -> str:
 
 
 def _measure(
-    methods: dict[str, Any], side_px: int, reference: str, network: str | None, threads: int | None
+    methods: dict[str, Any],
+    names: dict[str, str],
+    side_px: int,
+    reference: str,
+    network: str | None,
+    threads: int | None,
 ) -> list[Row]:
     image, hole = bench_case(side_px)
     share = round(float(np.count_nonzero(hole) / hole.size), 5)
@@ -151,10 +166,13 @@ def _measure(
             timing=timings.get(name),
             ratio=round(timings[name].median_ms / base.median_ms, 4) if base and name in timings else None,
             stages_ms=_median_stages(stages[name][-timings[name].rounds :]) if name in timings else {},
-            extra_mib=None if name in errors else _extra_mib(name, side_px, network, threads),
+            # The memory of a worker is not that of the process measured.
+            extra_mib=None
+            if name in errors or isinstance(method, WorkerPeer)
+            else _extra_mib(names[name], side_px, network, threads),
             error=errors.get(name, ""),
         )
-        for name in methods
+        for name, method in methods.items()
     ]
 
 

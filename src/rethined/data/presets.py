@@ -4,49 +4,80 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from rethined.data.masks import FAMILIES, draw_hole
+from rethined.data.silhouettes import load_silhouettes
 from rethined.errors import OptionError
 from rethined.types import HoleMap, SizeHW
 
 COVERAGE = (0.30, 0.50)
 """Share of the picture that ``coverage-30-50`` hides, the range the paper's text names."""
 
+OBJECTS = "objects"
+"""The preset that draws from a folder."""
+
 DrawHole = Callable[[SizeHW, np.random.Generator], HoleMap]
 
 
-def preset_hole(preset: str, name: str, size_hw: SizeHW, *, seed: int = 0) -> HoleMap:
-    """The hole that a preset cuts into one photograph.
+@dataclass(frozen=True)
+class Preset:
+    """A kind of hole.
+
+    Attributes:
+        name: What it is called in files and tables.
+        draw: Draws one hole.
+        sha256: Checksum of the files it draws from, empty where there are none.
+    """
+
+    name: str
+    draw: DrawHole
+    sha256: str = ""
+
+    def hole(self, photo: str, size_hw: SizeHW, *, seed: int = 0) -> HoleMap:
+        """The hole that it cuts into one photograph.
+
+        Args:
+            photo: Name of the photograph; another name gives another hole.
+            size_hw: Height and width of the picture in pixels; lengths scale with the short side.
+            seed: Start of all randomness.
+
+        Returns:
+            ``(H, W)`` bool, ``True`` = fill; never empty.
+        """
+        digest = hashlib.sha256(f"{self.name}|{photo}|{seed}".encode()).digest()
+        return self.draw(size_hw, np.random.default_rng(list(digest[:16])))
+
+
+def open_preset(preset: str) -> Preset:
+    """The preset of that name, before any work is done.
 
     Args:
-        preset: One of :data:`PRESETS`.
-        name: Name of the photograph; another name gives another hole.
-        size_hw: Height and width of the picture in pixels; lengths scale with the short side.
-        seed: Start of all randomness.
-
-    Returns:
-        ``(H, W)`` bool, ``True`` = fill; never empty.
+        preset: One of :data:`PRESETS`, or ``objects=FOLDER`` for the silhouettes of a folder.
 
     Raises:
-        OptionError: An unknown preset; the message lists the known ones.
+        OptionError: An unknown preset; the message lists the known ones. Or a folder too many or too few.
+        DatasetError, ImageReadError: As :func:`rethined.data.silhouettes.load_silhouettes`.
     """
-    expect_preset(preset)
-    digest = hashlib.sha256(f"{preset}|{name}|{seed}".encode()).digest()
-    return PRESETS[preset](size_hw, np.random.default_rng(list(digest[:16])))
+    name, has_folder, folder = preset.partition("=")
+    if name == OBJECTS:
+        if not folder:
+            raise OptionError(f"the hole preset is {preset!r}; expected a folder of silhouettes too: {OBJECTS}=FOLDER")
+        silhouettes = load_silhouettes(Path(folder))
+        return Preset(name, silhouettes.draw, silhouettes.sha256)
+    if has_folder or name not in PRESETS:
+        raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)} or {OBJECTS}=FOLDER")
+    return Preset(name, PRESETS[name])
 
 
-def expect_preset(preset: str) -> None:
-    """Checks a name before any work is done.
-
-    Raises:
-        OptionError: An unknown preset; the message lists the known ones.
-    """
-    if preset not in PRESETS:
-        raise OptionError(f"the hole preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+def preset_hole(preset: str, name: str, size_hw: SizeHW, *, seed: int = 0) -> HoleMap:
+    """One hole of a preset: :meth:`Preset.hole` of :func:`open_preset`."""
+    return open_preset(preset).hole(name, size_hw, seed=seed)
 
 
 def _coverage(size_hw: SizeHW, rng: np.random.Generator) -> HoleMap:
@@ -82,4 +113,4 @@ PRESETS: dict[str, DrawHole] = {
     "coverage-30-50": _coverage,
     "scratches": _scratches,
 }
-"""Every preset by name."""
+"""Every preset by name that needs no files."""

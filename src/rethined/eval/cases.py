@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from rethined.data.photos import SUFFIXES
-from rethined.data.presets import expect_preset, preset_hole
+from rethined.data.presets import Preset, open_preset
 from rethined.dataset.manifest import MANIFEST_FILE, BenchmarkItem, load_benchmark
 from rethined.errors import DatasetError, OptionError
 from rethined.imageio import read_image
 from rethined.types import HoleMap, Image8, SizeHW
 
 FIXED = "fixed"
-"""Stands for a preset where a benchmark brings its holes."""
+"""Name that stands for a preset's where a benchmark brings its holes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class CaseList:
         folder: Where the photographs lie.
         photos: Their paths below it, in order.
         sizes_px: Long sides. A photograph is shrunk to each, never enlarged: smaller ones are left out.
-        presets: Names of hole presets.
+        presets: Hole presets; none where the holes are fixed.
         seed: Start of all randomness of the holes.
         items: By photograph, where the folder is a benchmark whose holes are fixed.
     """
@@ -78,12 +78,12 @@ class CaseList:
     folder: Path
     photos: tuple[str, ...]
     sizes_px: tuple[int, ...]
-    presets: tuple[str, ...]
+    presets: tuple[Preset, ...]
     seed: int = 0
     items: dict[str, BenchmarkItem] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.photos) * len(self.sizes_px) * len(self.presets)
+        return len(self.photos) * len(self.sizes_px) * (len(self.presets) or 1)
 
     def of_photo(self, photo: str) -> Iterator[Case]:
         """All cases of one photograph that it is large enough for.
@@ -100,12 +100,11 @@ class CaseList:
             if max(pixels.shape[:2]) < size_px:
                 continue
             original = _shrunk(pixels, size_px)
+            if fixed is not None:
+                yield Case(photo, size_px, FIXED, original, _shrunk_hole(fixed, original.shape[:2]))
             for preset in self.presets:
-                if fixed is not None:
-                    hole = _shrunk_hole(fixed, original.shape[:2])
-                else:
-                    hole = preset_hole(preset, photo, original.shape[:2], seed=self.seed)
-                yield Case(photo, size_px, preset, original, hole)
+                hole = preset.hole(photo, original.shape[:2], seed=self.seed)
+                yield Case(photo, size_px, preset.name, original, hole)
 
 
 def list_cases(
@@ -116,13 +115,14 @@ def list_cases(
     Args:
         folder: Photographs, at any depth, or a benchmark made by ``rethined dataset``.
         sizes_px: Long sides, at least 64; none for each photograph's own.
-        presets: Names out of :data:`rethined.data.presets.PRESETS`; a benchmark has its own holes.
+        presets: As :func:`rethined.data.presets.open_preset` takes them; a benchmark has its own holes.
         limit: At most this many photographs: the first by name.
         seed: Start of all randomness of the holes.
 
     Raises:
-        DatasetError: No folder, or none with picture files in it.
-        OptionError: An unknown preset or a size that is too small.
+        DatasetError: No folder, or none with picture files in it; or a preset's folder of silhouettes is such a one.
+        ImageReadError: A silhouette that cannot be read.
+        OptionError: An unknown preset, one given twice, or a size that is too small.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
@@ -131,13 +131,14 @@ def list_cases(
             raise OptionError(f"the size is {size_px}; expected a long side of 64 px or more")
     if (folder / MANIFEST_FILE).is_file():
         items = {item.name: item for item in load_benchmark(folder, split="test")[:limit]}
-        return CaseList(folder, tuple(items), tuple(sizes_px), (FIXED,), items=items)
+        return CaseList(folder, tuple(items), tuple(sizes_px), (), items=items)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not names:
         raise DatasetError(f"{folder} holds no picture files; expected some that end in {', '.join(sorted(SUFFIXES))}")
-    for preset in presets:
-        expect_preset(preset)
-    return CaseList(folder, tuple(names[:limit]), tuple(sizes_px), tuple(presets), seed)
+    opened = tuple(open_preset(preset) for preset in presets)
+    if len({preset.name for preset in opened}) != len(opened):
+        raise OptionError(f"the hole presets are {', '.join(presets)}; expected each once")
+    return CaseList(folder, tuple(names[:limit]), tuple(sizes_px), opened, seed)
 
 
 def _shrunk_hole(hole: HoleMap, size_hw: SizeHW) -> HoleMap:

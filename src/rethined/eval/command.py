@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rethined.errors import OptionError
 from rethined.eval.cases import list_cases
-from rethined.eval.methods import make_method
+from rethined.eval.methods import label_of, make_method
 from rethined.eval.page import pick_looks, to_html
 from rethined.eval.perceptual import PerceptualDistance
 from rethined.eval.run import SETTINGS_FILE, evaluate
@@ -34,6 +34,7 @@ def run_eval(
     seed: int = 0,
     network: str | None = None,
     threads: int | None = None,
+    peers_python: Path | None = None,
     with_perc: bool = True,
 ) -> str:
     """Evaluates methods on the photographs of a folder and writes the outcome.
@@ -43,12 +44,13 @@ def run_eval(
         out: Folder of the evaluation: caches, ``scores.csv``, ``report.json``, ``report.md``, ``report.html``.
         sizes_px: Long sides.
         presets: Hole presets.
-        methods: Names of methods, or paths of learned peers' ONNX files.
+        methods: Names of methods, or paths of learned peers' files.
         reference: The method that differences are taken from, if it is among ``methods``.
         limit: At most this many photographs.
         seed: Start of the randomness of the holes.
         network: A rethined ONNX file; the shipped one when ``None``.
         threads: Threads of every method; all cores when ``None``.
+        peers_python: Interpreter for the peers whose packages clash with this environment's.
         with_perc: Whether to compute ``perc``, the slowest of the scores.
 
     Returns:
@@ -57,18 +59,22 @@ def run_eval(
     Raises:
         DatasetError, OptionError, ConfigError, MissingExtraError: As the parts say.
     """
-    if len(set(methods)) != len(methods) or not methods:
+    labels = [label_of(name) for name in methods]
+    if len(set(labels)) != len(labels) or not methods:
         raise OptionError(f"the methods are {', '.join(methods) or 'none'}; expected at least one, each once")
     if threads is not None:
         cv2.setNumThreads(threads)
         torch.set_num_threads(threads)
     cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
-    ready = {_label(name): make_method(name, network=network, threads=threads) for name in methods}
+    ready = {
+        label: make_method(name, network=network, threads=threads, peers_python=peers_python)
+        for label, name in zip(labels, methods, strict=True)
+    }
     facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
     judge = PerceptualDistance() if with_perc else None
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
         scores, broken = evaluate(cases, ready, out, judge=judge, facts=facts, on_photo=lambda _: bar.update())
-    summaries = summarise(scores, reference=reference)
+    summaries = summarise(scores, reference=label_of(reference))
     table = to_markdown(summaries)
     settings: dict[str, Any] = json.loads((out / SETTINGS_FILE).read_text())
     write_text(out / "scores.csv", to_csv(scores))
@@ -79,11 +85,3 @@ def run_eval(
     if broken:
         notes.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
     return "\n".join([table, *notes])
-
-
-def _label(method: str) -> str:
-    """What a method is called in files and tables: a peer's file by its name and checksum."""
-    if not method.endswith(".onnx"):
-        return method
-    file = Path(method)
-    return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem

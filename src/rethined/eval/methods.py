@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,10 @@ import numpy as np
 
 from rethined.engine import Inpainter
 from rethined.errors import MissingExtraError, OptionError
-from rethined.eval.learned import load_learned
+from rethined.eval.cases import blanked
+from rethined.eval.learned import LEARNED_SUFFIXES, load_learned
+from rethined.eval.worker import HOW_TO, WorkerPeer
+from rethined.files import sha256_of
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
@@ -30,37 +34,73 @@ class Method(Protocol):
         ...
 
 
-def make_method(name: str, *, network: str | None = None, threads: int | None = None) -> Method:
+@dataclass(frozen=True)
+class Setup:
+    """What methods are made with.
+
+    Attributes:
+        network: A rethined ONNX file for the methods that run one; the shipped one when ``None``.
+        threads: Threads of rethined, of learned peers and of those in a process of their own; all cores when ``None``.
+            The others take what OpenCV and NumPy are set to.
+        peers_python: Interpreter for the peers whose packages clash with this environment's.
+    """
+
+    network: str | None = None
+    threads: int | None = None
+    peers_python: Path | None = None
+
+
+def make_method(
+    name: str, *, network: str | None = None, threads: int | None = None, peers_python: Path | None = None
+) -> Method:
     """The method of that name, ready to be called many times.
 
     Args:
-        name: One of :data:`METHODS`, or the path of an ONNX file of a learned peer, see :mod:`rethined.eval.learned`.
-        network: A rethined ONNX file for the methods that run one; the shipped one when ``None``.
-        threads: Threads of rethined; the others take what OpenCV and NumPy are set to.
+        name: One of :data:`METHODS`, or the path of a learned peer's file, see :mod:`rethined.eval.learned`.
+        network, threads, peers_python: See :class:`Setup`.
 
     Raises:
-        OptionError: An unknown name; the message lists the known ones.
+        OptionError: An unknown name; the message lists the known ones. Or there is no ``peers_python``.
         MissingExtraError: The method's package is not installed.
         ModelNotFoundError, ModelSignatureError: The file is missing or follows no known contract.
     """
-    if name.endswith(".onnx"):
+    if is_learned(name):
         return load_learned(Path(name), threads=threads)
     if name not in METHODS:
-        raise OptionError(f"the method is {name!r}; expected the path of an .onnx file or one of {', '.join(METHODS)}")
-    return METHODS[name](network, threads)
+        raise OptionError(
+            f"the method is {name!r}; expected the path of a file that ends in {', '.join(sorted(LEARNED_SUFFIXES))} or"
+            f" one of {', '.join(METHODS)}"
+        )
+    return METHODS[name](Setup(network, threads, peers_python))
 
 
-def _rethined(working_px: int | None) -> Callable[[str | None, int | None], Method]:
-    def make(network: str | None, threads: int | None) -> Method:
+MakeMethod = Callable[[Setup], Method]
+
+
+def is_learned(name: str) -> bool:
+    """Whether a method is the path of a learned peer's file."""
+    return Path(name).suffix.lower() in LEARNED_SUFFIXES
+
+
+def label_of(name: str) -> str:
+    """What a method is called in files and tables: a peer's file by its name and checksum."""
+    if not is_learned(name):
+        return name
+    file = Path(name)
+    return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem
+
+
+def _rethined(working_px: int | None) -> MakeMethod:
+    def make(setup: Setup) -> Method:
         options = InpaintOptions() if working_px is None else InpaintOptions(working_px=working_px)
-        return Inpainter(network, options=options, threads=threads)
+        return Inpainter(setup.network, options=options, threads=setup.threads)
 
     return make
 
 
-def _coarse(network: str | None, threads: int | None) -> Method:
+def _coarse(setup: Setup) -> Method:
     """The network's first look alone, enlarged: what structure it recovers before any detail is copied."""
-    session = OnnxSession(SHIPPED_NETWORK if network is None else Path(network), threads=threads)
+    session = OnnxSession(SHIPPED_NETWORK if setup.network is None else Path(setup.network), threads=setup.threads)
 
     def fill(image: Image8, hole: HoleMap) -> Image8:
         plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=FIRST_PX)
@@ -72,21 +112,21 @@ def _coarse(network: str | None, threads: int | None) -> Method:
     return fill
 
 
-def _opencv(flag: int) -> Callable[[str | None, int | None], Method]:
+def _opencv(flag: int) -> MakeMethod:
     def fill(image: Image8, hole: HoleMap) -> Image8:
         return np.asarray(cv2.inpaint(image, hole.view(np.uint8), TELEA_RADIUS_PX, flag), np.uint8)
 
-    return lambda _network, _threads: fill
+    return lambda _: fill
 
 
-def _pull_push(_network: str | None, _threads: int | None) -> Method:
+def _pull_push(_: Setup) -> Method:
     def fill(image: Image8, hole: HoleMap) -> Image8:
         return np.asarray(np.rint(pull_push(image.astype(np.float32), hole)), np.uint8)
 
     return fill
 
 
-def _biharmonic(_network: str | None, _threads: int | None) -> Method:
+def _biharmonic(_: Setup) -> Method:
     try:
         from skimage.restoration import inpaint_biharmonic
     except ImportError as error:
@@ -99,7 +139,7 @@ def _biharmonic(_network: str | None, _threads: int | None) -> Method:
     return fill
 
 
-def _patchmatch(_network: str | None, _threads: int | None) -> Method:
+def _patchmatch(_: Setup) -> Method:
     try:
         from patchmatch_cython import inpaint_pyramid
     except ImportError as error:
@@ -111,11 +151,37 @@ def _patchmatch(_network: str | None, _threads: int | None) -> Method:
     return fill
 
 
+def _object_remove(_: Setup) -> Method:
+    try:
+        from object_remove import EngineTier, RemoveObjectJob
+    except ImportError as error:
+        raise _missing(error) from error
+
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        # Blanked: its pyramids mix what lies in the hole into what they compare. Without a device it runs plain NumPy,
+        # the same everywhere; its own choice falls on a GPU where there is one.
+        job = RemoveObjectJob(blanked(image, hole), device=None)
+        filled = np.rint(np.clip(job.run(hole, tier=EngineTier.AUTO).image, 0, 1) * 255).astype(np.uint8)
+        # It grows what it is given, and blends beyond.
+        return np.where(hole[..., None], filled, image)
+
+    return fill
+
+
+def _xphoto(algorithm: str) -> MakeMethod:
+    def make(setup: Setup) -> Method:
+        if setup.peers_python is None:
+            raise MissingExtraError(f"the method 'xphoto-{algorithm}' needs a Python of its own; {HOW_TO}")
+        return WorkerPeer(setup.peers_python, algorithm, threads=setup.threads)
+
+    return make
+
+
 def _missing(error: ImportError) -> MissingExtraError:
     return MissingExtraError(f"this method needs the package {error.name!r}: pip install 'rethined[bench]'")
 
 
-METHODS: dict[str, Callable[[str | None, int | None], Method]] = {
+METHODS: dict[str, MakeMethod] = {
     "rethined": _rethined(None),
     "rethined-512": _rethined(512),
     "rethined-coarse": _coarse,
@@ -124,5 +190,9 @@ METHODS: dict[str, Callable[[str | None, int | None], Method]] = {
     "pull-push": _pull_push,
     "biharmonic": _biharmonic,
     "patchmatch": _patchmatch,
+    "object-remove": _object_remove,
+    "xphoto-shiftmap": _xphoto("shiftmap"),
+    "xphoto-fsr-fast": _xphoto("fsr-fast"),
+    "xphoto-fsr-best": _xphoto("fsr-best"),
 }
-"""Every method by name; called with a network file and a number of threads."""
+"""Every method by name."""

@@ -24,6 +24,8 @@ from rethined.types import HoleMap, Image8
 RULER_VERSION = 1
 """Scores of another version are computed anew."""
 SETTINGS_FILE = "settings.json"
+PRESET_FILES = "preset_files_sha256"
+"""Where the settings hold checksums of the files that presets draw from."""
 
 Judge = Callable[[Image8, Image8, HoleMap], float]
 
@@ -113,15 +115,21 @@ def evaluate(
 def _claim(out: Path, cases: CaseList, facts: dict[str, Any]) -> None:
     """Refuses to mix results of different settings in one folder."""
     settings = {"seed": cases.seed, "folder": cases.folder.name, "rethined": __version__, **facts}
+    # The files of a preset matter to its own cases alone: it may join later, or be left out of a call.
+    files = {preset.name: preset.sha256 for preset in cases.presets if preset.sha256}
     file = out / SETTINGS_FILE
     if file.exists():
         before = json.loads(file.read_text())
-        if changed := sorted(name for name in {*settings, *before} if settings.get(name) != before.get(name)):
-            differences = ", ".join(f"{name} {before.get(name)!r} against {settings.get(name)!r}" for name in changed)
-            raise ConfigError(f"{out} holds an evaluation with other settings: {differences}; use another --out")
-        return
+        files_before: dict[str, str] = before.pop(PRESET_FILES, {})
+        changes = [(name, before.get(name), settings.get(name)) for name in sorted({*settings, *before})]
+        changes += [(f"files of {name}", files_before.get(name, sha256), sha256) for name, sha256 in files.items()]
+        if changed := [f"{name} {old!r} against {new!r}" for name, old, new in changes if old != new]:
+            raise ConfigError(f"{out} holds an evaluation with other settings: {', '.join(changed)}; use another --out")
+        if files.keys() <= files_before.keys():
+            return
+        files = {**files_before, **files}
     out.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(settings, indent=1) + "\n")
+    write_text(file, json.dumps({**settings, **({PRESET_FILES: files} if files else {})}, indent=1) + "\n")
 
 
 def _score(case: Case, name: str, method: Method, out: Path, judge: Judge | None) -> Score:

@@ -131,7 +131,13 @@ def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what differences are taken from (telea)")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N photographs only")
     parser.add_argument("--seed", type=int, default=0, help="start of the randomness of the holes")
-    parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance, the slowest score")
+    parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance perc")
+    parser.add_argument(
+        "--metric-weights",
+        type=Path,
+        metavar="DIR",
+        help="weights of LPIPS and FID (default: torch.hub's folder); needs: pip install 'rethined[published]'",
+    )
     _add_engine_options(parser)
     parser.set_defaults(run=_run_eval)
 
@@ -291,6 +297,7 @@ def _run_eval(parsed: argparse.Namespace) -> None:
         network=parsed.network,
         threads=parsed.threads,
         with_perc=not parsed.no_perc,
+        metric_weights=parsed.metric_weights,
     )
     print(table)
     print(f"\nreport in {parsed.out}: report.html, report.md, report.json, scores.csv")

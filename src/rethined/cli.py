@@ -146,8 +146,8 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "bench",
         help="time rethined and others",
-        description="Times every method on a generated scene under holes that cover 7 %, array to array, in turns;"
-        " writes bench.json and bench.md. Nothing else should run meanwhile.",
+        description="Times every method on a generated scene under holes, array to array, in turns; writes bench.json"
+        " and bench.md. Nothing else should run meanwhile.",
     )
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder to write to (bench)")
     parser.add_argument("--sizes", default="512,1024,2048,4096", metavar="PX,...", help="sides (512,1024,2048,4096)")
@@ -155,7 +155,9 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
         "--methods", default="rethined,rethined-512,telea", metavar="NAME,...", help="(rethined,rethined-512,telea)"
     )
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
-    _add_engine_options(parser)
+    parser.add_argument("--shares", default="0.07", metavar="X,...", help="shares of the picture that are hole (0.07)")
+    parser.add_argument("--threads", default="all", metavar="N,...", help="numbers of threads, or all (all)")
+    _add_network_option(parser)
     parser.set_defaults(run=_run_bench)
 
 
@@ -199,8 +201,12 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
+    _add_network_option(parser)
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
+
+
+def _add_network_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
 
 
 def _run_inpaint(parsed: argparse.Namespace) -> None:
@@ -348,7 +354,8 @@ def _run_bench(parsed: argparse.Namespace) -> None:
         methods=parsed.methods.split(","),
         reference=parsed.reference,
         network=parsed.network,
-        threads=parsed.threads,
+        threads=_thread_counts(parsed.threads),
+        shares=_numbers(parsed.shares),
         on_row=lambda what: print(f"rethined: timing {what}", file=sys.stderr),
     )
     print(table)
@@ -360,6 +367,20 @@ def _whole_numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise OptionError(f"{text!r} is no list of whole numbers; expected for example 1024,2048") from error
+
+
+def _thread_counts(text: str) -> list[int | None]:
+    try:
+        return [None if part == "all" else int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers of threads; expected for example 1,all") from error
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers; expected for example 0.01,0.07") from error
 
 
 def _run_export_onnx(parsed: argparse.Namespace) -> None:

@@ -75,6 +75,8 @@ def test_published_scores_are_computed_where_they_can_be(
     said = capsys.readouterr().out
     assert "FID of 2 to 3 pictures: below 2,049" in said
     assert " n/a:" not in said
+    assert main([*arguments, "--no-perc", "--out", str(tmp_path / "one"), "--limit", "1"]) == 0
+    assert "- FID n/a: it needs two pictures" in capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert all(score["lpips"] > 0 and score["perc"] is None for score in report["scores"])
     assert all(summary["fid"] >= 0 for summary in report["summaries"] if summary["shares"] is None)

@@ -18,7 +18,7 @@ from rethined.eval.methods import make_method
 from rethined.eval.page import pick_looks, to_html
 from rethined.eval.perceptual import PerceptualDistance
 from rethined.eval.published import load_published
-from rethined.eval.run import SETTINGS_FILE, Judge, evaluate
+from rethined.eval.run import SETTINGS_FILE, Judge, evaluate, is_undefined
 from rethined.eval.table import notes, summarise, to_csv, to_json, to_markdown
 from rethined.files import sha256_of, write_text
 from rethined.weights import SHIPPED_NETWORK
@@ -81,6 +81,8 @@ def run_eval(
             fid = fid_of_methods(cases, scores, out, published.features, on_photo=lambda _: bar.update())
     summaries = summarise(scores, reference=reference, fid=fid)
     said = [*notes(summaries), *(f"{name.upper()} n/a: {why}" for name, why in published.unavailable.items())]
+    if any(is_undefined(value) for value in fid.values()):
+        said.append("FID n/a: it needs two pictures of a size that a method filled")
     table = "\n".join([to_markdown(summaries), *(f"- {note}" for note in said), ""]) if said else to_markdown(summaries)
     settings: dict[str, Any] = json.loads((out / SETTINGS_FILE).read_text())
     write_text(out / "scores.csv", to_csv(scores))

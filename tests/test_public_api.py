@@ -43,6 +43,7 @@ BUILT_IN_BASES = {
     "ImageReadError": OSError,
     "ImageWriteError": OSError,
     "ConfigError": ValueError,
+    "ReportError": ValueError,
     "MissingExtraError": ImportError,
 }
 

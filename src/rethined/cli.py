@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_eval(commands)
     _add_bench(commands)
+    _add_figures(commands)
     _add_dataset(commands)
     return parser
 
@@ -141,7 +142,13 @@ def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what differences are taken from (telea)")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N photographs only")
     parser.add_argument("--seed", type=int, default=0, help="start of the randomness of the holes")
-    parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance, the slowest score")
+    parser.add_argument("--no-perc", action="store_true", help="leave out the perceptual distance perc")
+    parser.add_argument(
+        "--metric-weights",
+        type=Path,
+        metavar="DIR",
+        help="weights of LPIPS and FID (default: torch.hub's folder); needs: pip install 'rethined[published]'",
+    )
     _add_peer_options(parser)
     _add_engine_options(parser)
     parser.set_defaults(run=_run_eval)
@@ -151,8 +158,8 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "bench",
         help="time rethined and others",
-        description="Times every method on a generated scene under holes that cover 7 %, array to array, in turns;"
-        " writes bench.json and bench.md. Nothing else should run meanwhile.",
+        description="Times every method on a generated scene under holes, array to array, in turns; writes bench.json"
+        " and bench.md. Nothing else should run meanwhile.",
     )
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder to write to (bench)")
     parser.add_argument("--sizes", default="512,1024,2048,4096", metavar="PX,...", help="sides (512,1024,2048,4096)")
@@ -163,9 +170,27 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
         help="methods, or paths of learned peers' ONNX or TorchScript files (rethined,rethined-512,telea)",
     )
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
+    parser.add_argument("--shares", default="0.07", metavar="X,...", help="shares of the picture that are hole (0.07)")
+    parser.add_argument("--threads", default="all", metavar="N,...", help="numbers of threads, or all (all)")
     _add_peer_options(parser)
-    _add_engine_options(parser)
+    _add_network_option(parser)
     parser.set_defaults(run=_run_bench)
+
+
+def _add_figures(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "figures",
+        help="draw what eval and bench found",
+        description="Draws quality against latency, latency against size and latency against the share of the hole,"
+        " each as SVG and PNG, as far as the reports have them. Needs: pip install 'rethined[bench]'.",
+    )
+    parser.add_argument("--eval", type=Path, dest="eval_file", metavar="FILE", help="report.json of rethined eval")
+    parser.add_argument("--bench", type=Path, dest="bench_file", metavar="FILE", help="bench.json of rethined bench")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (figures)")
+    parser.add_argument("--score", default="perc", metavar="NAME", help="quality: perc, lpips or psnr (perc)")
+    parser.add_argument("--size", type=int, metavar="PX", help="the only size of the evaluation to show")
+    parser.add_argument("--masks", metavar="NAME", help="the only hole preset of the evaluation to show")
+    parser.set_defaults(run=_run_figures)
 
 
 def _add_dataset(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -208,8 +233,12 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
+    _add_network_option(parser)
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
+
+
+def _add_network_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
 
 
 def _add_peer_options(parser: argparse.ArgumentParser) -> None:
@@ -317,6 +346,7 @@ def _run_eval(parsed: argparse.Namespace) -> None:
         threads=parsed.threads,
         peers_python=parsed.peers_python,
         with_perc=not parsed.no_perc,
+        metric_weights=parsed.metric_weights,
     )
     print(table)
     print(f"\nreport in {parsed.out}: report.html, report.md, report.json, scores.csv")
@@ -367,7 +397,8 @@ def _run_bench(parsed: argparse.Namespace) -> None:
         methods=parsed.methods.split(","),
         reference=parsed.reference,
         network=parsed.network,
-        threads=parsed.threads,
+        threads=_thread_counts(parsed.threads),
+        shares=_numbers(parsed.shares),
         peers_python=parsed.peers_python,
         on_row=lambda what: print(f"rethined: timing {what}", file=sys.stderr),
     )
@@ -375,11 +406,44 @@ def _run_bench(parsed: argparse.Namespace) -> None:
     print(f"in {parsed.out}: bench.json, bench.md")
 
 
+def _run_figures(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.figures.command import run_figures
+    except ImportError as error:
+        raise _missing_extra("bench", error) from error
+    drawn = run_figures(
+        parsed.out,
+        eval_file=parsed.eval_file,
+        bench_file=parsed.bench_file,
+        score=parsed.score,
+        size_px=parsed.size,
+        preset=parsed.masks,
+    )
+    for line in drawn.left_out:
+        print(f"left out: {line}")
+    for file in drawn.files:
+        print(file)
+
+
 def _whole_numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise OptionError(f"{text!r} is no list of whole numbers; expected for example 1024,2048") from error
+
+
+def _thread_counts(text: str) -> list[int | None]:
+    try:
+        return [None if part == "all" else int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers of threads; expected for example 1,all") from error
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers; expected for example 0.01,0.07") from error
 
 
 def _run_export_onnx(parsed: argparse.Namespace) -> None:

@@ -70,6 +70,10 @@ class DatasetError(WorkshopError):
     """A folder of photographs that cannot be used."""
 
 
+class ReportError(WorkshopError, ValueError):
+    """A report of an evaluation or a benchmark that is missing or not one."""
+
+
 class ExportParityError(WorkshopError):
     """An exported network that does not reproduce the one it was made from."""
 

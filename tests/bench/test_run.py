@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from onnx import TensorProto, helper, save
 
@@ -16,42 +18,56 @@ from rethined.eval.worker import WorkerPeer
 from rethined.files import sha256_of
 
 
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(timing, "MAX_ROUNDS", 2)
+    patch.setattr(timing, "MIN_ROUNDS", 1)
+    patch.setattr(module, "CHILD_RUNS", 1)
+
+
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "MAX_ROUNDS", 2)
-    monkeypatch.setattr(timing, "MIN_ROUNDS", 1)
-    monkeypatch.setattr(module, "CHILD_RUNS", 1)
+    shorten(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def out(tiny_network_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bench") / "out"
+    arguments = ["bench", "--out", str(out), "--sizes", "64", "--threads", "1,2", "--shares", "0.07,0.2"]
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        assert main([*arguments, "--methods", "rethined,telea", "--network", str(tiny_network_path)]) == 0
+    return out
 
 
 @pytest.fixture
-def report(tiny_network_path: Path, tmp_path: Path) -> dict[str, Any]:
-    arguments = ["bench", "--out", str(tmp_path / "out"), "--sizes", "64,128", "--methods", "rethined,telea"]
-    assert main([*arguments, "--network", str(tiny_network_path)]) == 0
-
+def report(out: Path) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    return json.loads((tmp_path / "out" / "bench.json").read_text(), parse_constant=refuse)
+    return json.loads((out / "bench.json").read_text(), parse_constant=refuse)
 
 
-def test_the_report_follows_its_schema(report: dict[str, Any], tmp_path: Path) -> None:
-    assert report["schema"] == module.SCHEMA
+def test_the_report_follows_its_schema(report: dict[str, Any], out: Path) -> None:
+    assert report["schema"] == "rethined-bench-2"
     assert set(report) == {"schema", "machine", "threads", "network_sha256", "holes", "start", "rows"}
     assert {"processor", "cores", "memory_mib", "python", "packages", "load_average"} <= set(report["machine"])
-    assert [(row["method"], row["side_px"]) for row in report["rows"]] == [
-        ("rethined", 64),
-        ("telea", 64),
-        ("rethined", 128),
-        ("telea", 128),
+    assert report["threads"] == [1, 2]
+    assert report["holes"] == {"preset": "df8k-blobs", "shares": [0.07, 0.2]}
+    assert [(row["side_px"], row["threads"], row["method"]) for row in report["rows"]] == [
+        (64, threads, method) for _ in (0.07, 0.2) for threads in (1, 2) for method in ("rethined", "telea")
+    ]
+    assert [row["hole_share"] for row in report["rows"]] == [
+        pytest.approx(share, abs=0.02) for share in (0.07, 0.2) for _ in range(4)
     ]
     for row in report["rows"]:
         assert set(row) == set(module.Row.__dataclass_fields__)
-        assert row["timing"]["median_ms"] > 0
-        assert 0.03 < row["hole_share"] < 0.12
+        timing = row["timing"]
+        assert set(timing) == {"median_ms", "iqr_ms", "p95_ms", "min_ms", "p25_ms", "p75_ms", "rounds"}
+        assert 0 < timing["min_ms"] <= timing["p25_ms"] <= timing["median_ms"] <= timing["p75_ms"] <= timing["p95_ms"]
         assert row["ratio"] == (1 if row["method"] == "telea" else pytest.approx(row["ratio"]))
         assert bool(row["stages_ms"]) == (row["method"] == "rethined")
-    table = (tmp_path / "out" / "bench.md").read_text().splitlines()
-    assert len(table) == 6
+    table = (out / "bench.md").read_text().splitlines()
+    assert len(table) == 2 + 8
     assert len({line.count("|") for line in table}) == 1
 
 
@@ -70,9 +86,12 @@ def test_a_method_that_fails_is_a_row_with_its_error(monkeypatch: pytest.MonkeyP
         raise RuntimeError("no")
 
     monkeypatch.setitem(methods.METHODS, "failing", lambda *_: fail)
-    table = module.run_bench(tmp_path, sides_px=[64], methods=["telea", "failing"])
+    table = module.run_bench(tmp_path, sides_px=[64, 96], methods=["telea", "failing"])
     assert "RuntimeError: no" in table
     rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
+    assert [(row["side_px"], row["method"]) for row in rows] == [
+        (side_px, method) for side_px in (64, 96) for method in ("telea", "failing")
+    ]
     assert rows[1]["timing"] is None
     assert rows[1]["error"] == "RuntimeError: no"
 
@@ -101,7 +120,7 @@ def test_a_peer_from_a_file_is_called_by_its_name_and_checksum(tmp_path: Path) -
     assert rows[0]["ratio"] == 1
     if sys.platform == "linux":
         assert rows[0]["extra_mib"] is not None
-    assert f"| 64 | {label} | " in (tmp_path / "out" / "bench.md").read_text()
+    assert f" | 1 | {label} | " in (tmp_path / "out" / "bench.md").read_text()
 
 
 def test_the_memory_of_a_worker_is_not_stated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,6 +132,23 @@ def test_the_memory_of_a_worker_is_not_stated(monkeypatch: pytest.MonkeyPatch, t
     assert row["extra_mib"] is None
 
 
+def test_threads_hold_for_all_libraries_and_only_meanwhile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    seen: set[tuple[int, int, int]] = set()
+
+    def make(setup: methods.Setup) -> Callable[..., None]:
+        return lambda *_: seen.add((setup.threads or 0, cv2.getNumThreads(), torch.get_num_threads()))
+
+    monkeypatch.setitem(methods.METHODS, "watching", make)
+    monkeypatch.setattr(module, "available_cores", lambda: 3)
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    module.run_bench(tmp_path, sides_px=[64], methods=["watching"], threads=[1, None, 3])
+    assert seen == {(1, 1, 1), (3, 3, 3)}
+    assert (cv2.getNumThreads(), torch.get_num_threads()) == before
+    assert json.loads((tmp_path / "bench.json").read_text())["threads"] == [1, 3], "each number once"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -121,6 +157,11 @@ def test_the_memory_of_a_worker_is_not_stated(monkeypatch: pytest.MonkeyPatch, t
         (["--methods", "xphoto-fsr-fast"], "the method 'xphoto-fsr-fast' needs a Python of its own"),
         (["--sizes", "32"], "the size is 32; expected 64 px or more"),
         (["--sizes", "x"], "'x' is no list of whole numbers"),
+        (["--threads", "1,some"], "'1,some' is no list of numbers of threads; expected for example 1,all"),
+        (["--threads", "0"], "the number of threads is 0; expected 1 or more, or all"),
+        (["--shares", "7%"], "'7%' is no list of numbers"),
+        (["--shares", "0.07,1.5"], "the share of the hole is 1.5; expected more than 0 and at most 0.9"),
+        (["--shares", "nan"], "the share of the hole is nan"),
     ],
 )
 def test_bad_arguments_end_with_one_line(

@@ -53,4 +53,5 @@ def test_calls_take_turns() -> None:
 
 
 def test_statistics_of_known_samples() -> None:
-    assert summarise([4.0, 1.0, 2.0, 3.0, 5.0]) == Timing(median_ms=3, iqr_ms=2, p95_ms=4.8, min_ms=1, rounds=5)
+    expected = Timing(median_ms=3, iqr_ms=2, p95_ms=4.8, min_ms=1, p25_ms=2, p75_ms=4, rounds=5)
+    assert summarise([4.0, 1.0, 2.0, 3.0, 5.0]) == expected

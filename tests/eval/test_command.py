@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rethined.cli import main
+from rethined.eval import command
 from rethined.eval.cases import list_cases
 from rethined.eval.page import ZOOM_PX, pick_looks
+from rethined.eval.published import Published
 from rethined.eval.run import evaluate
+
+
+@pytest.fixture(autouse=True)
+def without_fidelity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same everywhere: torch-fidelity may be installed here or not."""
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
 
 
 @pytest.fixture
@@ -28,10 +37,14 @@ def test_the_command_writes_its_reports_and_says_the_same_twice(
     assert "| 64   | df8k-blobs | all" in first
     assert "left out, cannot be read: broken.png" in first
     assert "1 of 4 photographs left out" in first
+    reason = "torch-fidelity is not installed; pip install 'rethined[published]'"
+    assert f"- LPIPS n/a: {reason}\n- FID n/a: {reason}\n" in first
     out = tmp_path / "out"
     report = json.loads((out / "report.json").read_text())
     assert len(report["scores"]) == (2 + 1 + 2) * 2 * 3
     assert all(score["perc"] > 0 for score in report["scores"])
+    assert all(score["lpips"] is None for score in report["scores"])
+    assert report["unavailable"] == {"lpips": reason, "fid": reason}
     assert report["settings"]["network_sha256"]
     assert (out / "report.md").read_text() in first
     page = (out / "report.html").read_text()
@@ -41,6 +54,34 @@ def test_the_command_writes_its_reports_and_says_the_same_twice(
     assert main(arguments) == 0
     assert capsys.readouterr().out == first
     assert {file: file.read_bytes() for file in out.glob("report.*")} == written
+
+
+def test_published_scores_are_computed_where_they_can_be(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path | None] = []
+
+    def fake(folder: Path | None) -> Published:
+        asked.append(folder)
+        return Published(
+            lpips=lambda result, original, _: float((result != original).mean()),
+            features=lambda picture: picture.reshape(-1, 3).mean(0).astype(np.float32),
+            weights={"w.pth": "ab"},
+        )
+
+    monkeypatch.setattr(command, "load_published", fake)
+    assert main([*arguments, "--no-perc", "--metric-weights", "somewhere"]) == 0
+    assert asked == [Path("somewhere")]
+    said = capsys.readouterr().out
+    assert "FID of 2 to 3 pictures: below 2,049" in said
+    assert " n/a:" not in said
+    assert main([*arguments, "--no-perc", "--out", str(tmp_path / "one"), "--limit", "1"]) == 0
+    assert "- FID n/a: it needs two pictures" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert all(score["lpips"] > 0 and score["perc"] is None for score in report["scores"])
+    assert all(summary["fid"] >= 0 for summary in report["summaries"] if summary["shares"] is None)
+    assert (report["unavailable"], report["metric_weights_sha256"]) == ({}, {"w.pth": "ab"})
+    assert "FID of 2 to 3 pictures" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +122,7 @@ def test_looks_show_where_the_first_method_is_furthest_off(tmp_path: Path) -> No
             result[y, x] = 0
         return result
 
-    scores, _ = evaluate(cases, {"odd": wrong_in_one_place}, tmp_path / "out", judge=None)
+    scores, _ = evaluate(cases, {"odd": wrong_in_one_place}, tmp_path / "out")
     looks = pick_looks(cases, scores, tmp_path / "out")
     assert [look.title.split(":")[0] for look in looks] == ["worst"] * 4 + ["best"] * 2
     assert "c.png" in looks[0].title

@@ -37,7 +37,7 @@ def judge(result: Image8, original: Image8, hole: HoleMap) -> float:
 
 
 def run(cases: CaseList, out: Path, **methods: Any) -> list[Score]:  # noqa: ANN401
-    scores, _ = evaluate(cases, methods, out, judge=judge)
+    scores, _ = evaluate(cases, methods, out, judges={"perc": judge})
     return scores
 
 
@@ -46,7 +46,7 @@ def figures(scores: list[Score]) -> list[dict[str, Any]]:
 
 
 def test_every_case_and_method_is_a_row(cases: CaseList, tmp_path: Path) -> None:
-    scores, broken = evaluate(cases, {"mean": mean_fill, "black": black_fill}, tmp_path / "out", judge=judge)
+    scores, broken = evaluate(cases, {"mean": mean_fill, "black": black_fill}, tmp_path / "out", judges={"perc": judge})
     assert [(s.photo, s.size_px, s.method) for s in scores] == [
         (photo, size, method)
         for photo, sizes in (("a.png", (64, 96)), ("c.png", (64,)), ("more/b.jpg", (64, 96)))
@@ -107,12 +107,43 @@ def test_scores_are_computed_anew_from_kept_results(cases: CaseList, tmp_path: P
 
 
 def test_scores_without_a_judge_are_completed_when_there_is_one(cases: CaseList, tmp_path: Path) -> None:
-    without, _ = evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None)
+    without, _ = evaluate(cases, {"mean": mean_fill}, tmp_path / "out")
     assert all(np.isnan(score.perc) for score in without)
     assert figures(run(cases, tmp_path / "out", mean=mean_fill)) == figures(
         run(cases, tmp_path / "out", mean=mean_fill)
     )
     assert not any(np.isnan(score.perc) for score in run(cases, tmp_path / "out", mean=mean_fill))
+
+
+def test_scores_of_before_a_figure_existed_are_completed_and_not_measured_anew(cases: CaseList, tmp_path: Path) -> None:
+    first = run(cases, tmp_path / "out", mean=mean_fill)
+    files = sorted((tmp_path / "out" / "scores").rglob("*.json"))
+    for file in files:
+        saved = json.loads(file.read_text())
+        del saved["score"]["lpips"]
+        saved["score"]["l1"] = 0.5  # a mark: what is there is kept
+        file.write_text(json.dumps(saved))
+    loaded = run(cases, tmp_path / "out", mean=mean_fill)
+    assert all(np.isnan(score.lpips) and score.l1 == 0.5 for score in loaded)
+
+    def never(*_: object) -> float:
+        raise AssertionError("judged again")
+
+    judges = {"perc": never, "lpips": lambda result, original, _: float((result != original).mean())}
+    completed, _ = evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judges=judges)
+    assert all(0 < score.lpips < score.hole_share and score.l1 == 0.5 for score in completed), "over the composite"
+    assert [score.perc for score in completed] == [score.perc for score in first]
+    assert figures(evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judges={"lpips": never})[0]) == figures(
+        completed
+    )
+
+
+def test_a_row_whose_result_is_gone_is_measured_as_a_whole(cases: CaseList, tmp_path: Path) -> None:
+    evaluate(cases, {"mean": black_fill}, tmp_path / "out")
+    for file in (tmp_path / "out" / "results").rglob("*.png"):
+        file.unlink()
+    again, fresh = (run(cases, tmp_path / out, mean=mean_fill) for out in ("out", "other"))
+    assert [score.l1 for score in again] == [score.l1 for score in fresh]
 
 
 @pytest.mark.parametrize(
@@ -144,12 +175,12 @@ def test_a_failed_case_is_a_row_with_its_error(
 def test_results_of_other_settings_are_not_mixed(photos: Path, tmp_path: Path) -> None:
     for seed, facts in ((0, {"network": "x"}), (0, {"network": "x"})):
         cases = list_cases(photos, sizes_px=[64], presets=["scratches"], seed=seed)
-        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts=facts)
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", facts=facts)
     with pytest.raises(ConfigError, match=r"out holds an evaluation with other settings: network 'x' against 'y'"):
-        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "y"})
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", facts={"network": "y"})
     other = list_cases(photos, sizes_px=[64], presets=["scratches"], seed=5)
     with pytest.raises(ConfigError, match=r"seed 0 against 5; use another --out"):
-        evaluate(other, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "x"})
+        evaluate(other, {"mean": mean_fill}, tmp_path / "out", facts={"network": "x"})
 
 
 def test_holes_of_other_silhouettes_are_not_mixed(photos: Path, tmp_path: Path) -> None:
@@ -161,7 +192,7 @@ def test_holes_of_other_silhouettes_are_not_mixed(photos: Path, tmp_path: Path) 
 
     def run_with(*presets: str) -> dict[str, Any]:
         cases = list_cases(photos, sizes_px=[64], presets=presets)
-        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judge=None, facts={"network": "x"})
+        evaluate(cases, {"mean": mean_fill}, tmp_path / "out", facts={"network": "x"})
         return json.loads((tmp_path / "out" / "settings.json").read_text())
 
     one, other = (f"objects={tmp_path / name}" for name in ("one", "other"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rethined.eval.run import Score
-from rethined.eval.table import SCHEMA, bootstrap, summarise, to_csv, to_json, to_markdown
+from rethined.eval.table import SCHEMA, bootstrap, notes, summarise, to_csv, to_json, to_markdown
 
 BASE = Score(
     photo="a.png",
@@ -25,6 +25,7 @@ BASE = Score(
     ssim=0.9,
     ssim_hole=0.5,
     perc=0.6,
+    lpips=0.05,
     sharpness_ratio=0.5,
     seam_ratio=1.0,
     known_error_max=0.0,
@@ -56,6 +57,7 @@ def test_means_medians_and_paired_differences() -> None:
     assert ours.perc_gain.high < 0
     assert ours.seam_ratio == 1
     assert ours.milliseconds == 10
+    assert ours.lpips == pytest.approx(0.05)
 
 
 def test_without_the_reference_there_are_no_differences() -> None:
@@ -99,6 +101,27 @@ def test_groups_by_size_preset_and_hole_share() -> None:
     ]
 
 
+def test_fid_belongs_to_a_method_and_not_to_bins_of_the_share() -> None:
+    scores = [*pairs([1.0]), *(replace(score, photo="z.png", hole_share=0.15) for score in pairs([2.0]))]
+    summaries = summarise(scores, reference="telea", fid={(512, "df8k-blobs", "ours"): 7.5})
+    assert [s.fid for s in summaries if s.method == "ours" and s.shares is None] == [7.5]
+    assert all(np.isnan(s.fid) for s in summaries if s.method != "ours" or s.shares is not None)
+    cells = [[cell.strip() for cell in line.split("|")] for line in to_markdown(summaries).splitlines()]
+    column = cells[0].index("FID")
+    assert [row[column] for row in cells[2:]] == ["n/a", "7.50", "", "", "", ""]
+    (note,) = notes(summaries)
+    assert note.startswith("FID of 2 pictures: below 2,049 it comes out too large")
+
+
+def test_what_cannot_be_had_says_so_and_enough_pictures_need_no_note() -> None:
+    telea, ours = summarise([replace(score, lpips=float("nan")) for score in pairs([1.0])], reference="telea")
+    assert np.isnan(telea.lpips)
+    assert to_markdown([telea, ours]).count("n/a") == 4
+    assert notes([telea, ours]) == []
+    assert notes([replace(telea, fid=1.0, count=2049)]) == []
+    assert "FID of 5 to 9 pictures" in notes([replace(telea, fid=1.0, count=n) for n in (9, 5)])[0]
+
+
 def test_bootstrap_is_fixed_and_narrows_with_more_cases() -> None:
     few, many = ([1.0, 2.0, 3.0] * n for n in (1, 40))
     assert bootstrap(few) == bootstrap(few)
@@ -119,14 +142,32 @@ def test_csv_has_every_row_and_leaves_undefined_cells_empty() -> None:
 def test_json_is_strict_and_follows_its_schema() -> None:
     scores = [*pairs([1.0, 2.0]), Score("z.png", 512, "df8k-blobs", "ours", 0.04, error="ValueError: no")]
     summaries = summarise(scores, reference="telea")
-    text = to_json(scores, summaries, settings={"seed": 0}, broken={"b.png": "no picture"})
+    text = to_json(
+        scores,
+        summaries,
+        settings={"seed": 0},
+        broken={"b.png": "no picture"},
+        unavailable={"fid": "no package"},
+        metric_weights={"w.pth": "ab"},
+    )
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
     content = json.loads(text, parse_constant=refuse)
     assert content["schema"] == SCHEMA
-    assert set(content) == {"schema", "settings", "broken_photos", "summaries", "scores"}
+    assert set(content) == {
+        "schema",
+        "settings",
+        "broken_photos",
+        "unavailable",
+        "metric_weights_sha256",
+        "summaries",
+        "scores",
+    }
+    assert content["unavailable"] == {"fid": "no package"}
+    assert content["metric_weights_sha256"] == {"w.pth": "ab"}
+    assert content["summaries"][0]["fid"] is None
     assert content["broken_photos"] == {"b.png": "no picture"}
     assert set(content["scores"][0]) == set(BASE.__dataclass_fields__)
     assert content["scores"][-1]["perc"] is None

@@ -144,7 +144,7 @@ def test_a_dead_worker_is_a_row_of_the_evaluation(fake: WorkerPeer, photos: Path
         return fake(marked, hole)
 
     cases = list_cases(photos, sizes_px=[64, 96], presets=["df8k-blobs"])
-    scores, _ = evaluate(cases, {"peer": method}, tmp_path / "out", judge=None)
+    scores, _ = evaluate(cases, {"peer": method}, tmp_path / "out")
     assert [score.error[:9] for score in scores] == ["", "PeerError", "", "", ""]
 
 

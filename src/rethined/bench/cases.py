@@ -28,17 +28,23 @@ def bench_case(side_px: int, *, share: float = HOLE_SHARE) -> tuple[Image8, Hole
 def hole_of_share(side_px: int, share: float) -> HoleMap:
     """Ellipses of the preset ``df8k-blobs``, added one after the other until they cover ``share`` or just more.
 
-    The last one is left out if that comes closer.
+    The last one is left out if that comes closer; the first one never is.
     """
     hole = np.zeros((side_px, side_px), bool)
-    number = 0
+    covered_px = number = 0
     while True:
         drawn = preset_hole(PRESET, f"bench {number}", hole.shape)
-        count, labels = cv2.connectedComponents(drawn.view(np.uint8))
-        for label in range(1, count):
-            larger = hole | (labels == label)
-            before, after = (np.count_nonzero(x) / x.size for x in (hole, larger))
+        labels, boxes = cv2.connectedComponentsWithStats(drawn.view(np.uint8))[1:3]
+        for label, (left, top, width, height, _) in enumerate(boxes[1:], 1):
+            # Only the box of an ellipse is looked at: at 8192 px a pass over the picture each would take a minute.
+            box = np.s_[top : top + height, left : left + width]
+            added = (labels[box] == label) & ~hole[box]
+            added_px = int(np.count_nonzero(added))
+            before, after = covered_px / hole.size, (covered_px + added_px) / hole.size
+            if after >= share and covered_px and share - before <= after - share:
+                return hole
+            hole[box] |= added
+            covered_px += added_px
             if after >= share:
-                return larger if after - share < share - before else hole
-            hole = larger
+                return hole
         number += 1

@@ -1,7 +1,7 @@
 """Measures the memory of a fill in a process of its own.
 
-``python -m rethined.bench.child METHOD SIDE NETWORK THREADS`` prints one line of JSON: resident memory before the fill,
-its peak, and the difference.
+``python -m rethined.bench.child METHOD SIDE SHARE NETWORK THREADS`` prints one line of JSON: resident memory before the
+fill, its peak, and the difference.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
+
 from rethined.bench.cases import bench_case
 from rethined.eval.methods import make_method
 
 
-def main(method: str, side_px: str, network: str, threads: str) -> None:
-    """Fills one case and prints what it took; empty ``network`` and ``0`` threads stand for the defaults."""
-    fill = make_method(method, network=network or None, threads=int(threads) or None)
+def main(method: str, side_px: str, share: str, network: str, threads: str) -> None:
+    """Fills one case and prints what it took; empty ``network`` stands for the shipped one."""
+    cv2.setNumThreads(int(threads))
+    fill = make_method(method, network=network or None, threads=int(threads))
     fill(*bench_case(64))  # libraries, weights and threads are not the fill's
-    image, hole = bench_case(int(side_px))
+    image, hole = bench_case(int(side_px), share=float(share))
     # Linux counts the peak from here on.
     Path("/proc/self/clear_refs").write_text("5")
     before = _status_mib("VmRSS")

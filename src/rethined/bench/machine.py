@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from rethined._version import __version__
 from rethined.runtime import available_cores
 
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pillow")
+PEERS = ("patchmatch-cython", "scikit-image", "torch")
+"""What only some methods run on."""
 
 
 def describe_machine() -> dict[str, Any]:
@@ -26,10 +28,17 @@ def describe_machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "rethined": __version__,
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: found for name in (*PACKAGES, *PEERS) if (found := _version(name)) is not None},
         "opencv_threads": cv2.getNumThreads(),
         "load_average": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None,
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -25,6 +25,7 @@ class Timing:
 
     Attributes:
         median_ms, iqr_ms, p95_ms, min_ms: Statistics over the rounds.
+        p25_ms, p75_ms: The quartiles that the interquartile range lies between.
         rounds: How many there were.
     """
 
@@ -32,6 +33,8 @@ class Timing:
     iqr_ms: float
     p95_ms: float
     min_ms: float
+    p25_ms: float
+    p75_ms: float
     rounds: int
 
 
@@ -61,7 +64,15 @@ def time_together(
 def summarise(milliseconds: list[float]) -> Timing:
     """The statistics of some samples."""
     low, median, high, p95 = (float(x) for x in np.percentile(milliseconds, (25, 50, 75, 95)))
-    return Timing(round(median, 3), round(high - low, 3), round(p95, 3), round(min(milliseconds), 3), len(milliseconds))
+    return Timing(
+        median_ms=round(median, 3),
+        iqr_ms=round(high - low, 3),
+        p95_ms=round(p95, 3),
+        min_ms=round(min(milliseconds), 3),
+        p25_ms=round(low, 3),
+        p75_ms=round(high, 3),
+        rounds=len(milliseconds),
+    )
 
 
 def _is_enough(milliseconds: list[float]) -> bool:

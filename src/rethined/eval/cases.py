@@ -42,7 +42,7 @@ class Case:
     @property
     def key(self) -> str:
         """A name that is unique in the evaluation and can be that of a file."""
-        return f"{self.photo.replace('/', '+')}@{self.size_px}@{self.preset}"
+        return file_stem(self.photo, self.size_px, self.preset)
 
     @cached_property
     def hole_share(self) -> float:
@@ -53,6 +53,11 @@ class Case:
     def damaged(self) -> Image8:
         """What methods see."""
         return blanked(self.original, self.hole)
+
+
+def file_stem(photo: str, *facts: int | str) -> str:
+    """The name of a file about a photograph, whatever folder that lies in."""
+    return "@".join([photo.replace("/", "+"), *map(str, facts)])
 
 
 def blanked(image: Image8, hole: HoleMap) -> Image8:

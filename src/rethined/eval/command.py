@@ -13,11 +13,13 @@ from tqdm import tqdm
 
 from rethined.errors import OptionError
 from rethined.eval.cases import list_cases
+from rethined.eval.fid import Group, fid_of_methods
 from rethined.eval.methods import label_of, make_method
 from rethined.eval.page import pick_looks, to_html
 from rethined.eval.perceptual import PerceptualDistance
-from rethined.eval.run import SETTINGS_FILE, evaluate
-from rethined.eval.table import summarise, to_csv, to_json, to_markdown
+from rethined.eval.published import load_published
+from rethined.eval.run import SETTINGS_FILE, Judge, evaluate, is_undefined
+from rethined.eval.table import notes, summarise, to_csv, to_json, to_markdown
 from rethined.files import sha256_of, write_text
 from rethined.weights import SHIPPED_NETWORK
 
@@ -36,6 +38,7 @@ def run_eval(
     threads: int | None = None,
     peers_python: Path | None = None,
     with_perc: bool = True,
+    metric_weights: Path | None = None,
 ) -> str:
     """Evaluates methods on the photographs of a folder and writes the outcome.
 
@@ -51,10 +54,11 @@ def run_eval(
         network: A rethined ONNX file; the shipped one when ``None``.
         threads: Threads of every method; all cores when ``None``.
         peers_python: Interpreter for the peers whose packages clash with this environment's.
-        with_perc: Whether to compute ``perc``, the slowest of the scores.
+        with_perc: Whether to compute ``perc``.
+        metric_weights: Folder of the weights of LPIPS and FID; torch.hub's own when ``None``.
 
     Returns:
-        The table, as Markdown.
+        The table with its notes, as Markdown.
 
     Raises:
         DatasetError, OptionError, ConfigError, MissingExtraError: As the parts say.
@@ -71,17 +75,36 @@ def run_eval(
         for label, name in zip(labels, methods, strict=True)
     }
     facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
-    judge = PerceptualDistance() if with_perc else None
+    published = load_published(metric_weights)
+    judges: dict[str, Judge] = {"perc": PerceptualDistance()} if with_perc else {}
+    if published.lpips is not None:
+        judges["lpips"] = published.lpips
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
-        scores, broken = evaluate(cases, ready, out, judge=judge, facts=facts, on_photo=lambda _: bar.update())
-    summaries = summarise(scores, reference=label_of(reference))
-    table = to_markdown(summaries)
+        scores, broken = evaluate(cases, ready, out, judges=judges, facts=facts, on_photo=lambda _: bar.update())
+    fid: dict[Group, float] = {}
+    if published.features is not None:
+        with tqdm(total=len(cases.photos) - len(broken), desc="FID", unit="photo", leave=False) as bar:
+            fid = fid_of_methods(cases, scores, out, published.features, on_photo=lambda _: bar.update())
+    summaries = summarise(scores, reference=label_of(reference), fid=fid)
+    said = [*notes(summaries), *(f"{name.upper()} n/a: {why}" for name, why in published.unavailable.items())]
+    if any(is_undefined(value) for value in fid.values()):
+        said.append("FID n/a: it needs two pictures of a size that a method filled")
+    table = "\n".join([to_markdown(summaries), *(f"- {note}" for note in said), ""]) if said else to_markdown(summaries)
     settings: dict[str, Any] = json.loads((out / SETTINGS_FILE).read_text())
     write_text(out / "scores.csv", to_csv(scores))
-    write_text(out / "report.json", to_json(scores, summaries, settings=settings, broken=broken))
+    report = to_json(
+        scores,
+        summaries,
+        settings=settings,
+        broken=broken,
+        unavailable=published.unavailable,
+        metric_weights=published.weights,
+    )
+    write_text(out / "report.json", report)
     write_text(out / "report.md", table)
-    write_text(out / "report.html", to_html(f"rethined eval: {folder.name}", summaries, pick_looks(cases, scores, out)))
-    notes = [f"left out, cannot be read: {photo} ({reason})" for photo, reason in broken.items()]
+    looks = pick_looks(cases, scores, out)
+    write_text(out / "report.html", to_html(f"rethined eval: {folder.name}", summaries, looks, notes=said))
+    left_out = [f"left out, cannot be read: {photo} ({reason})" for photo, reason in broken.items()]
     if broken:
-        notes.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
-    return "\n".join([table, *notes])
+        left_out.append(f"{len(broken)} of {len(cases.photos)} photographs left out")
+    return "\n".join([table, *left_out])

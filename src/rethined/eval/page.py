@@ -64,13 +64,14 @@ def pick_looks(cases: CaseList, scores: Sequence[Score], out: Path) -> list[Look
     return looks
 
 
-def to_html(title: str, summaries: Sequence[Summary], looks: Sequence[Look]) -> str:
+def to_html(title: str, summaries: Sequence[Summary], looks: Sequence[Look], *, notes: Sequence[str] = ()) -> str:
     """The page, with everything in it."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading, _ in COLUMNS)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell(summary))}</td>" for _, cell in COLUMNS) + "</tr>"
         for summary in summaries
     )
+    said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     shown = "".join(
         f"<h3>{html.escape(look.title)}</h3><div class='case'>"
         + "".join(
@@ -83,7 +84,8 @@ def to_html(title: str, summaries: Sequence[Summary], looks: Sequence[Look]) -> 
     return (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
         f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>"
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{shown}</html>\n"
+        f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{said}{shown}"
+        "</html>\n"
     )
 
 

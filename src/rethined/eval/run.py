@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Score:
         ssim: Structural similarity of the picture.
         ssim_hole: The same over the hole.
         perc: Perceptual distance in the hole.
+        lpips: LPIPS of the picture.
         sharpness_ratio: Sharpness in the hole over the original's.
         seam_ratio: Step across the border over the original's.
         known_error_max: Largest change outside the hole in grey levels, before the result is composited.
@@ -67,6 +68,7 @@ class Score:
     ssim: float = float("nan")
     ssim_hole: float = float("nan")
     perc: float = float("nan")
+    lpips: float = float("nan")
     sharpness_ratio: float = float("nan")
     seam_ratio: float = float("nan")
     known_error_max: float = float("nan")
@@ -78,7 +80,7 @@ def evaluate(
     methods: dict[str, Method],
     out: Path,
     *,
-    judge: Judge | None,
+    judges: Mapping[str, Judge] | None = None,
     facts: dict[str, Any] | None = None,
     on_photo: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Score], dict[str, str]]:
@@ -88,7 +90,8 @@ def evaluate(
         cases: What to fill.
         methods: By name.
         out: Folder of the evaluation: results as PNG, scores as JSON, one file a case and method.
-        judge: Gives ``perc`` of result, original and hole; left out when ``None``.
+        judges: By the figure of :class:`Score` that they give of result, original and hole: ``perc``, ``lpips``. A
+            figure without one stays what it was in ``out``, or undefined.
         facts: What results depend on besides the settings, a checksum of the network for example.
         on_photo: Called with the name of each photograph when it is done.
 
@@ -105,7 +108,7 @@ def evaluate(
     for photo in cases.photos:
         try:
             for case in cases.of_photo(photo):
-                scores += [_score(case, name, method, out, judge) for name, method in methods.items()]
+                scores += [_score(case, name, method, out, judges or {}) for name, method in methods.items()]
         except (ImageReadError, MaskError) as error:
             broken[photo] = str(error)
         on_photo(photo)
@@ -132,24 +135,49 @@ def _claim(out: Path, cases: CaseList, facts: dict[str, Any]) -> None:
     write_text(file, json.dumps({**settings, **({PRESET_FILES: files} if files else {})}, indent=1) + "\n")
 
 
-def _score(case: Case, name: str, method: Method, out: Path, judge: Judge | None) -> Score:
-    file = out / "scores" / name / f"{case.key}.json"
-    if file.exists():
-        saved = json.loads(file.read_text())
-        is_judged = judge is None or saved["score"]["perc"] is not None or saved["score"]["error"]
-        if saved["ruler"] == RULER_VERSION and is_judged:
-            return _from_json(saved["score"])
+def result_file(out: Path, method: str, case: Case) -> Path:
+    """Where an evaluation keeps what a method made of a case."""
+    return out / "results" / method / f"{case.key}.png"
+
+
+def composited(case: Case, result: Image8) -> Image8:
+    """The result in the hole and the original elsewhere: what is known is known to every user."""
+    return np.where(case.hole[..., None], result, case.original)
+
+
+def _score(case: Case, name: str, method: Method, out: Path, judges: Mapping[str, Judge]) -> Score:
+    file, kept = out / "scores" / name / f"{case.key}.json", result_file(out, name, case)
+    before = _load_score(file)
+    if before is not None:
+        missing = {figure: judge for figure, judge in judges.items() if is_undefined(getattr(before, figure))}
+        if before.error or not missing:
+            return before
+        if kept.exists():
+            return _saved(file, dataclasses.replace(before, **_judged(case, read_image(kept), missing)))
     score = Score(case.photo, case.size_px, case.preset, name, round(case.hole_share, 6))
     try:
-        result, milliseconds = _predict(case, method, out / "results" / name / f"{case.key}.png")
+        result, milliseconds = _predict(case, method, kept)
     except (RethinedError, ValueError, RuntimeError, MemoryError) as error:
         # A peer may fail in its own way; that is a row of the table and no end of the run.
         score = dataclasses.replace(score, error=f"{type(error).__name__}: {error}")
     else:
-        score = dataclasses.replace(score, milliseconds=milliseconds, **_measure(case, result, judge))
+        figures = _measure(case, result) | _judged(case, result, judges)
+        score = dataclasses.replace(score, milliseconds=milliseconds, **figures)
+    return _saved(file, score)
+
+
+def _saved(file: Path, score: Score) -> Score:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps({"ruler": RULER_VERSION, "score": _to_json(score)}) + "\n")
     return score
+
+
+def _load_score(file: Path) -> Score | None:
+    """What an earlier call found, if it measured with the same ruler; figures it did not know yet are undefined."""
+    if not file.exists():
+        return None
+    saved = json.loads(file.read_text())
+    return _from_json(saved["score"]) if saved["ruler"] == RULER_VERSION else None
 
 
 def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:
@@ -168,11 +196,10 @@ def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:
     return result, milliseconds
 
 
-def _measure(case: Case, result: Image8, judge: Judge | None) -> dict[str, Any]:
+def _measure(case: Case, result: Image8) -> dict[str, Any]:
     original, hole = case.original, case.hole
     known_error = metrics.known_error_max(result, original, hole)
-    # All else is scored on the composite: what is known is known to every user.
-    result = np.where(hole[..., None], result, original)
+    result = composited(case, result)
     ssim, ssim_hole = metrics.ssim(result, original, hole)
     return {
         "l1": metrics.l1(result, original),
@@ -181,11 +208,15 @@ def _measure(case: Case, result: Image8, judge: Judge | None) -> dict[str, Any]:
         "hole_psnr_db": metrics.psnr_db(result, original, hole),
         "ssim": ssim,
         "ssim_hole": ssim_hole,
-        "perc": float("nan") if judge is None else judge(result, original, hole),
         "sharpness_ratio": metrics.sharpness_ratio(result, original, hole),
         "seam_ratio": metrics.seam_ratio(result, original, hole),
         "known_error_max": float(known_error),
     }
+
+
+def _judged(case: Case, result: Image8, judges: Mapping[str, Judge]) -> dict[str, Any]:
+    composite = composited(case, result)
+    return {figure: judge(composite, case.original, case.hole) for figure, judge in judges.items()}
 
 
 def _to_json(score: Score) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +16,8 @@ from rethined.eval.run import Score, is_undefined, score_names
 
 SCHEMA = "rethined-eval-1"
 RESAMPLES = 2000
+FID_UNBIASED_FROM = 2049
+"""Pictures from which on a covariance of the 2,048 features can have full rank."""
 SHARE_EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 """Bins of the hole share."""
 
@@ -40,7 +42,8 @@ class Summary:
         method: Name of the method.
         count: Cases scored.
         failed: Cases where the method failed.
-        hole_psnr_db, perc, l1_hole, ssim_hole: Means.
+        hole_psnr_db, perc, lpips, l1_hole, ssim_hole: Means.
+        fid: Of all cases scored together; not given for bins of the hole share.
         sharpness_ratio, seam_ratio: Medians.
         seam_ratio_p90: 90th percentile.
         known_error_max: Largest of all.
@@ -58,6 +61,8 @@ class Summary:
     failed: int
     hole_psnr_db: float
     perc: float
+    lpips: float
+    fid: float
     l1_hole: float
     ssim_hole: float
     sharpness_ratio: float
@@ -70,17 +75,24 @@ class Summary:
     perc_gain: Interval | None
 
 
-def summarise(scores: Sequence[Score], *, reference: str) -> list[Summary]:
+def summarise(
+    scores: Sequence[Score], *, reference: str, fid: Mapping[tuple[int, str, str], float] | None = None
+) -> list[Summary]:
     """Summaries per size, preset and method, followed by those per bin of the hole share.
 
     Args:
         scores: Rows of an evaluation.
         reference: Method that the others are compared with, case by case.
+        fid: By size, preset and method, as far as there is any.
     """
     summaries = []
+    known = fid or {}
     for size_px, preset in dict.fromkeys((score.size_px, score.preset) for score in scores):
         chosen = [score for score in scores if (score.size_px, score.preset) == (size_px, preset)]
-        summaries += _by_method(chosen, None, reference)
+        summaries += [
+            replace(summary, fid=known.get((size_px, preset, summary.method), float("nan")))
+            for summary in _by_method(chosen, None, reference)
+        ]
         bins = list(pairwise(SHARE_EDGES))
         filled = [b for b in bins if any(b[0] < score.hole_share <= b[1] for score in chosen)]
         if len(filled) > 1:
@@ -115,6 +127,8 @@ def _by_method(scores: Sequence[Score], shares: tuple[float, float] | None, refe
                 failed=len(rows) - len(good),
                 hole_psnr_db=_over(np.nanmean, (s.hole_psnr_db for s in good)),
                 perc=_over(np.nanmean, (s.perc for s in good)),
+                lpips=_over(np.nanmean, (s.lpips for s in good)),
+                fid=float("nan"),
                 l1_hole=_over(np.nanmean, (s.l1_hole for s in good)),
                 ssim_hole=_over(np.nanmean, (s.ssim_hole for s in good)),
                 sharpness_ratio=_over(np.nanmedian, (s.sharpness_ratio for s in good)),
@@ -153,14 +167,20 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("n", lambda s: f"{s.count}" + (f" ({s.failed} failed)" if s.failed else "")),
     ("hole PSNR", lambda s: f"{s.hole_psnr_db:.2f}"),
     ("against ref.", lambda s: _interval(s.psnr_gain_db, "+.2f")),
-    ("perc", lambda s: f"{s.perc:.3f}"),
+    ("perc", lambda s: _figure(s.perc, ".3f")),
     ("of ref.'s", lambda s: "" if s.perc_ratio is None else f"{s.perc_ratio:.3f}"),
+    ("LPIPS", lambda s: _figure(s.lpips, ".4f")),
+    ("FID", lambda s: _figure(s.fid, ".2f") if s.shares is None else ""),
     ("sharpness", lambda s: f"{s.sharpness_ratio:.2f}"),
     ("seam (p90)", lambda s: f"{s.seam_ratio:.2f} ({s.seam_ratio_p90:.2f})"),
     ("known error", lambda s: f"{s.known_error_max:.0f}"),
     ("ms", lambda s: f"{s.milliseconds:.0f}"),
 )
 """Heading and cell of each column of the printed table."""
+
+
+def _figure(value: float, form: str) -> str:
+    return "n/a" if is_undefined(value) else f"{value:{form}}"
 
 
 def _interval(interval: Interval | None, form: str) -> str:
@@ -180,6 +200,18 @@ def to_markdown(summaries: Sequence[Summary]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def notes(summaries: Sequence[Summary]) -> list[str]:
+    """What one has to know to read the table, a line each."""
+    counts = [s.count for s in summaries if not is_undefined(s.fid) and s.count < FID_UNBIASED_FROM]
+    if not counts:
+        return []
+    few = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    return [
+        f"FID of {few} pictures: below {FID_UNBIASED_FROM:,} it comes out too large, the more so the fewer; compare it"
+        " within one table only, over the same pictures"
+    ]
+
+
 def to_csv(scores: Sequence[Score]) -> str:
     """All rows, one line each; what is not defined is empty."""
     stream = io.StringIO()
@@ -191,13 +223,30 @@ def to_csv(scores: Sequence[Score]) -> str:
 
 
 def to_json(
-    scores: Sequence[Score], summaries: Sequence[Summary], *, settings: dict[str, Any], broken: dict[str, str]
+    scores: Sequence[Score],
+    summaries: Sequence[Summary],
+    *,
+    settings: dict[str, Any],
+    broken: dict[str, str],
+    unavailable: dict[str, str],
+    metric_weights: dict[str, str],
 ) -> str:
-    """Everything, as strict JSON: what is not defined is null."""
+    """Everything, as strict JSON: what is not defined is null.
+
+    Args:
+        scores: Rows of an evaluation.
+        summaries: Of them.
+        settings: Of the evaluation.
+        broken: Photographs that cannot be read, with the reason.
+        unavailable: Scores that cannot be had, with the reason.
+        metric_weights: SHA-256 of files that scores depend on, by name.
+    """
     content = {
         "schema": SCHEMA,
         "settings": settings,
         "broken_photos": broken,
+        "unavailable": unavailable,
+        "metric_weights_sha256": metric_weights,
         "summaries": [asdict(summary) for summary in summaries],
         "scores": [asdict(score) for score in scores],
     }

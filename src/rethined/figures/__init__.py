@@ -1,0 +1,1 @@
+"""Pictures of what ``rethined eval`` and ``rethined bench`` found."""

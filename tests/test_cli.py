@@ -85,17 +85,18 @@ def test_grow_widens_the_hole(run: Run, photo: Image8, hole: HoleMap) -> None:
     assert changed[grown & ~hole].mean() > 0.9
 
 
-def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
+def test_how_closely_to_look_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int | None]] = []
     fill = Inpainter.fill
 
     def watch(self: Inpainter, image: Image8, mask: HoleMap, **_more: object) -> InpaintResult:
-        seen.append(self.options.working_px)
+        seen.append((self.options.preset, self.options.working_px))
         return fill(self, image, mask)
 
     monkeypatch.setattr(Inpainter, "fill", watch)
-    assert run() == run("--working-px", "2048") == 0
-    assert seen == [1024, 2048]
+    assert run() == run("--working-px", "2048") == run("--preset", "best") == 0
+    assert seen == [("balanced", None), ("balanced", 2048), ("best", None)]
+    assert run("--preset", "slow") == 2
 
 
 def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

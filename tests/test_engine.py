@@ -156,11 +156,13 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     monkeypatch.setattr(OnnxSession, "fill", watch_fill)
     image, hole = photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640)
     inpainter(image, hole)
-    assert [given[1].shape for given in seen] == [(512, 512), (1024, 1024)]
-    for prefilled, small in seen:
-        np.testing.assert_array_equal(small, block(small.shape, *(np.array([256, 512, 384, 640]) * len(small) // 1024)))
-        assert prefilled[small].std() < 40, "the prefill is smooth"
-    np.testing.assert_array_equal(seen[1][0][~hole], image[~hole])
+    (first, second) = seen
+    np.testing.assert_array_equal(first[1], block((512, 512), 128, 256, 192, 320))
+    # The second look is at a window round the hole: 64 px more on all sides, in cells of 32 px.
+    window = np.s_[160:480, 416:736]
+    np.testing.assert_array_equal(second[1], hole[window])
+    assert max(prefilled[small].std() for prefilled, small in seen) < 40, "the prefill is smooth"
+    np.testing.assert_array_equal(second[0][~second[1]], image[window][~hole[window]])
 
 
 def test_stages_are_told_as_they_begin_and_can_end_the_fill(inpainter: Inpainter) -> None:

@@ -5,13 +5,29 @@ import dataclasses
 import pytest
 
 from rethined.errors import OptionError
-from rethined.options import FIRST_PX, InpaintOptions
+from rethined.options import InpaintOptions
 
-RANGES = {"working_px": (FIRST_PX, 8192), "candidates": (2, 64), "grow_px": (0, 512)}
+RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512)}
 
 
 def test_defaults() -> None:
-    assert dataclasses.asdict(InpaintOptions()) == {"working_px": 1024, "candidates": 4, "grow_px": 0}
+    assert dataclasses.asdict(InpaintOptions()) == {
+        "preset": "balanced",
+        "working_px": None,
+        "candidates": 4,
+        "grow_px": 0,
+    }
+
+
+def test_presets_are_budgets_that_rise() -> None:
+    budgets = [InpaintOptions(preset=preset).budget_px for preset in ("fast", "balanced", "best")]
+    assert budgets == sorted(set(budgets))
+    assert budgets[0] == 0
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match=r"preset is 'slow'; expected one of fast, balanced, best"):
+        InpaintOptions(preset="slow")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -21,7 +37,7 @@ def test_both_ends_of_a_range_are_allowed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RANGES)
-@pytest.mark.parametrize("value", ["below", "above", 1000.0, "1024", None, True])
+@pytest.mark.parametrize("value", ["below", "above", 1000.0, "1024", True])
 def test_refused_values_are_named_with_the_range(name: str, value: object) -> None:
     low, high = RANGES[name]
     value = {"below": low - 1, "above": high + 1}.get(str(value), value)

@@ -52,7 +52,7 @@ SIGNATURES = {
     "Inpainter.__call__": "(self, image, mask, *, out)",
     "Inpainter.fill": "(self, image, mask, *, on_stage)",
     "Inpainter.with_options": "(self, options)",
-    "InpaintOptions": "(*, working_px, candidates, grow_px)",
+    "InpaintOptions": "(*, preset, working_px, candidates, grow_px)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
     "inpaint": "(image, mask, *, out, options)",
     "read_image": "(path)",

@@ -69,10 +69,15 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
+        "--preset",
+        default="balanced",
+        help="fast, balanced or best: how closely the network may look (default balanced)",
+    )
+    parser.add_argument(
         "--working-px",
         type=int,
         metavar="PX",
-        help="long side of the network's closest look: 512 is fastest, more sees finer structure (default 1024)",
+        help="long side of the network's closest look instead, from 512, whatever it costs",
     )
     _add_engine_options(parser)
     parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
@@ -165,9 +170,9 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--sizes", default="512,1024,2048,4096", metavar="PX,...", help="sides (512,1024,2048,4096)")
     parser.add_argument(
         "--methods",
-        default="rethined,rethined-512,telea",
+        default="rethined,rethined-fast,telea",
         metavar="NAME,...",
-        help="methods, or paths of learned peers' ONNX or TorchScript files (rethined,rethined-512,telea)",
+        help="methods, or paths of learned peers' ONNX or TorchScript files (rethined,rethined-fast,telea)",
     )
     parser.add_argument("--reference", default="telea", metavar="NAME", help="what ratios are taken from (telea)")
     parser.add_argument("--shares", default="0.07", metavar="X,...", help="shares of the picture that are hole (0.07)")
@@ -257,9 +262,7 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.masks import as_hole
     from rethined.options import InpaintOptions
 
-    options = InpaintOptions(grow_px=parsed.grow)
-    if parsed.working_px is not None:
-        options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
+    options = InpaintOptions(preset=parsed.preset, working_px=parsed.working_px, grow_px=parsed.grow)
     expect_writable(parsed.out)
     with _plain_warnings():
         image = read_image(parsed.photo)

@@ -12,24 +12,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, overload
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rethined.climb import Rung, climb
 from rethined.composite import paste
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
+from rethined.ladder import plan_looks
 from rethined.masks import as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
-from rethined.options import FIRST_PX, InpaintOptions
+from rethined.options import InpaintOptions
 from rethined.ranking import Ranker
-from rethined.regions import Plan, plan_rungs
-from rethined.resample import pull_push, resize_linear, shrink_known
+from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import transfer
-from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
+from rethined.types import HoleMap, Image8, ImageLike, PathLike
 from rethined.weights import SHIPPED_NETWORK
 from rethined.workers import Workers
 
@@ -173,8 +173,8 @@ class Inpainter:
             if not share:
                 return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
         with clock.stage("plan"):
-            plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
-        rungs, described = self._climb(pixels, hole, plan, clock)
+            plan = plan_looks(hole, budget_px=self.options.budget_px, working_px=self.options.working_px)
+        rungs, described = climb(self._session, pixels, hole, plan, clock.stage)
         last = rungs[-1]
         with clock.stage("match"):
             offsets = self._match(rungs, described)
@@ -184,7 +184,7 @@ class Inpainter:
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
 
-    def _match(self, rungs: list[_Rung], described: NetworkResult) -> OffsetField:
+    def _match(self, rungs: list[Rung], described: NetworkResult) -> OffsetField:
         """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
 
         On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung
@@ -213,40 +213,6 @@ class Inpainter:
                 rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1, workers=self._workers
             )
         return field
-
-    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> tuple[list[_Rung], NetworkResult]:
-        """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before.
-
-        Returns:
-            All rungs, and what the network gave on the first: matching begins there, no other rung is described.
-        """
-        with clock.stage("shrink"):
-            shrunk = [shrink_known(image, hole, plan.working_hw)]
-            while len(shrunk) < len(plan.rungs_hw):
-                shrunk.append(shrunk[-1].halved())
-        small = shrunk.pop()
-        with clock.stage("prefill"):
-            prefilled = pull_push(small.image, small.hole)
-        with clock.stage("network"):
-            described = self._session.run(prefilled, small.hole)
-        rungs = [_Rung(small.touched, described.fill)]
-        while shrunk:
-            small = shrunk.pop()
-            with clock.stage("prefill"):
-                coarser = resize_linear(rungs[-1].filled, small.hole.shape)
-                cv2.copyTo(coarser, small.hole.view(np.uint8), small.image)
-            with clock.stage("network"):
-                self._session.fill(small.image, small.hole)
-            rungs.append(_Rung(small.touched, small.image))
-        return rungs, described
-
-
-@dataclass(frozen=True)
-class _Rung:
-    """One network size: pixels that hold any hole, and the filled picture in 0..255."""
-
-    touched: HoleMap
-    filled: Float32
 
 
 def _grown(hole: HoleMap, px: int) -> HoleMap:

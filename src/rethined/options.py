@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from rethined.errors import OptionError
 
-FIRST_PX = 512
-"""Long side of the first look at the whole picture (paper: 512)."""
+Preset = Literal["fast", "balanced", "best"]
+BUDGETS_PX: dict[Preset, float] = {"fast": 0, "balanced": 1.1e6, "best": 24e6}
+"""How many pixels the network may see after its first look at the whole picture: a preset is a budget on one ladder. On
+two cores a million takes some 90 ms."""
+LEAST_PX, MOST_PX = 512, 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +19,11 @@ class InpaintOptions:
     """How a hole is filled; the defaults suit photographs.
 
     Attributes:
-        working_px: Long side, in pixels, of the finest look the network takes. It starts at 512 and doubles; 512 is
-            fastest, larger values see finer structure in large photographs and cost time.
+        preset: How closely the network may look. ``fast`` looks at the whole picture once, at 512 px; ``balanced``
+            looks closer as long as that takes some tenth of a second: at 1024 px where holes are scattered over the
+            picture, at the photograph itself where one small thing is to go; ``best`` looks at the photograph itself
+            nearly always.
+        working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
         candidates: How many sources per token are ranked; half of them learned, half by appearance.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
 
@@ -24,14 +31,23 @@ class InpaintOptions:
         OptionError: A value outside its range.
     """
 
-    working_px: int = 1024
+    preset: Preset = "balanced"
+    working_px: int | None = None
     candidates: int = 4
     grow_px: int = 0
 
     def __post_init__(self) -> None:
-        _expect_range("working_px", self.working_px, FIRST_PX, 8192)
+        if self.preset not in get_args(Preset):
+            raise OptionError(f"preset is {self.preset!r}; expected one of {', '.join(get_args(Preset))}")
+        if self.working_px is not None:
+            _expect_range("working_px", self.working_px, LEAST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
         _expect_range("grow_px", self.grow_px, 0, 512)
+
+    @property
+    def budget_px(self) -> float:
+        """How many pixels the network may see after its first look."""
+        return BUDGETS_PX[self.preset]
 
 
 def _expect_range(name: str, value: object, low: int, high: int) -> None:

@@ -26,16 +26,33 @@ MAX_GROUPS = 1000
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of a picture that the network looks at.
+
+    Attributes:
+        core: Box of the pixels whose holes it answers for.
+        around: Box of what it sees.
+    """
+
+    core: Box
+    around: Box
+
+
+@dataclass(frozen=True)
 class Plan:
     """How one picture is worked on.
 
     Attributes:
         size_hw: Size of the picture.
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
+        windows: For each of them what the network looks at, in its pixels; the first is looked at as a whole.
+        native: Windows of the picture itself that are looked at in the end; none where that is too dear or in vain.
     """
 
     size_hw: SizeHW
     rungs_hw: tuple[SizeHW, ...]
+    windows: tuple[tuple[Window, ...], ...] = ()
+    native: tuple[Window, ...] = ()
 
     @property
     def working_hw(self) -> SizeHW:

@@ -123,6 +123,15 @@ def resize_linear(image: Float32, size_hw: tuple[int, int]) -> Float32:
     return np.asarray(cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
+def on_grid(
+    y: NDArray[np.integer[Any]], x: NDArray[np.integer[Any]], scale_yx: tuple[float, float]
+) -> tuple[Float32, Float32]:
+    """Rows and columns of pixels on a grid with ``scale_yx`` pixels per cell, as :func:`sample_at` takes them."""
+    half = np.float32(0.5)
+    rows, columns = ((axis + half) / np.float32(scale) - half for axis, scale in zip((y, x), scale_yx, strict=True))
+    return rows, columns
+
+
 def sample_at(
     picture: Float32 | Image8, y: NDArray[np.generic], x: NDArray[np.generic], *, linear: bool = False
 ) -> Float32:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
-from rethined.resample import sample_at, spread
+from rethined.resample import on_grid, sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
 from rethined.taps import Blend, in_three
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
@@ -141,7 +141,7 @@ class _Part:
         """Adds the seam's correction; the first ring takes what its own neighbours miss."""
         for start in range(0, len(self.y), CHUNK):
             part = slice(start, start + CHUNK)
-            added = sample_at(seam, *_on_grid(self.y[part], self.x[part], scale_yx), linear=True)
+            added = sample_at(seam, *on_grid(self.y[part], self.x[part], scale_yx), linear=True)
             first, end = np.searchsorted(self.ring, (start, start + CHUNK))
             added[self.ring[first:end] - start] = self.ring_missing[first:end]
             self.colours[part] += added
@@ -265,19 +265,13 @@ def _detailed(
 ) -> Float32:
     """Colours at full-size pixels: the low band from the network's grid, the detail from the taps."""
     taps = blend.at(y, x)
-    small_y, small_x = _on_grid(y, x, scale_yx)
+    small_y, small_x = on_grid(y, x, scale_yx)
     low = sample_at(copied, small_y, small_x, linear=True)
     colours = taps.mean - low
     colours *= in_three(taps.gate / taps.norm)
     colours += low
     colours += sample_at(membrane, small_y, small_x, linear=True)
     return colours
-
-
-def _on_grid(y: Ints, x: Ints, scale_yx: tuple[float, float]) -> tuple[Float32, Float32]:
-    """Full-size pixels on the network's grid."""
-    half = np.float32(0.5)
-    return (y + half) / np.float32(scale_yx[0]) - half, (x + half) / np.float32(scale_yx[1]) - half
 
 
 def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int) -> Float32:

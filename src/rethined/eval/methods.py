@@ -16,7 +16,8 @@ from rethined.eval.cases import blanked
 from rethined.eval.learned import LEARNED_SUFFIXES, load_learned
 from rethined.eval.worker import HOW_TO, WorkerPeer
 from rethined.files import sha256_of
-from rethined.options import FIRST_PX, InpaintOptions
+from rethined.ladder import FIRST_PX
+from rethined.options import InpaintOptions, Preset
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import OnnxSession
@@ -90,10 +91,9 @@ def label_of(name: str) -> str:
     return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem
 
 
-def _rethined(working_px: int | None) -> MakeMethod:
+def _rethined(preset: Preset) -> MakeMethod:
     def make(setup: Setup) -> Method:
-        options = InpaintOptions() if working_px is None else InpaintOptions(working_px=working_px)
-        return Inpainter(setup.network, options=options, threads=setup.threads)
+        return Inpainter(setup.network, options=InpaintOptions(preset=preset), threads=setup.threads)
 
     return make
 
@@ -182,8 +182,9 @@ def _missing(error: ImportError) -> MissingExtraError:
 
 
 METHODS: dict[str, MakeMethod] = {
-    "rethined": _rethined(None),
-    "rethined-512": _rethined(512),
+    "rethined": _rethined("balanced"),
+    "rethined-fast": _rethined("fast"),
+    "rethined-best": _rethined("best"),
     "rethined-coarse": _coarse,
     "telea": _opencv(cv2.INPAINT_TELEA),
     "ns": _opencv(cv2.INPAINT_NS),

@@ -1,0 +1,133 @@
+"""The looks of the network, from coarse to fine: each is prefilled with the result of the one before.
+
+Where to look is planned by :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the
+network is run on windows of it; the last look is at windows of the photograph itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rethined.regions import SIZE_MULTIPLE, Plan, Window
+from rethined.resample import Shrunk, on_grid, pull_push, resize_linear, sample_at, shrink_known
+from rethined.session import NetworkResult, OnnxSession
+from rethined.types import Box, Float32, HoleMap, Image8
+
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Called with the name of a stage, gives what it runs in."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One size of the network's picture.
+
+    Attributes:
+        touched: ``(h, w)`` bool, pixels that hold any hole.
+        filled: ``(h, w, 3)`` float32 in 0..255, the picture with its hole filled.
+    """
+
+    touched: HoleMap
+    filled: Float32
+
+
+def climb(
+    session: OnnxSession, image: Image8, hole: HoleMap, plan: Plan, stage: Stage
+) -> tuple[list[Rung], NetworkResult]:
+    """Runs the network as planned.
+
+    Args:
+        session: The network.
+        image: ``(H, W, 3)`` uint8.
+        hole: ``(H, W)`` bool.
+        plan: Of that hole.
+        stage: Encloses each stage: ``shrink``, ``prefill`` and ``network``.
+
+    Returns:
+        All rungs, and what the network gave on the first: matching begins there, no other rung is described.
+    """
+    with stage("shrink"):
+        shrunk = [shrink_known(image, hole, plan.working_hw)]
+        while len(shrunk) < len(plan.rungs_hw):
+            shrunk.append(shrunk[-1].halved())
+    small = shrunk.pop()
+    with stage("prefill"):
+        prefilled = pull_push(small.image, small.hole)
+    with stage("network"):
+        described = session.run(prefilled, small.hole)
+    rungs = [Rung(small.touched, described.fill)]
+    for windows in plan.windows[1:]:
+        small = shrunk.pop()
+        with stage("prefill"):
+            coarser = resize_linear(rungs[-1].filled, small.hole.shape)
+            cv2.copyTo(coarser, small.hole.view(np.uint8), small.image)
+        with stage("network"):
+            for window in windows:
+                _look(session, small, window)
+        rungs.append(Rung(small.touched, small.image))
+    if plan.native:
+        with stage("network"):
+            _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
+    return rungs, described
+
+
+def _look(session: OnnxSession, small: Shrunk, window: Window) -> None:
+    """Fills the holes of a window's core."""
+    around = window.around
+    if around == Box(0, 0, *small.hole.shape):
+        session.fill(small.image, small.hole)
+        return
+    seen, hole = np.ascontiguousarray(small.image[around.slices]), np.ascontiguousarray(small.hole[around.slices])
+    session.fill(seen, hole)
+    mine = np.flatnonzero(_inside(window.core, around) & hole)
+    y, x = np.divmod(mine, around.width)
+    small.image[y + around.top, x + around.left] = seen.reshape(-1, 3)[mine]
+
+
+def _look_at_photograph(
+    session: OnnxSession,
+    image: Image8,
+    hole: HoleMap,
+    windows: tuple[Window, ...],
+    small_hole: HoleMap,
+    filled: Float32,
+) -> None:
+    """Fills windows of the photograph, and writes the means of what was filled into the hole of the finest rung."""
+    scale_yx = (hole.shape[0] / small_hole.shape[0], hole.shape[1] / small_hole.shape[1])
+    found: list[tuple[NDArray[np.intp], Float32]] = []
+    for window in windows:
+        around = window.around
+        seen, part = image[around.slices].astype(np.float32), hole[around.slices]
+        y, x = np.nonzero(part)
+        seen[y, x] = sample_at(filled, *on_grid(y + around.top, x + around.left, scale_yx), linear=True)
+        padded, padded_hole = _padded(seen, part)
+        session.fill(padded, padded_hole)
+        y, x = np.nonzero(part & _inside(window.core, around))
+        cell_y = ((y + around.top) / scale_yx[0]).astype(np.intp)
+        cell_x = ((x + around.left) / scale_yx[1]).astype(np.intp)
+        found.append((cell_y * small_hole.shape[1] + cell_x, padded[y, x]))
+    cell, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    count = np.bincount(cell, minlength=small_hole.size)
+    cells = np.flatnonzero((count > 0) & small_hole.ravel())
+    for channel in range(3):
+        total = np.bincount(cell, colours[:, channel], small_hole.size)
+        filled.reshape(-1, 3)[cells, channel] = total[cells] / count[cells]
+
+
+def _padded(seen: Float32, hole: HoleMap) -> tuple[Float32, HoleMap]:
+    """A window with sides that are multiples of 32, its last rows and columns repeated."""
+    bottom, right = (-side % SIZE_MULTIPLE for side in hole.shape)
+    padded = cv2.copyMakeBorder(seen, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.float32), np.pad(hole, ((0, bottom), (0, right)), mode="edge")
+
+
+def _inside(core: Box, around: Box) -> HoleMap:
+    """Which pixels of a window lie in its core."""
+    inside = np.zeros((around.height, around.width), bool)
+    inside[core.top - around.top : core.bottom - around.top, core.left - around.left : core.right - around.left] = True
+    return inside

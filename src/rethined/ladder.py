@@ -1,0 +1,190 @@
+"""Pure geometry: at which sizes the network looks, and through which windows.
+
+The first look is at the whole picture. Finer ones need only what lies round the holes: a window of at least 256 px, the
+size the network was trained on, that holds a group of holes with 64 px of surroundings. Windows that overlap are joined
+where that is cheaper, so a thousand specks are a few windows, or the whole picture once.
+
+Two kinds of finer looks:
+
+- *Rungs*: the network's picture doubled, as long as it is at most half as large as the photograph, or 1024 px. The
+  finest of them is the grid that matching and transfer work on. On a grid of the picture's own size blending sources
+  takes sharpness away, because no band is left above it: at 2048 px it is .72 of the truth's, against .93.
+- *The look at the photograph itself*, window by window, averaged back onto that grid: at 2048 px hole PSNR +.2 dB,
+  perceptual distance -1.5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rethined.regions import SIZE_MULTIPLE, Plan, Window, group_cells, plan_rungs
+from rethined.resample import halve_any
+from rethined.types import Box, HoleMap, SizeHW
+
+FIRST_PX = 512
+"""Long side of the first look at the whole picture (paper: 512)."""
+LEAST_GRID_PX = 1024
+"""Up to this long side the grid may be as fine as the photograph: there its fill is worth more than sharpness."""
+MOST_GRID_PX = 2048
+"""Longest side of the grid; beyond it detail comes from copying alone."""
+NATIVE_RATIO = (1.5, 3.0)
+"""How much larger than the grid a photograph may be for the look at itself: the network is trained for 2."""
+
+MARGIN_CELLS = 2
+LEAST_CELLS = 8
+"""Surroundings and least side of a window, in cells of 32 px."""
+WHOLE_SHARE = 0.7
+"""Windows that cover more of the picture than this are replaced by the whole of it."""
+MOST_WINDOWS = 64
+"""With more groups of holes than this, cells are joined four by four."""
+RUN_PX = 16_384
+"""What a run costs beside its pixels, in pixels."""
+
+Corners = NDArray[np.int64]
+"""Boxes ``(..., 4)``: top, left, bottom, right, in cells."""
+
+
+def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None) -> Plan:
+    """The looks at one picture.
+
+    Args:
+        hole: ``(H, W)`` bool, not empty.
+        budget_px: How many pixels the network may see after the first look.
+        working_px: Long side of the finest look; takes the place of the budget.
+    """
+    size_hw = (hole.shape[0], hole.shape[1])
+    long_px = max(size_hw)
+    limit_px = min(MOST_GRID_PX, max(long_px // 2, LEAST_GRID_PX))
+    if working_px is not None:
+        budget_px, limit_px = float("inf"), min(limit_px, working_px)
+    if not budget_px:
+        limit_px = FIRST_PX
+    ladder = plan_rungs(size_hw, first_px=FIRST_PX, working_px=max(limit_px, FIRST_PX))
+    if len(ladder.rungs_hw) == 1 and (not budget_px or long_px < NATIVE_RATIO[0] * max(ladder.working_hw)):
+        return Plan(size_hw, ladder.rungs_hw, ((_whole(ladder.working_hw),),))
+    cells = hole_cells(hole)
+    rungs_hw = [ladder.rungs_hw[0]]
+    windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
+    for rung_hw in ladder.rungs_hw[1:]:
+        grid_hw = (rung_hw[0] // SIZE_MULTIPLE, rung_hw[1] // SIZE_MULTIPLE)
+        wanted = windows_of(cells_on(cells, size_hw, grid_hw), rung_hw)
+        if (cost_px := _cost_px(wanted)) > budget_px:
+            return Plan(size_hw, tuple(rungs_hw), tuple(windows))
+        budget_px -= cost_px
+        rungs_hw.append(rung_hw)
+        windows.append(wanted)
+    native: tuple[Window, ...] = ()
+    is_wanted = working_px is None or working_px >= long_px
+    if is_wanted and NATIVE_RATIO[0] <= long_px / max(ladder.working_hw) <= NATIVE_RATIO[1]:
+        native = windows_of(cells, size_hw)
+        if _cost_px(native) > budget_px:
+            native = ()
+    return Plan(size_hw, tuple(rungs_hw), tuple(windows), native)
+
+
+def windows_of(cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...]:
+    """Windows that together hold all holes of a network picture.
+
+    Args:
+        cells: ``(h, w)`` bool, cells of 32 x 32 px that hold any hole; the last ones may reach beyond the picture.
+        size_hw: Height and width of the picture.
+
+    Returns:
+        Windows whose cores together hold every hole.
+    """
+    if not cells.any():
+        return ()
+    side = 1
+    marked = cells
+    while len(boxes := group_cells(_with_neighbours(marked)).boxes) > MOST_WINDOWS:
+        side *= 2
+        marked = halve_any(np.pad(marked, [(0, length % 2) for length in marked.shape]))
+    grid_hw = (cells.shape[0], cells.shape[1])
+    corners = np.array([(box.top, box.left, box.bottom, box.right) for box in boxes]) * side
+    cores = _joined(corners.clip(0, np.array(grid_hw * 2)), grid_hw)
+    around = _around(cores, grid_hw)
+    if _area(around).sum() > WHOLE_SHARE * cells.size:
+        return (_whole(size_hw),)
+    return tuple(Window(_in_px(core, size_hw), _in_px(seen, size_hw)) for core, seen in zip(cores, around, strict=True))
+
+
+def hole_cells(hole: HoleMap) -> HoleMap:
+    """``(ceil(H / 32), ceil(W / 32))`` bool: cells of 32 x 32 px that hold any hole, the last ones cut off."""
+    height, width = hole.shape
+    whole = height - height % SIZE_MULTIPLE
+    marked = hole.view(np.uint8)
+    # The largest of whole rows of cells at a time: one pass at the speed of memory.
+    rows = marked[:whole].reshape(-1, SIZE_MULTIPLE, width).max(1)
+    if whole < height:
+        rows = np.concatenate([rows, marked[whole:].max(0, keepdims=True)])
+    padded = np.pad(rows, ((0, 0), (0, -width % SIZE_MULTIPLE)))
+    return np.asarray(padded.reshape(len(rows), -1, SIZE_MULTIPLE).any(2))
+
+
+def cells_on(cells: HoleMap, size_hw: SizeHW, grid_hw: SizeHW) -> HoleMap:
+    """Cells of another size, spread evenly over a picture, that share any pixel with marked ones.
+
+    Args:
+        cells: As :func:`hole_cells` gives them for a picture of ``size_hw``.
+        size_hw: Height and width of the picture.
+        grid_hw: Rows and columns of the other cells.
+    """
+    for axis, (length, count) in enumerate(zip(size_hw, grid_hw, strict=True)):
+        across = np.moveaxis(cells, axis, 0)
+        first = np.arange(count) * length // (count * SIZE_MULTIPLE)
+        end = -(-(np.arange(count) + 1) * length // (count * SIZE_MULTIPLE))
+        lines = [across[start:stop].any(0) for start, stop in zip(first, end, strict=True)]
+        cells = np.moveaxis(np.stack(lines), 0, axis)
+    return np.ascontiguousarray(cells)
+
+
+def _with_neighbours(cells: HoleMap) -> HoleMap:
+    return np.asarray(cv2.dilate(cells.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+def _around(cores: Corners, size_hw: SizeHW) -> Corners:
+    """Cores with their surroundings, in cells: as large at borders where the picture allows."""
+    limit = np.array(size_hw)
+    first, end = cores[..., :2], cores[..., 2:]
+    length = np.minimum(limit, np.maximum(end - first + 2 * MARGIN_CELLS, LEAST_CELLS))
+    start = ((first + end - length) // 2).clip(0, limit - length)
+    return np.concatenate([start, start + length], -1)
+
+
+def _joined(cores: Corners, size_hw: SizeHW) -> Corners:
+    """Joins windows, the pair that saves most first, as long as that makes them cheaper together."""
+    overhead = RUN_PX // SIZE_MULTIPLE**2
+    while len(cores) > 1:
+        union = np.concatenate(
+            [np.minimum(cores[:, None, :2], cores[None, :, :2]), np.maximum(cores[:, None, 2:], cores[None, :, 2:])], -1
+        )
+        area = _area(_around(cores, size_hw))
+        gain = area[:, None] + area + overhead - _area(_around(union, size_hw))
+        np.fill_diagonal(gain, 0)
+        i, j = np.unravel_index(int(gain.argmax()), gain.shape)
+        if gain[i, j] <= 0:
+            break
+        cores = np.concatenate([np.delete(cores, (i, j), 0), union[i, j][None]])
+    return cores
+
+
+def _area(corners: Corners) -> Corners:
+    return np.asarray((corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1]))
+
+
+def _in_px(corners: Corners, size_hw: SizeHW) -> Box:
+    top, left, bottom, right = (int(corner) * SIZE_MULTIPLE for corner in corners)
+    return Box(top, left, bottom, right).clipped(size_hw)
+
+
+def _whole(size_hw: SizeHW) -> Window:
+    box = Box(0, 0, *size_hw)
+    return Window(box, box)
+
+
+def _cost_px(windows: Sequence[Window]) -> int:
+    return sum(window.around.height * window.around.width + RUN_PX for window in windows)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rethined.climb import climb
+from rethined.ladder import plan_looks
+from rethined.session import NetworkResult
+from rethined.types import Float32, HoleMap, SizeHW
+
+
+class FakeSession:
+    """A network that paints the hole one grey level brighter at each look, and tells what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[SizeHW] = []
+
+    def run(self, prefilled: Float32, hole: HoleMap) -> NetworkResult:
+        fill = prefilled.copy()
+        self.fill(fill, hole)
+        none = np.zeros((1, hole.shape[0] // 8, hole.shape[1] // 8), np.float32)
+        return NetworkResult(fill, none, none)
+
+    def fill(self, prefilled: Float32, hole: HoleMap) -> None:
+        assert prefilled.flags.c_contiguous
+        assert hole.shape == prefilled.shape[:2]
+        assert all(side % 32 == 0 for side in hole.shape)
+        self.seen.append(hole.shape)
+        prefilled[hole] += 1
+
+
+@contextmanager
+def stage(_name: str) -> Iterator[None]:
+    yield
+
+
+def grey(size_hw: SizeHW, level: int = 100) -> np.ndarray:
+    return np.full((*size_hw, 3), level, np.uint8)
+
+
+def run(size_hw: SizeHW, hole: HoleMap, **plan: Any) -> tuple[FakeSession, list[Any]]:  # noqa: ANN401
+    session = FakeSession()
+    rungs, _ = climb(session, grey(size_hw), hole, plan_looks(hole, **plan), stage)  # type: ignore[arg-type]
+    return session, rungs
+
+
+def one_hole(size_hw: SizeHW) -> HoleMap:
+    hole = np.zeros(size_hw, bool)
+    hole[size_hw[0] // 2 : size_hw[0] // 2 + 90, size_hw[1] // 3 : size_hw[1] // 3 + 70] = True
+    return hole
+
+
+@pytest.mark.parametrize("size_hw", [(2048, 2048), (1365, 2047), (1777, 1201)], ids=str)
+def test_each_look_begins_with_what_the_one_before_gave(size_hw: SizeHW) -> None:
+    hole = one_hole(size_hw)
+    session, rungs = run(size_hw, hole, budget_px=1.1e6)
+    assert [max(rung.filled.shape) for rung in rungs] == [512, 1024]
+    first, second = session.seen[:2]
+    assert max(first) == 512
+    assert max(second) < 512, "a window, not the whole"
+    # Known pixels stay; in the middle of the hole all three looks have added their level.
+    last = rungs[-1]
+    np.testing.assert_allclose(last.filled[~last.touched], 100, atol=1e-3)
+    y, x = (
+        int(axis.mean() * side / full)
+        for axis, side, full in zip(np.nonzero(hole), last.touched.shape, size_hw, strict=True)
+    )
+    np.testing.assert_allclose(last.filled[y, x], 103, atol=0.2)
+
+
+def test_windows_give_what_the_whole_gives_for_a_network_that_sees_a_pixel() -> None:
+    size_hw = (1024, 1024)
+    hole = np.zeros(size_hw, bool)
+    hole[100:130, 200:260] = hole[700:800, 850:860] = True
+    session, rungs = run(size_hw, hole, budget_px=1.1e6)
+    assert len(session.seen) == 3, "the whole, and two windows"
+    expected = np.repeat(np.where(hole, 102, 100)[..., None], 3, 2)
+    # Where the coarse fill is enlarged, its edges are soft.
+    np.testing.assert_allclose(rungs[-1].filled, expected, atol=0.5)
+
+
+def test_a_window_at_the_border_of_the_photograph_is_padded() -> None:
+    size_hw = (1601, 1607)
+    hole = np.zeros(size_hw, bool)
+    hole[1560:, 1590:] = True
+    _, rungs = run(size_hw, hole, budget_px=1.1e6)
+    assert rungs[-1].filled[-1, -1] == pytest.approx(103, abs=0.2)
+
+
+def test_fast_looks_once() -> None:
+    session, rungs = run((2048, 2048), one_hole((2048, 2048)), budget_px=0)
+    assert session.seen == [(512, 512)]
+    assert len(rungs) == 1

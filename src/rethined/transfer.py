@@ -237,24 +237,31 @@ def copy_small(
         network's fill where it is closed.
     """
     copied, membrane = filled.copy(), np.zeros_like(filled)
+    flat = filled.reshape(-1, 3)
     blend = Blend(filled, touched, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
 
     def copy(pieces: list[Piece]) -> None:
         sheet, owned = _sheet_of(pieces, 2**BASE_LEVELS, lambda piece: _token_pixels(groups, piece, touched.shape))
-        y, x = sheet.y, sheet.x
-        taps = blend.at(y, x)
-        own = filled[y, x]
-        values = np.where(taps.is_valid[:, None], taps.mean, own)
-        error = own - values
+        place = sheet.y * np.int32(touched.shape[1]) + sheet.x
+        values = flat.take(place, axis=0)
+        error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
+        is_valid = np.zeros(len(values), bool)
+        for start in range(0, len(values), CHUNK):
+            part = slice(start, start + CHUNK)
+            taps = blend.at(sheet.y[part], sheet.x[part])
+            is_valid[part], amount[part] = taps.is_valid, taps.gate
+            error[part] = (values[part] - taps.mean) * in_three(taps.is_valid.astype(np.float32))
+        values -= error
         bent = sheet.pick_up(
-            bend_base(sheet.lay_out(error), sheet.lay_out(touched[y, x]), sheet.lay_out(taps.is_valid), BASE_LEVELS)
+            bend_base(sheet.lay_out(error), sheet.lay_out(touched.ravel()[place]), sheet.lay_out(is_valid), BASE_LEVELS)
         )
-        error += (bent - error) * taps.gate[:, None]
+        error += (bent - error) * in_three(amount)
         # No two pieces answer for one pixel.
-        y, x = y[owned], x[owned]
-        copied[y, x] = values[owned]
-        membrane[y, x] = error[owned]
+        own = np.flatnonzero(owned)
+        place = place.take(own)
+        copied.reshape(-1, 3)[place] = values.take(own, axis=0)
+        membrane.reshape(-1, 3)[place] = error.take(own, axis=0)
 
     workers.map(copy, batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX))
     return copied, membrane

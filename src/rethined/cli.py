@@ -262,7 +262,8 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
         options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
     expect_writable(parsed.out)
     with _plain_warnings():
-        image = read_image(parsed.photo)
+        image = read_image(parsed.photo, as_stored=True)
+        expect_writable(parsed.out, image)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
         result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
             image, hole, on_stage=_tell_when_slow()

@@ -8,7 +8,6 @@ from the dtype. 255 levels in float32 resolve 1/250 of a step of 16 bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ class Picture:
     pixels: Pixels
     transparent: HoleMap | None
 
-    @cached_property
+    @property
     def size_hw(self) -> SizeHW:
         """Height and width in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]

@@ -82,7 +82,7 @@ def transfer(
         image: ``(H, W, 3)`` or ``(H, W, 1)`` in its own depth.
         hole: ``(H, W)`` bool.
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
-        touched: ``(h, w)`` bool, network pixels that hold any hole.
+        touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         workers: Threads to use; the result does not depend on them.

@@ -43,6 +43,7 @@ def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
+    write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
     write_mask(Path("inverted.png"), ~hole * 255)
     write_mask(Path("grey.png"), hole * 150)
@@ -142,6 +143,17 @@ def test_odd_masks_are_used_with_one_line_of_warning(
     assert Path("out.png").exists()
 
 
+def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None:
+    deep = np.dstack([photo, photo[..., :1] | 1]) * np.uint16(257) ^ np.uint16(0x5A)
+    write_image("deep.tif", deep)
+    assert run(photo="deep.tif") == 0
+    filled = read_image("out.png", as_stored=True)
+    assert filled.dtype == np.uint16
+    np.testing.assert_array_equal(filled[~hole], deep[~hole])
+    np.testing.assert_array_equal(filled[..., 3], deep[..., 3])
+    assert (filled[hole][:, :3] != deep[hole][:, :3]).any()
+
+
 # ---- what cannot be done ----
 
 
@@ -160,6 +172,7 @@ def test_odd_masks_are_used_with_one_line_of_warning(
         ({}, ["--grow", "400"], "the hole grown by 400 px covers the whole picture"),
         ({"out": "out.xyz"}, [], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "out"}, [], "has the suffix ''"),
+        ({"photo": "deep.png", "out": "out.jpg"}, [], "is 16-bit RGB; JPEG files hold 8-bit grey, RGB here, so choose"),
         ({"out": ""}, [], "is a folder"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),

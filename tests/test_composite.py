@@ -38,3 +38,18 @@ def test_convention_floats_are_rounded_and_then_clipped(colour: float, expected:
     place = np.zeros(1, np.int32)
     result = paste(np.full((1, 2, 3), 7, np.uint8), place, place, np.full((1, 3), colour, np.float32))
     assert result.tolist() == [[[expected] * 3, [7] * 3]]
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+@pytest.mark.parametrize("shape", [(1, 2), (1, 2, 1), (1, 2, 2), (1, 2, 3), (1, 2, 4)], ids=str)
+def test_every_depth_takes_colours_in_its_own_range_and_keeps_alpha(
+    shape: tuple[int, ...], dtype: type, white: int
+) -> None:
+    place = np.zeros(1, np.int32)
+    channels = 3 if shape[2:] in ((3,), (4,)) else 1
+    result = paste(np.zeros(shape, dtype), place, place, np.full((1, channels), 51, np.float32))
+    assert (result.dtype, result.shape) == (dtype, shape)
+    flat = result.reshape(2, -1)
+    np.testing.assert_allclose(flat[0, :channels], white / 5)
+    assert not flat[0, channels:].any()
+    assert not flat[1].any()

@@ -18,7 +18,7 @@ from rethined.imageio import read_image, write_image
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
-from rethined.types import Float32, HoleMap, Image8, SizeHW
+from rethined.types import Float32, HoleMap, Image8, Pixels, SizeHW
 
 STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
 
@@ -200,6 +200,158 @@ def test_where_no_whole_token_is_known_nothing_is_copied(inpainter: Inpainter, s
     assert list(result.stages_ms) == STAGES
 
 
+# ---- a picture's own depth ----
+
+WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
+depths = pytest.mark.parametrize("dtype", WHITE)
+
+
+def in_depth(image: Image8, dtype: type, channels: int | None) -> Pixels:
+    """The same picture in another depth; grey is its green channel, alpha its blue one."""
+    of_channels = {None: 1, 1: [1], 2: [1, 2], 3: [0, 1, 2], 4: [0, 1, 2, 2]}
+    return (image[..., of_channels[channels]] * dtype(WHITE[dtype] / 255)).astype(dtype)
+
+
+@quiet
+@settings(max_examples=40)
+@given(
+    data=st.data(),
+    size_hw=st.tuples(st.integers(40, 150), st.integers(40, 150)),
+    dtype=st.sampled_from(sorted(WHITE, key=str)),
+    channels=st.sampled_from([None, 1, 2, 3, 4]),
+)
+def test_dtype_shape_known_pixels_and_alpha_stay(
+    inpainter: Inpainter, data: st.DataObject, size_hw: SizeHW, dtype: type, channels: int | None
+) -> None:
+    image, hole = in_depth(photo(size_hw), dtype, channels), data.draw(masks(size_hw))
+    if channels in (2, 4):
+        image[size_hw[0] // 2 :, : size_hw[1] // 2, -1] = 0
+        assume(not (hole | (image[..., -1] == 0)).all())
+    assume(not hole.all())
+    before = image.copy()
+    image.flags.writeable = False
+    filled = inpainter(image, hole)
+    assert (filled.dtype, filled.shape) == (image.dtype, image.shape)
+    assert not np.shares_memory(filled, image)
+    np.testing.assert_array_equal(filled[~hole], image[~hole])
+    if channels in (2, 4):
+        np.testing.assert_array_equal(filled[..., -1], image[..., -1])
+    np.testing.assert_array_equal(image, before)
+
+
+@depths
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_an_empty_mask_gives_an_equal_copy_in_any_depth(
+    inpainter: Inpainter, dtype: type, channels: int | None
+) -> None:
+    image = in_depth(photo((40, 50)), dtype, channels)
+    filled = inpainter(image, np.zeros((40, 50), bool))
+    assert filled.dtype == image.dtype
+    np.testing.assert_array_equal(filled, image)
+    assert not np.shares_memory(filled, image)
+
+
+@depths
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_fill_is_the_same_in_all_depths(inpainter: Inpainter, dtype: type, channels: int) -> None:
+    image, hole = photo((96, 128)), block((96, 128), 30, 40, 60, 80)
+    image[..., 2] |= 1  # alpha, where it is one
+    filled = inpainter(in_depth(image, dtype, channels), hole)
+    levels = filled[..., :3].astype(float) * (255 / WHITE[dtype])
+    np.testing.assert_allclose(levels, inpainter(image, hole), atol=0.51)
+
+
+@depths
+@pytest.mark.parametrize("channels", [None, 1, 2])
+def test_grey_is_filled_like_three_equal_channels(
+    zero_head_network_path: Path, dtype: type, channels: int | None
+) -> None:
+    image, hole = in_depth(photo((96, 128)) | np.uint8(1), dtype, channels), block((96, 128), 30, 40, 60, 80)
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    grey = image.reshape(96, 128, -1)[..., :1]
+    filled, coloured = inpainter(image, hole), inpainter(np.repeat(grey, 3, axis=2), hole)
+    step = {np.uint8: 1, np.uint16: 1, np.float32: 1e-5}[dtype]
+    np.testing.assert_allclose(filled.reshape(96, 128, -1)[..., 0], coloured[..., 0].astype(float), atol=step)
+
+
+@pytest.mark.parametrize("size_hw", [(96, 160), (700, 1300)], ids=["own size", "shrunk"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_smooth_ramp_is_filled_without_steps_of_eight_bits(
+    zero_head_network_path: Path, size_hw: SizeHW, channels: int, dtype: type
+) -> None:
+    # A tenth of a grey level per pixel: in eight bits ten equal pixels and then a step.
+    levels = 100 + 0.1 * np.arange(size_hw[1])
+    truth = np.broadcast_to((levels * WHITE[dtype] / 255)[:, None], (*size_hw, channels)).astype(dtype)
+    height, width = size_hw
+    hole = block(size_hw, height // 3, width // 3, height // 3 + 30, width // 3 + 40)
+    damaged = np.where(hole[..., None], dtype(0), truth)
+    filled = Inpainter(zero_head_network_path, threads=1)(damaged, hole)
+    in_hole = filled[hole].reshape(30, 40, channels).astype(float) * (255 / WHITE[dtype])
+    expected = np.broadcast_to(levels[width // 3 : width // 3 + 40, None], in_hole.shape)
+    np.testing.assert_allclose(in_hole, expected, atol=0.5)
+    steps = np.abs(np.diff(in_hole, axis=1))
+    assert steps.max() < 0.9, "a step of eight bits is 1"
+    assert np.unique(in_hole).size > 300
+
+
+def test_floats_beyond_black_and_white_stay_and_are_not_filled_in(inpainter: Inpainter) -> None:
+    hole = block((96, 128), 30, 40, 60, 80)
+    image = in_depth(photo((96, 128)), np.float32, 3)
+    image[:, :64] += np.float32(0.6)
+    image[:, 64:] -= np.float32(0.6)
+    assert image.min() < 0 < 1 < image.max()
+    filled = inpainter(image, hole)
+    np.testing.assert_array_equal(filled[~hole], image[~hole])
+    assert filled[hole].min() >= 0
+    assert filled[hole].max() <= 1
+
+
+@depths
+@pytest.mark.parametrize("channels", [2, 4])
+def test_colours_below_alpha_zero_have_no_influence(inpainter: Inpainter, dtype: type, channels: int) -> None:
+    image, hole = in_depth(photo((96, 128)) | np.uint8(1), dtype, channels), block((96, 128), 30, 40, 60, 80)
+    other = image.copy()
+    transparent = np.zeros_like(hole)
+    transparent[20:60, 20:60] = transparent[70:, :] = True  # over the hole, beside it and far from it
+    for picture, colour in ((image, 0), (other, WHITE[dtype])):
+        picture[transparent] = colour
+        picture[transparent, -1] = 0
+    first, second = inpainter(image, hole), inpainter(other, hole)
+    for filled, picture in ((first, image), (second, other)):
+        np.testing.assert_array_equal(filled[~hole], picture[~hole])
+        np.testing.assert_array_equal(filled[..., -1], picture[..., -1])
+    np.testing.assert_array_equal(first[hole], second[hole])
+
+
+@depths
+def test_a_constant_beside_transparent_pixels_is_filled_with_the_constant(
+    zero_head_network_path: Path, dtype: type
+) -> None:
+    image = in_depth(np.full((96, 128, 3), (200, 120, 255), np.uint8), dtype, 4)
+    image[:, :50] = 0  # transparent black up to the middle of the hole
+    hole = block((96, 128), 30, 40, 60, 60)
+    filled = Inpainter(zero_head_network_path, threads=1)(image, hole)
+    np.testing.assert_allclose(filled[hole][:, :3] * (255 / WHITE[dtype]), [[200, 120, 255]] * 600, atol=1)
+    assert not filled[:30, :50].any(), "what is transparent and not marked stays as it is"
+
+
+@depths
+def test_a_picture_of_which_only_the_hole_is_opaque_is_refused(inpainter: Inpainter, dtype: type) -> None:
+    image, hole = np.zeros((64, 80, 4), dtype), block((64, 80), 10, 10, 30, 30)
+    image[hole] = WHITE[dtype]
+    with pytest.raises(MaskError, match="fully transparent"):
+        inpainter(image, hole)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_floats_without_a_value_are_refused(inpainter: Inpainter, value: float) -> None:
+    image = in_depth(photo((64, 80)), np.float32, 3)
+    image[5, 6, 2] = value
+    with pytest.raises(ImageError, match=r"NaN or infinite values, 1 in all, the first at index \(5, 6, 2\)"):
+        inpainter(image, block((64, 80), 10, 10, 30, 30))
+
+
 # ---- nothing or all to fill ----
 
 
@@ -234,20 +386,25 @@ def test_pictures_of_a_few_pixels(inpainter: Inpainter, size_hw: SizeHW, seed: i
 # ---- doors ----
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "I;16", "I", "P", "1"])
 def test_pil_in_pil_out(inpainter: Inpainter, mode: str) -> None:
-    image = Image.fromarray(photo((70, 90))).convert(mode)
-    if mode == "RGBA":
+    image = Image.fromarray(photo((70, 90)))
+    if mode.startswith("I"):
+        image = Image.fromarray(photo((70, 90))[..., 0] * np.uint16(257)).convert(mode)
+    elif mode != "RGB":
+        image = image.convert(mode)
+    if mode in ("LA", "RGBA"):
         image.putalpha(Image.fromarray(photo((70, 90), 2)[..., 0]))
     before, hole = image.tobytes(), block((70, 90), 20, 30, 40, 50)
     filled = inpainter(image, Image.fromarray(hole))
     assert isinstance(filled, Image.Image)
-    assert filled.mode == (mode if mode in ("L", "RGBA") else "RGB")
+    assert filled.mode == ("RGB" if mode in ("P", "1") else mode)
     assert filled.size == (90, 70)
     np.testing.assert_array_equal(np.asarray(filled)[~hole], np.asarray(image.convert(filled.mode))[~hole])
     assert image.tobytes() == before
-    if mode == "RGBA":
-        np.testing.assert_array_equal(np.asarray(filled)[..., 3], np.asarray(image)[..., 3])
+    assert np.asarray(filled)[hole].std() > 0
+    if mode in ("LA", "RGBA"):
+        np.testing.assert_array_equal(np.asarray(filled)[..., -1], np.asarray(image)[..., -1])
 
 
 @pytest.mark.parametrize("as_text", [True, False])
@@ -265,6 +422,30 @@ def test_path_in_path_out(inpainter: Inpainter, tmp_path: Path, out: str | None,
     assert source.read_bytes() == before
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [None, 3, 4])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_files_keep_their_depth_and_channels(
+    inpainter: Inpainter, tmp_path: Path, dtype: type, channels: int | None, suffix: str
+) -> None:
+    image, hole = in_depth(photo((70, 90)), dtype, channels), block((70, 90), 20, 30, 40, 50)
+    write_image(tmp_path / f"a{suffix}", image)
+    target = inpainter(tmp_path / f"a{suffix}", hole, out=tmp_path / f"b{suffix}")
+    written = read_image(target, as_stored=True)
+    assert (written.dtype, written.shape) == (image.dtype, image.shape)
+    np.testing.assert_array_equal(written, inpainter(image, hole))
+
+
+def test_a_format_that_cannot_hold_the_result_is_told_before_the_work(
+    inpainter: Inpainter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "a.png", in_depth(photo((70, 90)), np.uint16, 3))
+    monkeypatch.setattr(Inpainter, "fill", None)
+    with pytest.raises(ImageWriteError, match="is 16-bit RGB; JPEG files hold 8-bit grey, RGB"):
+        inpainter(tmp_path / "a.png", block((70, 90), 20, 30, 40, 50), out=tmp_path / "b.jpg")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 @pytest.mark.parametrize("wrap", [lambda image: image, Image.fromarray], ids=["array", "PIL"])
 def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: type) -> None:
     with pytest.raises(OptionError, match="it goes with a path only"):
@@ -277,7 +458,8 @@ def test_inputs_that_cannot_be_used_are_refused(inpainter: Inpainter, tmp_path: 
     write_image(tmp_path / "a.png", image)
     for arguments, error in (
         ((image.astype(np.float32), hole), ImageError),
-        ((image[..., 0], hole), ImageError),
+        ((image.astype(np.float64), hole), ImageError),
+        ((image[None], hole), ImageError),
         ((None, hole), ImageError),
         ((image, hole.T), MaskError),
         ((image, None), MaskError),

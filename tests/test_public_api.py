@@ -55,7 +55,7 @@ SIGNATURES = {
     "InpaintOptions": "(*, preset, working_px, candidates, grow_px)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
     "inpaint": "(image, mask, *, out, options)",
-    "read_image": "(path)",
+    "read_image": "(path, *, as_stored)",
     "write_image": "(path, image)",
 }
 

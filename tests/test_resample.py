@@ -288,3 +288,36 @@ def test_a_lone_hole_pixel_touches_the_small_pixel_that_holds_it(size_hw: SizeHW
     hole[y, x] = size_hw != (1, 1)
     touched = shrink_known(np.zeros((*size_hw, 3), np.uint8), hole, small_hw).touched
     assert touched[y * small_hw[0] // size_hw[0], x * small_hw[1] // size_hw[1]] == hole[y, x]
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint16, 65535), (np.float32, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_pictures_shrink_to_grey_levels_without_being_rounded_to_eight_bits(
+    dtype: type, white: int, channels: int
+) -> None:
+    image = np.full((21, 40, channels), white * 0.3, dtype)
+    hole = np.zeros((21, 40), bool)
+    hole[3:6, 7:9] = True
+    image[hole] = white
+    shrunk = shrink_known(image, hole, (6, 11))
+    assert shrunk.image.shape == (6, 11, 3)
+    assert shrunk.touched.any()
+    # One step of 16 bits is 1/257 level; sum and coverage are rounded once each.
+    np.testing.assert_allclose(shrunk.image[~shrunk.hole], float(dtype(white * 0.3)) * 255 / white, atol=2 / 257)
+
+
+def test_floats_beyond_black_and_white_shrink_to_those() -> None:
+    image = np.repeat(np.float32([-3, 0.5, 7])[None, :, None], 3, axis=2)
+    shrunk = shrink_known(image, np.zeros((1, 3), bool), (1, 3))
+    np.testing.assert_array_equal(shrunk.image[0, :, 0], [0, 127.5, 255])
+
+
+@pytest.mark.parametrize("levels", [None, 2])
+def test_one_channel_is_spread_like_each_of_three(rng: np.random.Generator, levels: int | None) -> None:
+    values = rng.uniform(0, 255, (13, 22, 3)).astype(np.float32)
+    weight = (rng.random((13, 22)) < 0.3).astype(np.float32)
+    whole = spread(values, weight, levels=levels)
+    for channel in range(3):
+        alone = spread(values[..., channel : channel + 1].copy(), weight, levels=levels)
+        assert alone.shape == (13, 22, 1)
+        np.testing.assert_allclose(alone[..., 0], whole[..., channel], rtol=1e-5, atol=1e-4)

@@ -63,7 +63,9 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
         help="fill the hole of one photograph",
         description="Fills what MASK marks white in PHOTO and writes the result. All other pixels stay as they are.",
     )
-    parser.add_argument("photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF or BMP")
+    parser.add_argument(
+        "photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF or BMP; depth and alpha stay"
+    )
     parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
     parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
@@ -265,7 +267,8 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     options = InpaintOptions(preset=parsed.preset, working_px=parsed.working_px, grow_px=parsed.grow)
     expect_writable(parsed.out)
     with _plain_warnings():
-        image = read_image(parsed.photo)
+        image = read_image(parsed.photo, as_stored=True)
+        expect_writable(parsed.out, image)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
         result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
             image, hole, on_stage=_tell_when_slow()

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.depth import LEVELS, in_levels
 from rethined.regions import SIZE_MULTIPLE, Plan, Window
 from rethined.resample import Shrunk, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
-from rethined.types import Box, Float32, HoleMap, Image8
+from rethined.types import Box, Float32, HoleMap, Pixels
 
 Stage = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage, gives what it runs in."""
@@ -37,15 +38,15 @@ class Rung:
 
 
 def climb(
-    session: OnnxSession, image: Image8, hole: HoleMap, plan: Plan, stage: Stage
+    session: OnnxSession, image: Pixels, hole: HoleMap, plan: Plan, stage: Stage
 ) -> tuple[list[Rung], NetworkResult]:
     """Runs the network as planned.
 
     Args:
         session: The network.
-        image: ``(H, W, 3)`` uint8.
-        hole: ``(H, W)`` bool.
-        plan: Of that hole.
+        image: ``(H, W, 1)`` or ``(H, W, 3)`` in its own depth.
+        hole: ``(H, W)`` bool, all that is not known.
+        plan: Where to look, for what of it is to be filled.
         stage: Encloses each stage: ``shrink``, ``prefill`` and ``network``.
 
     Returns:
@@ -91,7 +92,7 @@ def _look(session: OnnxSession, small: Shrunk, window: Window) -> None:
 
 def _look_at_photograph(
     session: OnnxSession,
-    image: Image8,
+    image: Pixels,
     hole: HoleMap,
     windows: tuple[Window, ...],
     small_hole: HoleMap,
@@ -102,7 +103,7 @@ def _look_at_photograph(
     found: list[tuple[NDArray[np.intp], Float32]] = []
     for window in windows:
         around = window.around
-        seen, part = image[around.slices].astype(np.float32), hole[around.slices]
+        seen, part = _as_seen(image[around.slices]), hole[around.slices]
         y, x = np.nonzero(part)
         seen[y, x] = sample_at(filled, *on_grid(y + around.top, x + around.left, scale_yx), linear=True)
         padded, padded_hole = _padded(seen, part)
@@ -117,6 +118,14 @@ def _look_at_photograph(
     for channel in range(3):
         total = np.bincount(cell, colours[:, channel], small_hole.size)
         filled.reshape(-1, 3)[cells, channel] = total[cells] / count[cells]
+
+
+def _as_seen(pixels: Pixels) -> Float32:
+    """A part of the photograph as the network takes it: three channels of float32, 0..255."""
+    levels = in_levels(pixels).astype(np.float32)
+    if pixels.dtype != np.uint8:
+        np.clip(levels, 0, LEVELS, out=levels)
+    return levels if levels.shape[2] == 3 else np.asarray(cv2.merge([levels] * 3), np.float32)
 
 
 def _padded(seen: Float32, hole: HoleMap) -> tuple[Float32, HoleMap]:

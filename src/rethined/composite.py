@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rethined.types import Float32, Image8
+from rethined.depth import from_levels
+from rethined.types import Float32, Pixels
 
 
-def paste(image: Image8, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32) -> Image8:
-    """A copy of ``image`` with ``colours`` at the given pixels, rounded and clipped to 0..255.
+def paste(image: Pixels, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32) -> Pixels:
+    """A copy of ``image`` with ``colours`` at the given pixels, rounded and clipped to black and white.
 
     Args:
-        image: ``(H, W, 3)`` uint8; not changed.
+        image: ``(H, W)`` or ``(H, W, C)`` in its own depth; not changed.
         y, x: ``(N,)`` rows and columns, each pixel once.
-        colours: ``(N, 3)`` float32 in about 0..255.
+        colours: ``(N, 1)`` or ``(N, 3)`` float32 in about 0..255, for the first channels; others, alpha, stay.
     """
-    result = image.copy()
+    result = image.copy(order="C")
     place = y.astype(np.int64) * image.shape[1] + x
-    result.reshape(-1, 3)[place] = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    flat = result.reshape(image.shape[0] * image.shape[1], -1)
+    flat[:, : colours.shape[1]][place] = from_levels(colours, image.dtype)
     return result

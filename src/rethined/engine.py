@@ -18,6 +18,7 @@ from PIL import Image
 
 from rethined.climb import Rung, climb
 from rethined.composite import paste
+from rethined.depth import as_picture
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
 from rethined.ladder import plan_looks
@@ -29,11 +30,11 @@ from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import transfer
-from rethined.types import HoleMap, Image8, ImageLike, PathLike
+from rethined.types import HoleMap, ImageLike, PathLike, Pixels
 from rethined.weights import SHIPPED_NETWORK
 from rethined.workers import Workers
 
-Picture = TypeVar("Picture", NDArray[np.uint8], Image.Image)
+Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32], Image.Image)
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,15 @@ class InpaintResult:
     """A filled picture and how it came about.
 
     Attributes:
-        image: ``(H, W, 3)`` uint8 RGB; outside the hole equal to the input, bit for bit.
+        image: Array of the input's dtype and shape; outside the hole, and in the alpha channel, equal to the input, bit
+            for bit. Of a PIL image or a file the array that :func:`rethined.imageio.as_image` makes of it.
         stages_ms: Milliseconds of each stage, in order.
         plan: Network sizes that were used; ``None`` when there was no hole.
         hole_share: Share of the picture that was filled, 0..1.
         used_transfer: Whether detail was copied; ``False`` where no whole token was known.
     """
 
-    image: Image8
+    image: Pixels
     stages_ms: dict[str, float]
     plan: Plan | None
     hole_share: float
@@ -121,18 +123,23 @@ class Inpainter:
     def __call__(self, image: PathLike, mask: ImageLike, *, out: PathLike | None = None) -> Path: ...
 
     def __call__(
-        self, image: NDArray[np.uint8] | Image.Image | PathLike, mask: ImageLike, *, out: PathLike | None = None
-    ) -> NDArray[np.uint8] | Image.Image | Path:
+        self, image: Pixels | Image.Image | PathLike, mask: ImageLike, *, out: PathLike | None = None
+    ) -> Pixels | Image.Image | Path:
         """Fills the hole that ``mask`` marks and gives back the kind of picture that came in.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB array, PIL image, or path. Not changed.
+            image: Array, PIL image, or path. Not changed. An array is ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 2)``
+                grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in 0..65535, or
+                float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0, are kept
+                where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and I (in
+                0..65535) keep their mode, others become RGB. Alpha is never filled; pixels of alpha 0 count as not
+                known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
-            out: Only with a path: where to write. Without it the result goes beside the photograph, as
-                ``NAME-filled.png``.
+            out: Only with a path: where to write; depth and channels stay, so the format has to hold them. Without it
+                the result goes beside the photograph, as ``NAME-filled.png``.
 
         Returns:
-            An array, a PIL image, or the path of the file written.
+            An array of the same dtype and shape, a PIL image, or the path of the file written.
 
         Raises:
             ImageError, MaskError: Input that cannot be used; the message says why.
@@ -140,9 +147,9 @@ class Inpainter:
         """
         if isinstance(image, str | os.PathLike):
             source = Path(image)
-            pixels = read_image(image)
+            pixels = read_image(image, as_stored=True)
             target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
-            expect_writable(target)
+            expect_writable(target, pixels)
             write_image(target, self.fill(pixels, mask).image)
             return target
         if out is not None:
@@ -165,23 +172,26 @@ class Inpainter:
         """
         clock = _Clock(on_stage)
         with clock.stage("check"):
-            pixels = as_image(image)
-            hole = as_hole(mask, pixels.shape[:2])
+            picture = as_picture(as_image(image))
+            hole = as_hole(mask, picture.size_hw)
             if self.options.grow_px:
                 hole = _grown(hole, self.options.grow_px)
             share = np.count_nonzero(hole) / hole.size
             if not share:
-                return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
+                return InpaintResult(picture.given.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
+            unknown = picture.unknown(hole)
         with clock.stage("plan"):
             plan = plan_looks(hole, budget_px=self.options.budget_px, working_px=self.options.working_px)
-        rungs, described = climb(self._session, pixels, hole, plan, clock.stage)
+        rungs, described = climb(self._session, picture.pixels, unknown, plan, clock.stage)
         last = rungs[-1]
         with clock.stage("match"):
             offsets = self._match(rungs, described)
         with clock.stage("transfer"):
-            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets, workers=self._workers)
+            y, x, colours = transfer(
+                picture.pixels, hole, last.filled, last.touched, offsets, unknown=unknown, workers=self._workers
+            )
         with clock.stage("composite"):
-            result = paste(pixels, y, x, colours)
+            result = paste(picture.given, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
 
     def _match(self, rungs: list[Rung], described: NetworkResult) -> OffsetField:
@@ -236,12 +246,12 @@ def inpaint(
 
 
 def inpaint(
-    image: NDArray[np.uint8] | Image.Image | PathLike,
+    image: Pixels | Image.Image | PathLike,
     mask: ImageLike,
     *,
     out: PathLike | None = None,
     options: InpaintOptions | None = None,
-) -> NDArray[np.uint8] | Image.Image | Path:
+) -> Pixels | Image.Image | Path:
     """One call of :class:`Inpainter` with the shipped network, which is loaded once and kept.
 
     See :meth:`Inpainter.__call__` for arguments, result and errors.

@@ -1,6 +1,10 @@
-"""Pictures in and out: any file, PIL image or array becomes one form, ``(H, W, 3)`` uint8 RGB, and goes back.
+"""Pictures in and out: any file, PIL image or array becomes an array, in its own depth where asked, and goes back.
 
 Colour profiles are not applied: numbers are taken as sRGB, as almost all files mean them.
+
+Pillow reads and writes everything but colour of 16 bits, of which it keeps the high byte
+(https://github.com/python-pillow/Pillow/issues/1888, open as of Pillow 13.0). That is OpenCV's part; what it reads is
+compared with what Pillow reads.
 """
 
 from __future__ import annotations
@@ -10,15 +14,17 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any, Literal, overload
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
+from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError
 from rethined.files import whole_or_nothing
-from rethined.types import Image8, ImageLike, PathLike
+from rethined.types import Image8, ImageLike, PathLike, Pixels
 
 MAX_PIXELS = 250_000_000
 """Largest picture that is decoded, in pixels; 250 megapixels are 750 MB of RGB."""
@@ -32,23 +38,49 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".webp": ("WEBP", {"lossless": True}),
+    # exact: colours below alpha 0 are kept as well
+    ".webp": ("WEBP", {"lossless": True, "exact": True}),
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".bmp": ("BMP", {}),
 }
 
-_CONVERSIONS = {
-    "bool": "image.astype(np.uint8) * 255",
-    "uint16": "(image >> 8).astype(np.uint8) for values 0..65535",
-    "float": "np.clip(np.rint(image * 255), 0, 255).astype(np.uint8) for values 0..1",
+_CHANNELS = {
+    ("PNG", "uint8"): (1, 2, 3, 4),
+    ("PNG", "uint16"): (1, 3, 4),
+    ("TIFF", "uint8"): (1, 2, 3, 4),
+    ("TIFF", "uint16"): (1, 3, 4),
+    ("WEBP", "uint8"): (1, 2, 3, 4),
+    ("JPEG", "uint8"): (1, 3),
+    ("BMP", "uint8"): (1, 3),
 }
+"""How many channels each format holds of each depth, as far as Pillow and OpenCV write them."""
+_CHANNEL_NAMES = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
+_DEPTH_NAMES = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}
+
+_OWN_MODES = ("L", "LA", "RGB", "RGBA")
+"""Pixel modes of Pillow that are arrays of 8 bits as they are."""
+
+_UPRIGHT: dict[int, tuple[int, bool]] = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+"""EXIF orientation: quarter turns to the left, and whether it is mirrored left to right after them."""
 
 _pillow_limit_lock = threading.Lock()
 
 
-def read_image(path: PathLike) -> Image8:
-    """The picture in a file, upright, as a new ``(H, W, 3)`` uint8 RGB array, range 0..255.
+@overload
+def read_image(path: PathLike, *, as_stored: Literal[False] = False) -> Image8: ...
+@overload
+def read_image(path: PathLike, *, as_stored: bool) -> Pixels: ...
+def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
+    """The picture in a file, upright, as a new ``(H, W, 3)`` uint8 RGB array, range 0..255; or as it is stored.
 
     The EXIF orientation is applied. Grey and palette pictures become RGB, alpha is dropped (the colour below it
     stays), CMYK is converted without its profile. Of 16-bit values the high byte is kept, for grey and for colour
@@ -58,12 +90,25 @@ def read_image(path: PathLike) -> Image8:
     has asked for half-read pictures and gets them here too. WebP files above Pillow's own limit
     (``2 * Image.MAX_IMAGE_PIXELS``, 179 megapixels unless changed) are refused.
 
+    Args:
+        path: The file.
+        as_stored: Keep depth and channels where an array can: grey as ``(H, W)``, grey and alpha as ``(H, W, 2)``, RGB
+            as ``(H, W, 3)``, RGBA as ``(H, W, 4)``, each uint8 or, in 0..65535, uint16. 16-bit colour is kept of PNG
+            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white, palette
+            and CMYK pictures become 8-bit RGB all the same.
+
     Raises:
         ImageReadError: No file there, a folder, an empty file, not a picture of a known format, a damaged or
             truncated picture, one above 250 megapixels, or one of a pixel type without a known range (float).
+            ``as_stored`` also refuses 16-bit colour with premultiplied alpha.
     """
     try:
-        return _rgb_array(open_picture(path))
+        image, orientation = _opened(path)
+        if not as_stored:
+            return _rgb_array(image)
+        if image.mode in _OWN_MODES and _stored_bits(image, Path(path)) == 16:
+            return _deep_colour(image, Path(path).read_bytes(), orientation)
+        return _own_array(image)
     except ImageError as error:
         raise ImageReadError(f"cannot use {os.fsdecode(path)!r}: {error}") from error
 
@@ -74,14 +119,20 @@ def open_picture(path: PathLike) -> Image.Image:
     Raises:
         ImageReadError: As for :func:`read_image`, except for the pixel type, which is not looked at.
     """
+    return _opened(path)[0]
+
+
+def _opened(path: PathLike) -> tuple[Image.Image, int]:
+    """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
     source = _existing_file(path)
     try:
         with source.open("rb") as file:
             image = _identified(file, source)
             with _pillow_limit_raised_for(image):
                 image.load()
+            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
             ImageOps.exif_transpose(image, in_place=True)
-            return image
+            return image, orientation
     except ImageReadError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any class when a file is damaged
@@ -196,34 +247,94 @@ def _rgb_array(image: Image.Image) -> Image8:
 
 
 def _rgb_from_deep_grey(values: NDArray[Any]) -> Image8:
+    # The high byte, not the nearest 8-bit value: Pillow reads 16-bit colour this way and grey must agree with it.
+    return np.repeat((_deep_grey(values) >> 8).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+
+
+def _deep_grey(values: NDArray[Any]) -> NDArray[np.uint16]:
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
             f"the picture has 32-bit integer values from {values.min()} to {values.max()}; "
             "expected 0..65535 at most, so scale it to 8 or 16 bit first"
         )
-    # The high byte, not the nearest 8-bit value: Pillow reads 16-bit colour this way and grey must agree with it.
-    return np.repeat((values >> 8).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+    return values.astype(np.uint16)
 
 
-def write_image(path: PathLike, image: Image8) -> None:
-    """Writes a picture; the suffix chooses the format, and the file appears whole or not at all.
+def _own_array(image: Image.Image) -> Pixels:
+    """The pixels of a PIL image in its own depth; modes that no array here can carry as 8-bit RGB."""
+    if image.width and image.height:
+        if image.mode in _OWN_MODES:
+            return np.array(image)
+        if image.mode.startswith("I"):
+            return _deep_grey(np.asarray(image))
+    return _rgb_array(image)
+
+
+def _stored_bits(image: Image.Image, source: Path) -> int:
+    """Bits per channel in the file; 8 for formats of which no more is read."""
+    if image.format == "PNG":
+        with source.open("rb") as file:
+            return file.read(25)[24]  # the IHDR chunk comes first and is of fixed length
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
+    return 8
+
+
+def _deep_colour(image: Image.Image, content: bytes, orientation: int) -> NDArray[np.uint16]:
+    """The 16-bit colour of a file that Pillow has read, whole but with its high bytes alone, as ``image``."""
+    if image.mode == "LA":
+        image = image.convert("RGBA")
+    try:
+        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageError(f"its 16-bit colour cannot be decoded: {error}; save it as 16-bit RGB PNG or TIFF") from error
+    high = np.asarray(image)
+    channels = high.shape[2]
+    if decoded is not None and decoded.dtype == np.uint16 and decoded.ndim == 3 and decoded.shape[2] >= channels:
+        # OpenCV turns TIFFs upright by itself, and PNGs not.
+        turns, is_mirrored = _UPRIGHT.get(orientation, (0, False)) if image.format == "PNG" else (0, False)
+        upright = np.rot90(decoded, turns)[:, :: -1 if is_mirrored else 1]
+        to_rgb = cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB
+        deep = np.asarray(cv2.cvtColor(np.ascontiguousarray(upright[..., :channels]), to_rgb), np.uint16)
+        # Row by row, so that no third copy is made.
+        if deep.shape == high.shape and all(
+            np.array_equal(row >> 8, seen) for row, seen in zip(deep, high, strict=True)
+        ):
+            return deep
+    raise ImageError(
+        "its 16-bit colour is stored in a way that Pillow and OpenCV read differently, premultiplied alpha for example;"
+        " save it as 16-bit RGB or RGBA with straight alpha"
+    )
+
+
+def write_image(path: PathLike, image: Pixels) -> None:
+    """Writes a picture in its own depth; the suffix chooses the format, and the file appears whole or not at all.
 
     Args:
         path: ``.png``, ``.webp`` (lossless), ``.tif``, ``.tiff``, ``.bmp`` keep every value; ``.jpg`` and ``.jpeg``
             are lossy (quality 95, colour not subsampled). An existing file is replaced and keeps its permissions;
             a link is written through.
-        image: ``(H, W, 3)`` uint8 RGB, range 0..255.
+        image: ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB, uint8 in 0..255. PNG, TIFF and WebP also hold
+            ``(H, W, 2)`` grey and alpha and ``(H, W, 4)`` RGBA; PNG and TIFF also uint16 in 0..65535, except grey and
+            alpha. WebP stores grey as three equal channels.
 
     Raises:
-        ImageError: ``image`` is not of that form.
-        ImageWriteError: Unknown suffix, missing folder, a folder as target, no permission, or the encoder failed
-            (WebP ends at 16383 pixels a side, JPEG at 65500). A file that was there before is still there, unchanged.
+        ImageError: ``image`` is not a picture.
+        ImageWriteError: Unknown suffix, a format that cannot hold the depth or the channels, missing folder, a folder
+            as target, no permission, or the encoder failed (WebP ends at 16383 pixels a side, JPEG at 65500). A file
+            that was there before is still there, unchanged.
     """
     target, format_name, options = _writable_target(path)
-    picture = Image.fromarray(_checked_array(image))
+    image = checked(image)
+    _expect_held(path, format_name, image)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
     try:
         with whole_or_nothing(target) as partial, partial.open("xb") as file:
-            picture.save(file, format_name, **options)
+            if image.dtype == np.uint16 and image.ndim == 3:
+                file.write(_encoded_deep(image, format_name))
+            else:
+                Image.fromarray(image).save(file, format_name, **options)
     except Exception as error:  # encoders, like decoders, raise nearly any class
         raise ImageWriteError(
             f"cannot write {target!s} as {format_name}: {_reason(error)}; nothing was left behind, "
@@ -231,13 +342,45 @@ def write_image(path: PathLike, image: Image8) -> None:
         ) from error
 
 
-def expect_writable(path: PathLike) -> None:
+def _encoded_deep(image: Pixels, format_name: str) -> memoryview:
+    """16-bit RGB or RGBA as the content of a PNG or TIFF file."""
+    to_bgr = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    done, content = cv2.imencode({"PNG": ".png", "TIFF": ".tif"}[format_name], cv2.cvtColor(image, to_bgr))
+    if not done:
+        raise ValueError("the encoder gave up")
+    return content.data
+
+
+def expect_writable(path: PathLike, image: Pixels | None = None) -> None:
     """Checks what can be checked of a place to write before the work for it is done.
 
+    Args:
+        path: The place.
+        image: A picture of the form that is to be written.
+
     Raises:
-        ImageWriteError: As :func:`write_image`, for the path alone.
+        ImageWriteError: As :func:`write_image`, for the path alone, and for the form of ``image``.
     """
-    _writable_target(path)
+    _, format_name, _ = _writable_target(path)
+    if image is not None:
+        _expect_held(path, format_name, image)
+
+
+def _expect_held(path: PathLike, format_name: str, image: Pixels) -> None:
+    depth, channels = image.dtype.name, 1 if image.ndim == 2 else image.shape[2]
+    if channels in _CHANNELS.get((format_name, depth), ()):
+        return
+    held = [
+        f"{_DEPTH_NAMES[dtype]} {', '.join(_CHANNEL_NAMES[count] for count in counts)}"
+        for (name, dtype), counts in _CHANNELS.items()
+        if name == format_name
+    ]
+    fitting = [s for s, (name, _) in _WRITERS.items() if channels in _CHANNELS.get((name, depth), ())]
+    todo = f"choose {' or '.join(fitting)}" if fitting else "convert it with NumPy, or keep it in an .npy file"
+    raise ImageWriteError(
+        f"{os.fspath(path)!r}: the picture is {_DEPTH_NAMES[depth]} {_CHANNEL_NAMES[channels]}; "
+        f"{format_name} files hold {'; '.join(held)} here, so {todo}"
+    )
 
 
 def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
@@ -257,68 +400,43 @@ def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
     return (target, *_WRITERS[suffix])
 
 
-def as_image(value: ImageLike) -> Image8:
-    """Any picture a user may hand in, as ``(H, W, 3)`` uint8 RGB, C-contiguous, range 0..255.
+def as_image(value: ImageLike) -> Pixels:
+    """Any picture a user may hand in, as an array in its own depth, see :func:`rethined.depth.checked`.
 
-    A path is read by :func:`read_image`. A PIL image is converted as there, except that its pixels are taken as they
-    lie: an EXIF orientation is not applied, so the size is the one the PIL image reports. A NumPy array has to be
-    ``(H, W, 3)`` uint8 RGB already; one that is contiguous comes back without a copy, so treat the result as
-    read-only.
+    A path is read by :func:`read_image`, as it is stored. Of a PIL image the modes L, LA, RGB and RGBA become uint8,
+    I;16 and I uint16, others as in a file; its pixels are taken as they lie: an EXIF orientation is not applied, so the
+    size is the one the PIL image reports. A NumPy array comes back itself, so treat the result as read-only.
 
     Raises:
-        ImageError: Another type, dtype, shape or channel count, no pixels, or a PIL mode without a known range.
+        ImageError: Another type, dtype, shape or channel count, no pixels, values without a meaning (NaN for example),
+            or a PIL mode without a known range.
         ImageReadError: A path that cannot be read, or a lazily opened PIL image whose file is damaged.
     """
     if isinstance(value, np.ndarray):
-        return np.ascontiguousarray(_checked_array(value))
+        return checked(value)
     if isinstance(value, Image.Image):
-        return _rgb_array(decode(value))
+        return _own_array(decode(value))
     if isinstance(value, (str, os.PathLike)):
-        return read_image(value)
+        return read_image(value, as_stored=True)
     raise ImageError(
         f"a picture was expected, got {type(value).__name__}; "
-        "pass a NumPy array (H, W, 3) of dtype uint8, a PIL image or a path"
+        "pass a NumPy array such as (H, W, 3) of dtype uint8, a PIL image or a path"
     )
 
 
-def _checked_array(array: NDArray[Any]) -> Image8:
-    if not isinstance(array, np.ndarray):
-        raise ImageError(f"a NumPy array was expected, got {type(array).__name__}; convert it with as_image first")
-    if array.dtype != np.uint8:
-        raise ImageError(_dtype_message(array))
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise ImageError(
-            f"the picture has shape {array.shape}; expected RGB of shape (H, W, 3). "
-            "Grey and alpha arrays are not taken yet: stack grey three times, drop alpha with image[..., :3]"
-        )
-    if array.size == 0:
-        raise ImageError(f"the picture has shape {array.shape}, no pixels at all; expected at least 1 x 1")
-    return array
-
-
-def _dtype_message(array: NDArray[Any]) -> str:
-    kind = "float" if array.dtype.kind == "f" else array.dtype.name
-    how = _CONVERSIONS.get(kind, "image.astype(np.uint8) once its values are 0..255")
-    message = f"the picture has dtype {array.dtype}; expected uint8. Convert it: {how}"
-    if kind == "float" and np.isnan(array).any():
-        first = tuple(int(i) for i in np.unravel_index(np.isnan(array).argmax(), array.shape))
-        message += f". It also contains NaN, the first at index {first}: replace those before"
-    return f"{message}. 16-bit and float pictures are not taken yet."
-
-
 @overload
-def like_input(result: Image8, original: Image.Image) -> Image.Image: ...
+def like_input(result: Pixels, original: Image.Image) -> Image.Image: ...
 @overload
-def like_input(result: Image8, original: NDArray[Any] | PathLike) -> Image8: ...
-def like_input(result: Image8, original: ImageLike) -> Image8 | Image.Image:
+def like_input(result: Pixels, original: NDArray[Any] | PathLike) -> Pixels: ...
+def like_input(result: Pixels, original: ImageLike) -> Pixels | Image.Image:
     """A finished picture in the kind that the user handed in.
 
     Args:
-        result: ``(H, W, 3)`` uint8 RGB, range 0..255, of the size of ``original``.
+        result: What became of the array that :func:`as_image` made of ``original``: of its dtype and shape.
         original: What :func:`as_image` was given; only looked at.
 
     Returns:
-        For a PIL image a PIL image: mode L for L, RGBA for RGBA with the alpha of ``original`` put back, and RGB for
+        For a PIL image a PIL image: of the same mode for L, LA, RGB, RGBA, I;16 (in all byte orders) and I, and RGB for
         every other mode. EXIF data goes along, the colour profile too where the mode stayed. For anything else
         ``result`` itself.
 
@@ -327,13 +445,15 @@ def like_input(result: Image8, original: ImageLike) -> Image8 | Image.Image:
     """
     if not isinstance(original, Image.Image):
         return result
-    picture = Image.fromarray(result)
-    if picture.size != original.size:
-        raise ImageError(f"the result has size {picture.size}, its original {original.size}; they have to be the same")
-    if original.mode == "RGBA":
-        picture.putalpha(original.getchannel("A"))
-    elif original.mode == "L":
-        picture = picture.convert("L")
+    if result.shape[1::-1] != original.size:
+        raise ImageError(
+            f"the result has size {result.shape[1::-1]}, its original {original.size}; they have to be the same"
+        )
+    if result.dtype == np.uint16:
+        stored = result.astype(np.asarray(original).dtype)
+        picture = Image.frombytes(original.mode, original.size, stored.tobytes())
+    else:
+        picture = Image.fromarray(result)
     kept = ("exif", "icc_profile") if picture.mode == original.mode else ("exif",)
     picture.info.update({key: original.info[key] for key in kept if key in original.info})
     return picture

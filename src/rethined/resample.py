@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.depth import LEVELS, in_levels
+
 Float32 = NDArray[np.float32]
 Image8 = NDArray[np.uint8]
 
@@ -67,17 +69,23 @@ class Shrunk:
         return _normalise(total, np.asarray(coverage, np.float32), halve_any(self.touched))
 
 
-def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> Shrunk:
+def shrink_known(image: NDArray[Any], hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> Shrunk:
     """Resizes a picture by the area mean of its known pixels, so that hole colours never bleed.
 
     Args:
-        image: ``(H, W, 3)`` uint8.
+        image: ``(H, W, 3)``, or ``(H, W, 1)``, which becomes three equal channels; uint8, uint16 or float32. Floats
+            beyond black and white count as those.
         hole: ``(H, W)`` bool, ``True`` = fill; not all of it.
         size_hw: Height and width wanted; larger than the picture's is interpolated.
     """
     known = hole.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
-    total = _resize_area(cv2.copyTo(image, known), size_hw)
-    coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(255)
+    total = in_levels(_resize_area(cv2.copyTo(image, known), size_hw))
+    if image.dtype != np.uint8:
+        known = known * np.uint16(257)  # 8 bits would divide exact sums by a coverage that is .4 % off
+        total = np.clip(total, 0, LEVELS, out=total)
+    if image.shape[2] == 1:
+        total = cv2.merge([total] * 3)
+    coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(np.iinfo(known.dtype).max)
     touched = coverage < 1
     if hole.size > SEEN_AREA * touched.size:
         y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
@@ -138,13 +146,14 @@ def sample_at(
     """Colours of a picture at some places, with replicated borders.
 
     Args:
-        picture: ``(H, W, 3)`` float32 or uint8, both sides below 32767 px.
+        picture: ``(H, W, C)`` float32 or uint8, both sides below 32767 px.
         y, x: Rows and columns of any one shape.
         linear: Whether to interpolate between pixels; else the nearest counts.
 
     Returns:
-        ``(..., 3)`` float32.
+        ``(..., C)`` float32.
     """
+    channels = picture.shape[2]
     count = y.size
     folded = max(1, -(-count // GATHER_COLUMNS))
     columns = min(count, GATHER_COLUMNS) or 1
@@ -155,40 +164,43 @@ def sample_at(
         maps.append(folded_axis.reshape(folded, columns))
     interpolation = cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST
     taken = cv2.remap(picture, maps[0], maps[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(taken.reshape(-1, 3)[:count], np.float32).reshape(*y.shape, 3)
+    return np.asarray(taken.reshape(-1, channels)[:count], np.float32).reshape(*y.shape, channels)
 
 
 def spread(values: Float32, weight: Float32, *, levels: int | None = None) -> Float32:
-    """Pull-push of ``(H, W, 3)`` values with weights in 0..1 instead of a hole map.
+    """Pull-push of ``(H, W, C)`` values with weights in 0..1 instead of a hole map.
 
     Values count by their weight: 0 is ignored, 1 is kept, in between is mixed with what surrounds it.
 
     Args:
-        values: ``(H, W, 3)`` float32.
+        values: ``(H, W, 3)`` or ``(H, W, 1)`` float32.
         weight: ``(H, W)`` float32.
         levels: How often to halve; all the way down to one pixel when ``None``. With a limit values fade to zero
             some ``2 ** levels`` px away from where they are given.
     """
-    # Values times weight, and the weight itself as a fourth channel: both take the same way. All steps are OpenCV's:
+    # Values times weight, and the weight itself as a last channel: both take the same way. All steps are OpenCV's:
     # NumPy takes 3 to 25 times as long for the same where channels lie together.
-    weighted = cv2.multiply(values, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB))
+    channels = values.shape[2]
+    weighted = cv2.multiply(values, cv2.merge([weight] * channels))
     pyramid = [np.asarray(cv2.merge([*cv2.split(weighted), weight]), np.float32)]
     while max(pyramid[-1].shape[:2]) > 1 and (levels is None or len(pyramid) <= levels):
         finer = _even(pyramid[-1])
         level = cv2.resize(finer, (finer.shape[1] // 2, finer.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        gain = 1 / np.maximum(cv2.extractChannel(level, 3), np.float32(1 / PULL_GAIN))
-        pyramid.append(np.asarray(cv2.multiply(level, cv2.merge([gain] * 4), dst=level), np.float32))
+        gain = 1 / np.maximum(cv2.extractChannel(level, channels), np.float32(1 / PULL_GAIN))
+        pyramid.append(np.asarray(cv2.multiply(level, cv2.merge([gain] * (channels + 1)), dst=level), np.float32))
     filled = pyramid.pop()
     if levels is None:
-        filled /= np.maximum(filled[..., 3:], np.float32(1e-6))
+        filled /= np.maximum(filled[..., channels:], np.float32(1e-6))
     while pyramid:
         level = pyramid.pop()
         height, width = level.shape[:2]
         double_wh = (2 * filled.shape[1], 2 * filled.shape[0])
         above = cv2.resize(filled, double_wh, interpolation=cv2.INTER_LINEAR)[:height, :width]
-        missing = 1 - cv2.extractChannel(level, 3)
-        above = cv2.multiply(above, cv2.merge([missing] * 4), dst=above)
+        missing = 1 - cv2.extractChannel(level, channels)
+        above = cv2.multiply(above, cv2.merge([missing] * (channels + 1)), dst=above)
         filled = np.asarray(cv2.add(level, above, dst=level), np.float32)
+    if channels == 1:
+        return np.asarray(cv2.extractChannel(filled, 0), np.float32)[..., np.newaxis]
     return np.asarray(cv2.cvtColor(filled, cv2.COLOR_RGBA2RGB), np.float32)
 
 

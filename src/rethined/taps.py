@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rethined.depth import LEVELS
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX
-from rethined.types import Float32, HoleMap, Image8, Ints
+from rethined.types import Float32, HoleMap, Ints, Pixels
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Taps:
     """What the four nearest tokens say of each of N pixels.
 
     Attributes:
-        mean: ``(N, 3)`` float32, weighted mean of the copies.
+        mean: ``(N, C)`` float32, weighted mean of the copies in grey levels, 0..255.
         norm: ``(N,)`` float32 in (0, 1], by which the blend shrank the standard deviation of independent copies.
         is_valid: ``(N,)`` bool, whether there was any copy.
         gate: ``(N,)`` float32 in 0..1, how much of the copied detail is to be used; 0 where there was no copy.
@@ -33,24 +34,28 @@ class Blend:
     """Blends, for each pixel it is asked for, the copies that the four nearest tokens point at.
 
     Args:
-        picture: ``(H, W, 3)``, the picture copied from.
+        picture: ``(H, W, C)``, the picture copied from, in its own depth, or in float32 grey levels.
         hole: ``(H, W)`` bool; copies of hole pixels do not count.
         field: Offsets in network pixels.
         scale_yx: Pixels of ``picture`` per network pixel.
         gate: ``(h, w)`` float32 on the token grid, see :func:`rethined.transfer.detail_gate`.
+        white: The value of ``picture`` that means white.
     """
 
     def __init__(
         self,
-        picture: Float32 | Image8,
+        picture: Pixels,
         hole: HoleMap,
         field: OffsetField,
         scale_yx: tuple[float, float],
         gate: Float32,
+        *,
+        white: float = LEVELS,
     ) -> None:
+        self._gain = np.float32(LEVELS / white)
         self._gate = gate.ravel()
         # By place, not by cv2.remap, which ends at 32766 px a side.
-        self._colours = picture.reshape(-1, 3)
+        self._colours = picture.reshape(-1, picture.shape[2])
         self._size_hw = hole.shape
         self._hole = hole.ravel()
         self._columns = np.int32(field.is_set.shape[1])
@@ -68,7 +73,8 @@ class Blend:
 
     def at(self, y: Ints, x: Ints) -> Taps:
         """The taps at N pixels, ``(N,)`` int32 each; some ten thousand at a time stay in the processor's cache."""
-        total, gate = np.zeros((len(y), 3), np.float32), np.zeros(len(y), np.float32)
+        channels = self._colours.shape[1]
+        total, gate = np.zeros((len(y), channels), np.float32), np.zeros(len(y), np.float32)
         weights: list[Float32] = []
         places: list[Ints] = []
         here = y * np.int32(self._size_hw[1]) + x
@@ -84,7 +90,7 @@ class Blend:
                 taken = self._colours.take(place, axis=0)
                 # OpenCV converts and multiplies in one pass; NumPy takes four times as long to spread a weight over
                 # three channels.
-                total += cv2.multiply(taken, in_three(weight), dtype=cv2.CV_32F)
+                total += cv2.multiply(taken, in_channels(weight, channels), dtype=cv2.CV_32F)
                 gate += self._gate.take(token) * weight
                 weights.append(weight)
                 places.append(place)
@@ -99,7 +105,8 @@ class Blend:
             squared += weights[i] * agreeing
         is_valid = sum_weight > 1e-3
         norm = np.where(is_valid, np.sqrt(squared) * share, np.float32(1))
-        mean = np.asarray(cv2.multiply(total, in_three(share), dst=total), np.float32)
+        scale = in_channels(share if self._gain == 1 else share * self._gain, channels)
+        mean = np.asarray(cv2.multiply(total, scale, dst=total), np.float32)
         return Taps(mean, norm, is_valid, gate * share)
 
     def _keep_inside(self, y: Ints, x: Ints, token: Ints, place: Ints, weight: Float32) -> None:
@@ -115,9 +122,9 @@ class Blend:
         place[beyond] = 0
 
 
-def in_three(values: Float32) -> Float32:
-    """``(N,)`` values repeated for three channels, ``(N, 3)``."""
-    return np.asarray(cv2.merge([values] * 3), np.float32).reshape(-1, 3)
+def in_channels(values: Float32, count: int) -> Float32:
+    """``(N,)`` values repeated for ``count`` channels, ``(N, count)``."""
+    return np.asarray(cv2.merge([values] * count), np.float32).reshape(-1, count)
 
 
 def _stays_inside(shift_px: Ints, scale: float, length_px: int) -> HoleMap:

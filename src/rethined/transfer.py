@@ -32,12 +32,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.depth import WHITE, in_levels
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import on_grid, sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
-from rethined.taps import Blend, in_three
-from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
+from rethined.taps import Blend, in_channels
+from rethined.types import Box, Float32, HoleMap, Ints, Pixels, SizeHW
 from rethined.workers import SERIAL, Workers
 
 VOICE = 0.2
@@ -66,36 +67,44 @@ CHUNK = 1 << 16
 
 
 def transfer(
-    image: Image8,
+    image: Pixels,
     hole: HoleMap,
     filled: Float32,
     touched: HoleMap,
     field: OffsetField,
     *,
+    unknown: HoleMap | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
 
     Args:
-        image: ``(H, W, 3)`` uint8.
+        image: ``(H, W, 3)`` or ``(H, W, 1)`` in its own depth.
         hole: ``(H, W)`` bool.
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
-        touched: ``(h, w)`` bool, network pixels that hold any hole.
+        touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
+        unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         workers: Threads to use; the result does not depend on them.
 
     Returns:
-        Rows, columns and colours ``(N, 3)`` float32 of all hole pixels, each once.
+        Rows, columns and colours ``(N, C)`` float32 in about 0..255 of all hole pixels, each once.
     """
+    unknown = hole if unknown is None else unknown
+    channels = image.shape[2]
+    if channels == 1:  # the network may have seen colour in it
+        filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
     gate = detail_gate(filled, touched, field)
     copied, membrane = copy_small(filled, touched, field, gate, workers=workers)
-    blend = Blend(image, hole, field, scale_yx, gate)
+    if channels == 1:  # what is worked on at full size is grey
+        copied, membrane = copied[..., :1].copy(), membrane[..., :1].copy()
+    blend = Blend(image, unknown, field, scale_yx, gate, white=WHITE[image.dtype])
     groups = group_holes(touched)
 
     def fill(pieces: list[Piece]) -> _Part:
-        sheet, owned = _sheet_of(pieces, 2, lambda piece: _hole_and_rim(hole, groups, piece))
-        colours = np.empty((len(sheet.y), 3), np.float32)
+        sheet, owned = _sheet_of(pieces, 2, lambda piece: _hole_and_rim(hole, unknown, groups, piece))
+        colours = np.empty((len(sheet.y), channels), np.float32)
         for start in range(0, len(colours), CHUNK):
             part = slice(start, start + CHUNK)
             colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
@@ -122,9 +131,9 @@ class _Part:
     """Hole pixels of some pieces, and what is missing round them.
 
     Attributes:
-        y, x, colours: Rows, columns and colours ``(N, 3)`` float32 of hole pixels, each in one part only.
+        y, x, colours: Rows, columns and colours ``(N, C)`` float32 of hole pixels, each in one part only.
         ring: Which of them have known neighbours.
-        ring_missing: ``(R, 3)`` float32, what those neighbours miss, in the mean.
+        ring_missing: ``(R, C)`` float32, what those neighbours miss, in the mean.
         rim_y, rim_x, rim_missing: Rows, columns and missing colours of known pixels next to the hole.
     """
 
@@ -147,12 +156,12 @@ class _Part:
             self.colours[part] += added
 
 
-def _part_of(image: Image8, hole: HoleMap, sheet: PixelSheet, owned: HoleMap, colours: Float32) -> _Part:
+def _part_of(image: Pixels, hole: HoleMap, sheet: PixelSheet, owned: HoleMap, colours: Float32) -> _Part:
     """Tells hole from rim and compares the rim with the picture."""
     place = sheet.y * np.int32(hole.shape[1]) + sheet.x
     inside = hole.ravel().take(place)
     rim = np.flatnonzero(~inside)
-    missing = image.reshape(-1, 3).take(place.take(rim), axis=0) - colours.take(rim, axis=0)
+    missing = in_levels(image.reshape(-1, image.shape[2]).take(place.take(rim), axis=0)) - colours.take(rim, axis=0)
     ring, ring_missing = _ring(sheet, inside, rim, missing)
     inside &= owned
     kept = np.flatnonzero(inside)
@@ -182,9 +191,10 @@ def _ring(
     ring = np.flatnonzero(inside & (near > 0))
     slot = np.zeros(is_rim.size, np.int32)  # 0 stands for none
     slot[sheet.place.take(rim)] = np.arange(1, len(rim) + 1, dtype=np.int32)
-    values = np.concatenate([np.zeros((1, 3), np.float32), missing])
+    channels = missing.shape[1]
+    values = np.concatenate([np.zeros((1, channels), np.float32), missing])
     place = sheet.place.take(ring)
-    total, count = np.zeros((len(ring), 3), np.float32), np.zeros(len(ring), np.float32)
+    total, count = np.zeros((len(ring), channels), np.float32), np.zeros(len(ring), np.float32)
     for step in (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1):
         number = slot.take(place + np.int32(step))
         total += values.take(number, axis=0)
@@ -251,12 +261,12 @@ def copy_small(
             part = slice(start, start + CHUNK)
             taps = blend.at(sheet.y[part], sheet.x[part])
             is_valid[part], amount[part] = taps.is_valid, taps.gate
-            error[part] = (values[part] - taps.mean) * in_three(taps.is_valid.astype(np.float32))
+            error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)
         values -= error
         bent = sheet.pick_up(
             bend_base(sheet.lay_out(error), sheet.lay_out(touched.ravel()[place]), sheet.lay_out(is_valid), BASE_LEVELS)
         )
-        error += (bent - error) * in_three(amount)
+        error += (bent - error) * in_channels(amount, 3)
         # No two pieces answer for one pixel.
         own = np.flatnonzero(owned)
         place = place.take(own)
@@ -275,7 +285,7 @@ def _detailed(
     small_y, small_x = on_grid(y, x, scale_yx)
     low = sample_at(copied, small_y, small_x, linear=True)
     colours = taps.mean - low
-    colours *= in_three(taps.gate / taps.norm)
+    colours *= in_channels(taps.gate / taps.norm, colours.shape[1])
     colours += low
     colours += sample_at(membrane, small_y, small_x, linear=True)
     return colours
@@ -310,20 +320,21 @@ def close_seam(
 
     Args:
         y, x: ``(N,)`` int32, those pixels.
-        missing: ``(N, 3)`` float32, their true minus their copied colour.
+        missing: ``(N, C)`` float32, their true minus their copied colour.
         grid_hw: Height and width of the grid.
         scale_yx: Pixels per cell of it.
         levels: How far it reaches, as in :func:`rethined.resample.spread`.
 
     Returns:
-        ``(h, w, 3)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
+        ``(h, w, C)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
     """
     area = grid_hw[0] * grid_hw[1]
     cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
     count = np.bincount(cell, minlength=area)
-    total = np.stack([np.bincount(cell, missing[:, channel], area) for channel in range(3)], -1)
+    channels = missing.shape[1]
+    total = np.stack([np.bincount(cell, missing[:, channel], area) for channel in range(channels)], -1)
     mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
-    return spread(mean.reshape(*grid_hw, 3), (count > 0).astype(np.float32).reshape(grid_hw), levels=levels)
+    return spread(mean.reshape(*grid_hw, channels), (count > 0).astype(np.float32).reshape(grid_hw), levels=levels)
 
 
 def _sheet_of(
@@ -339,12 +350,11 @@ def _sheet_of(
     return sheet, np.concatenate(owned) if owned else np.empty(0, bool)
 
 
-def _hole_and_rim(hole: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:
+def _hole_and_rim(hole: HoleMap, unknown: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:
     """Rows and columns of the hole pixels of a piece and of the known pixels next to them."""
-    around = hole[piece.around.slices]
-    mine = around & groups.mask_of(piece.label, piece.around, hole.shape)
+    mine = hole[piece.around.slices] & groups.mask_of(piece.label, piece.around, hole.shape)
     rim = cv2.dilate(mine.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
-    return _places(rim & (mine | ~around), piece.around)
+    return _places(rim & (mine | ~unknown[piece.around.slices]), piece.around)
 
 
 def _token_pixels(groups: HoleGroups, piece: Piece, size_hw: SizeHW) -> tuple[Ints, Ints]:

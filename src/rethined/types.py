@@ -14,6 +14,10 @@ from PIL import Image
 Image8: TypeAlias = NDArray[np.uint8]
 """A picture: ``(H, W, 3)`` uint8, RGB, C-contiguous."""
 
+Pixels: TypeAlias = NDArray[Any]
+"""A picture in its own depth: uint8, uint16 or float32, see :func:`rethined.depth.checked`; its shape is said where it
+is used."""
+
 HoleMap: TypeAlias = NDArray[np.bool_]
 """What to fill: ``(H, W)`` bool, ``True`` = fill."""
 

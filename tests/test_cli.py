@@ -85,6 +85,16 @@ def test_grow_widens_the_hole(run: Run, photo: Image8, hole: HoleMap) -> None:
     assert changed[grown & ~hole].mean() > 0.9
 
 
+def test_what_forbid_marks_is_not_copied(run: Run, photo: Image8, hole: HoleMap, tiny_network_path: Path) -> None:
+    forbidden = np.zeros(SIZE_HW, bool)
+    forbidden[:, 45:] = True
+    write_mask(Path("forbid.png"), forbidden * 255)
+    assert run("--forbid", "forbid.png") == 0
+    expected = Inpainter(tiny_network_path, threads=1)(photo, hole, forbid=forbidden)
+    np.testing.assert_array_equal(read_image("out.png"), expected)
+    assert (expected != Inpainter(tiny_network_path, threads=1)(photo, hole)).any()
+
+
 def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     fill = Inpainter.fill
@@ -153,6 +163,8 @@ def test_odd_masks_are_used_with_one_line_of_warning(
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
         ({"mask": "missing.png"}, [], "there is no picture file at 'missing.png'"),
         ({"mask": "text.png"}, [], "not a picture"),
+        ({}, ["--forbid", "small.png"], "the forbid mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
+        ({}, ["--forbid", "missing.png"], "there is no picture file at 'missing.png'"),
         ({"mask": "small.png"}, [], "the mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
         ({"mask": "full.png"}, [], "marks every pixel as hole"),
         ({"mask": "full.png"}, ["--grow", "3"], "marks every pixel as hole"),

@@ -198,6 +198,88 @@ def test_where_no_whole_token_is_known_nothing_is_copied(inpainter: Inpainter, s
     assert list(result.stages_ms) == STAGES
 
 
+# ---- where not to copy from ----
+
+
+BLUE = block((192, 256), 112, 120, 184, 248)
+
+
+def stripes_with_one_good_source() -> tuple[Image8, HoleMap]:
+    """Red stripes in two places of a green board, a hole in one; in the other, and only there, some pixels are blue.
+
+    ``BLUE`` is the box of the second place.
+    """
+    rows, columns = np.indices((192, 256))
+    image = np.zeros((192, 256, 3), np.uint8)
+    image[..., 1] = 255 * ((rows // 6 + columns // 6) % 2)
+    for box in (block((192, 256), 18, 18, 70, 86), BLUE):
+        image[box, 0] = (255 * ((rows + columns) // 4 % 2))[box]
+        image[box, 1] = 60
+    image[BLUE & ((rows + columns) % 8 == 1), 2] = 255
+    return image, block((192, 256), 24, 24, 64, 80)
+
+
+def test_nothing_is_copied_from_a_forbidden_place(zero_head_network_path: Path) -> None:
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    image, hole = stripes_with_one_good_source()
+    assert (inpainter(image, hole)[hole, 2] > 100).mean() > 0.05, "the forbidden place is the good one"
+    result = inpainter.fill(image, hole, forbid=BLUE)
+    assert result.used_transfer
+    assert result.image[hole, 2].max() <= 2
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+
+
+def test_a_single_forbidden_pixel_is_not_copied_either(zero_head_network_path: Path) -> None:
+    """On two rungs and away from the grid of tokens, so that refined offsets and the blend's margin meet it as well."""
+    size_hw = (600, 1100)
+    rows, columns = np.indices(size_hw)
+    image = np.zeros((*size_hw, 3), np.uint8)
+    image[..., 0] = 255 * ((rows + columns) // 8 % 2)
+    hole = block(size_hw, 250, 480, 330, 600)
+    dots = (rows % 24 == 5) & (columns % 24 == 13) & ~block(size_hw, 200, 430, 380, 650)
+    image[dots, 2] = 255
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    assert inpainter(image, hole)[hole, 2].max() > 100
+    assert inpainter(image, hole, forbid=dots)[hole, 2].max() <= 2
+
+
+def test_forbidding_nothing_changes_nothing(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    expected = inpainter(image, hole)
+    np.testing.assert_array_equal(inpainter(image, hole, forbid=np.zeros((150, 190), bool)), expected)
+    np.testing.assert_array_equal(inpainter(image, hole, forbid=hole), expected)
+
+
+def test_forbidden_pixels_stay_known_to_the_network(inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Float32] = []
+    run = OnnxSession.run
+
+    def watch(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> NetworkResult:
+        seen.append(prefilled)
+        return run(self, prefilled, hole)
+
+    monkeypatch.setattr(OnnxSession, "run", watch)
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    inpainter(image, hole)
+    inpainter(image, hole, forbid=block((150, 190), 0, 0, 150, 100))
+    np.testing.assert_array_equal(*seen)
+
+
+@quiet
+@pytest.mark.parametrize("size_hw", [(64, 96), (300, 1100)])
+def test_forbidding_everything_leaves_the_fill_of_the_network(inpainter: Inpainter, size_hw: SizeHW) -> None:
+    image, hole = photo(size_hw), block(size_hw, 20, 30, 37, 51)
+    result = inpainter.fill(image, hole, forbid=np.ones(size_hw, bool))
+    assert not result.used_transfer
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+    assert np.abs(result.image.astype(float) - image)[hole].mean() < 40
+
+
+def test_a_forbid_mask_of_another_size_is_refused_by_its_name(inpainter: Inpainter) -> None:
+    with pytest.raises(MaskError, match="the forbid mask is 64 high and 81 wide, the picture 64 high and 80 wide"):
+        inpainter(photo((64, 80)), block((64, 80), 1, 1, 9, 9), forbid=np.zeros((64, 81), bool))
+
+
 # ---- nothing or all to fill ----
 
 

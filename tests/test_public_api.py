@@ -49,12 +49,12 @@ BUILT_IN_BASES = {
 
 SIGNATURES = {
     "Inpainter": "(network, *, options, threads)",
-    "Inpainter.__call__": "(self, image, mask, *, out)",
-    "Inpainter.fill": "(self, image, mask, *, on_stage)",
+    "Inpainter.__call__": "(self, image, mask, *, forbid, out)",
+    "Inpainter.fill": "(self, image, mask, *, forbid, on_stage)",
     "Inpainter.with_options": "(self, options)",
     "InpaintOptions": "(*, working_px, candidates, grow_px)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
-    "inpaint": "(image, mask, *, out, options)",
+    "inpaint": "(image, mask, *, forbid, out, options)",
     "read_image": "(path)",
     "write_image": "(path, image)",
 }

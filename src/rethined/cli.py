@@ -67,6 +67,7 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
     parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
         "--working-px",
@@ -265,7 +266,7 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
         image = read_image(parsed.photo)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
         result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
-            image, hole, on_stage=_tell_when_slow()
+            image, hole, forbid=parsed.forbid, on_stage=_tell_when_slow()
         )
     write_image(parsed.out, result.image)
     if parsed.times:

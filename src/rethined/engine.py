@@ -20,13 +20,13 @@ from PIL import Image
 from rethined.composite import paste
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
-from rethined.masks import as_hole, grow_hole
+from rethined.masks import as_forbidden, as_hole, grow_hole
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.ranking import Ranker
 from rethined.regions import Plan, plan_rungs
-from rethined.resample import pull_push, resize_linear, shrink_known
+from rethined.resample import halve_any, pull_push, resize_linear, shrink_any, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import transfer
 from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
@@ -45,7 +45,7 @@ class InpaintResult:
         stages_ms: Milliseconds of each stage, in order.
         plan: Network sizes that were used; ``None`` when there was no hole.
         hole_share: Share of the picture that was filled, 0..1.
-        used_transfer: Whether detail was copied; ``False`` where no whole token was known.
+        used_transfer: Whether detail was copied; ``False`` where no whole token was known and allowed as a source.
     """
 
     image: Image8
@@ -116,18 +116,30 @@ class Inpainter:
         return dict(self._session.metadata)
 
     @overload
-    def __call__(self, image: Picture, mask: ImageLike, *, out: None = None) -> Picture: ...
+    def __call__(
+        self, image: Picture, mask: ImageLike, *, forbid: ImageLike | None = None, out: None = None
+    ) -> Picture: ...
     @overload
-    def __call__(self, image: PathLike, mask: ImageLike, *, out: PathLike | None = None) -> Path: ...
+    def __call__(
+        self, image: PathLike, mask: ImageLike, *, forbid: ImageLike | None = None, out: PathLike | None = None
+    ) -> Path: ...
 
     def __call__(
-        self, image: NDArray[np.uint8] | Image.Image | PathLike, mask: ImageLike, *, out: PathLike | None = None
+        self,
+        image: NDArray[np.uint8] | Image.Image | PathLike,
+        mask: ImageLike,
+        *,
+        forbid: ImageLike | None = None,
+        out: PathLike | None = None,
     ) -> NDArray[np.uint8] | Image.Image | Path:
         """Fills the hole that ``mask`` marks and gives back the kind of picture that came in.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB array, PIL image, or path. Not changed.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
+            forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
+                network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
+                the hole gets the network's fill enlarged.
             out: Only with a path: where to write. Without it the result goes beside the photograph, as
                 ``NAME-filled.png``.
 
@@ -138,25 +150,42 @@ class Inpainter:
             ImageError, MaskError: Input that cannot be used; the message says why.
             ImageReadError, ImageWriteError: A file that cannot be read or written.
         """
+        return self._answer(image, mask, forbid=forbid, out=out)
+
+    def _answer(
+        self,
+        image: NDArray[np.uint8] | Image.Image | PathLike,
+        mask: ImageLike,
+        *,
+        forbid: ImageLike | None,
+        out: PathLike | None,
+    ) -> NDArray[np.uint8] | Image.Image | Path:
+        """:meth:`__call__` for callers who do not know either which kind of picture they have."""
         if isinstance(image, str | os.PathLike):
             source = Path(image)
             pixels = read_image(image)
             target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
             expect_writable(target)
-            write_image(target, self.fill(pixels, mask).image)
+            write_image(target, self.fill(pixels, mask, forbid=forbid).image)
             return target
         if out is not None:
             raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")
-        return like_input(self.fill(image, mask).image, image)
+        return like_input(self.fill(image, mask, forbid=forbid).image, image)
 
     def fill(
-        self, image: ImageLike, mask: ImageLike, *, on_stage: Callable[[str], None] | None = None
+        self,
+        image: ImageLike,
+        mask: ImageLike,
+        *,
+        forbid: ImageLike | None = None,
+        on_stage: Callable[[str], None] | None = None,
     ) -> InpaintResult:
         """Fills a picture and tells how: timings, network sizes, hole share. The inputs are not changed.
 
         Args:
             image: As in :meth:`__call__`.
             mask: As in :meth:`__call__`.
+            forbid: As in :meth:`__call__`.
             on_stage: Called with the name of each stage as it begins; an error it raises ends the fill.
 
         Raises:
@@ -167,6 +196,7 @@ class Inpainter:
         with clock.stage("check"):
             pixels = as_image(image)
             hole = as_hole(mask, pixels.shape[:2])
+            forbidden = None if forbid is None else as_forbidden(forbid, hole.shape)
             if self.options.grow_px:
                 hole = _grown(hole, self.options.grow_px)
             share = np.count_nonzero(hole) / hole.size
@@ -177,14 +207,24 @@ class Inpainter:
         rungs, described = self._climb(pixels, hole, plan, clock)
         last = rungs[-1]
         with clock.stage("match"):
-            offsets = self._match(rungs, described)
+            small_forbidden = _forbidden_at(forbidden, rungs)
+            offsets = self._match(rungs, small_forbidden, described)
         with clock.stage("transfer"):
-            y, x, colours = transfer(pixels, hole, last.filled, last.touched, offsets, workers=self._workers)
+            y, x, colours = transfer(
+                pixels,
+                hole,
+                last.filled,
+                last.touched,
+                offsets,
+                forbidden=forbidden,
+                small_forbidden=small_forbidden[-1],
+                workers=self._workers,
+            )
         with clock.stage("composite"):
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
 
-    def _match(self, rungs: list[_Rung], described: NetworkResult) -> OffsetField:
+    def _match(self, rungs: list[_Rung], forbidden: list[HoleMap | None], described: NetworkResult) -> OffsetField:
         """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
 
         On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung
@@ -192,6 +232,7 @@ class Inpainter:
         """
         first = rungs[0]
         corrupted = corrupted_tokens(first.touched)
+        no_source = None if forbidden[0] is None else corrupted_tokens(forbidden[0])
         k = self.options.candidates
         learned = match_tokens(
             described.query,
@@ -199,18 +240,33 @@ class Inpainter:
             corrupted,
             temperature=self._session.temperature,
             k=k - k // 2,
+            forbidden=no_source,
             ranker=self._ranker,
         )
         alike = match_tokens(
-            *appearance_descriptors(first.filled), corrupted, temperature=1.0, k=k // 2, ranker=self._ranker
+            *appearance_descriptors(first.filled),
+            corrupted,
+            temperature=1.0,
+            k=k // 2,
+            forbidden=no_source,
+            ranker=self._ranker,
         )
         candidates = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
-        field = choose_offsets(first.filled, first.touched, corrupted, candidates, workers=self._workers)
-        for rung in rungs[1:]:
+        field = choose_offsets(
+            first.filled, first.touched, corrupted, candidates, forbidden=forbidden[0], workers=self._workers
+        )
+        for rung, barred in zip(rungs[1:], forbidden[1:], strict=True):
             corrupted = corrupted_tokens(rung.touched)
             candidates = finer_offsets(field, corrupted)
             field = choose_offsets(
-                rung.filled, rung.touched, corrupted, candidates, steps_px=(1,), passes=1, workers=self._workers
+                rung.filled,
+                rung.touched,
+                corrupted,
+                candidates,
+                steps_px=(1,),
+                passes=1,
+                forbidden=barred,
+                workers=self._workers,
             )
         return field
 
@@ -249,6 +305,16 @@ class _Rung:
     filled: Float32
 
 
+def _forbidden_at(forbidden: HoleMap | None, rungs: list[_Rung]) -> list[HoleMap | None]:
+    """Network pixels of each rung that hold anything forbidden."""
+    if forbidden is None:
+        return [None] * len(rungs)
+    found = [shrink_any(forbidden, rungs[-1].touched.shape)]
+    while len(found) < len(rungs):
+        found.append(halve_any(found[-1]))
+    return [*reversed(found)]
+
+
 def _grown(hole: HoleMap, px: int) -> HoleMap:
     grown = grow_hole(hole, px)
     if grown.all():
@@ -262,10 +328,22 @@ def _shipped_inpainter() -> Inpainter:
 
 
 @overload
-def inpaint(image: Picture, mask: ImageLike, *, out: None = None, options: InpaintOptions | None = None) -> Picture: ...
+def inpaint(
+    image: Picture,
+    mask: ImageLike,
+    *,
+    forbid: ImageLike | None = None,
+    out: None = None,
+    options: InpaintOptions | None = None,
+) -> Picture: ...
 @overload
 def inpaint(
-    image: PathLike, mask: ImageLike, *, out: PathLike | None = None, options: InpaintOptions | None = None
+    image: PathLike,
+    mask: ImageLike,
+    *,
+    forbid: ImageLike | None = None,
+    out: PathLike | None = None,
+    options: InpaintOptions | None = None,
 ) -> Path: ...
 
 
@@ -273,6 +351,7 @@ def inpaint(
     image: NDArray[np.uint8] | Image.Image | PathLike,
     mask: ImageLike,
     *,
+    forbid: ImageLike | None = None,
     out: PathLike | None = None,
     options: InpaintOptions | None = None,
 ) -> NDArray[np.uint8] | Image.Image | Path:
@@ -283,4 +362,4 @@ def inpaint(
     inpainter = _shipped_inpainter()
     if options is not None:
         inpainter = inpainter.with_options(options)
-    return inpainter(image, mask, out=out)  # type: ignore[type-var,return-value,arg-type]  # the overloads pair them
+    return inpainter._answer(image, mask, forbid=forbid, out=out)

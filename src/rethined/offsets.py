@@ -86,6 +86,7 @@ def choose_offsets(
     *,
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     passes: int = COHERENCE_PASSES,
+    forbidden: HoleMap | None = None,
     workers: Workers = SERIAL,
 ) -> OffsetField:
     """One coherent offset per corrupted token.
@@ -97,13 +98,16 @@ def choose_offsets(
         candidates: ``(R, k, 2)`` int32, offsets to begin with, for each corrupted token in reading order.
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         passes: How often neighbours offer each other what they have.
+        forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
+            sources keep clear of them as well. None are when ``None``.
         workers: Threads to use; the result does not depend on them.
     """
     field = OffsetField(np.zeros((*corrupted.shape, 2), np.int32), np.zeros(corrupted.shape, bool))
     if not candidates.size:
         return field
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
-    search = _Search(picture, touched, tokens_yx * TOKEN_PX, workers)
+    free = free_positions(touched if forbidden is None else touched | forbidden)
+    search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, workers)
     search.offer(candidates)
     for step in steps_px:
         search.offer(search.best_yx[:, None] + step * _STEPS)
@@ -130,7 +134,7 @@ class _Search:
     network's fill is softer than any source, and would otherwise choose the softest.
     """
 
-    def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints, workers: Workers) -> None:
+    def __init__(self, picture: Float32, touched: HoleMap, free: HoleMap, corners_yx: Ints, workers: Workers) -> None:
         self._workers = workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
         grey = cv2.convertScaleAbs(picture)
@@ -140,7 +144,7 @@ class _Search:
         # One above the other, so that one gather takes known samples from the first and hole samples from the second.
         self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
         self._height = picture.shape[0]
-        self._free = free_positions(touched)
+        self._free = free
         self._corners_yx = corners_yx
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")

@@ -75,14 +75,29 @@ def shrink_known(image: NDArray[np.uint8], hole: NDArray[np.bool_], size_hw: tup
         hole: ``(H, W)`` bool, ``True`` = fill; not all of it.
         size_hw: Height and width wanted; larger than the picture's is interpolated.
     """
-    known = hole.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
+    known = _known8(hole)
     total = _resize_area(cv2.copyTo(image, known), size_hw)
-    coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(255)
-    touched = coverage < 1
-    if hole.size > SEEN_AREA * touched.size:
-        y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
-        touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
-    return _normalise(total, np.asarray(coverage, np.float32), touched)
+    coverage = _resize_area(known, size_hw)
+    touched = _touched(hole, coverage)
+    return _normalise(total, coverage.astype(np.float32) / np.float32(255), touched)
+
+
+def shrink_any(marked: NDArray[np.bool_], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """``(H, W)`` bool to ``(h, w)``: whether a pixel holds anything marked; what :class:`Shrunk` calls touched."""
+    return _touched(marked, _resize_area(_known8(marked), size_hw))
+
+
+def _known8(marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return marked.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
+
+
+def _touched(marked: NDArray[np.bool_], coverage: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Small pixels of which not all is known; ``coverage`` is the known share of each in 0..255."""
+    touched = np.asarray(coverage < 255)
+    if marked.size > SEEN_AREA * touched.size:
+        y, x = np.divmod(np.flatnonzero(marked), marked.shape[1])
+        touched[y * touched.shape[0] // marked.shape[0], x * touched.shape[1] // marked.shape[1]] = True
+    return touched
 
 
 def halve_any(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -72,6 +72,8 @@ def transfer(
     touched: HoleMap,
     field: OffsetField,
     *,
+    forbidden: HoleMap | None = None,
+    small_forbidden: HoleMap | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
@@ -82,6 +84,8 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold any hole.
         field: Where tokens are copied from.
+        forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
+        small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
         workers: Threads to use; the result does not depend on them.
 
     Returns:
@@ -89,8 +93,10 @@ def transfer(
     """
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
     gate = detail_gate(filled, touched, field)
-    copied, membrane = copy_small(filled, touched, field, gate, workers=workers)
-    blend = Blend(image, hole, field, scale_yx, gate)
+    barred = hole if forbidden is None else hole | forbidden
+    small_barred = touched if small_forbidden is None else touched | small_forbidden
+    copied, membrane = copy_small(filled, touched, field, gate, barred=small_barred, workers=workers)
+    blend = Blend(image, barred, field, scale_yx, gate)
     groups = group_holes(touched)
 
     def fill(pieces: list[Piece]) -> _Part:
@@ -227,9 +233,20 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
 
 
 def copy_small(
-    filled: Float32, touched: HoleMap, field: OffsetField, gate: Float32, *, workers: Workers = SERIAL
+    filled: Float32,
+    touched: HoleMap,
+    field: OffsetField,
+    gate: Float32,
+    *,
+    barred: HoleMap,
+    workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
-    """The copy at network resolution, and what bends it; arguments as in :func:`transfer`.
+    """The copy at network resolution, and what bends it.
+
+    Args:
+        filled, touched, field, workers: As in :func:`transfer`.
+        gate: See :func:`detail_gate`.
+        barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
@@ -237,7 +254,7 @@ def copy_small(
         network's fill where it is closed.
     """
     copied, membrane = filled.copy(), np.zeros_like(filled)
-    blend = Blend(filled, touched, field, (1.0, 1.0), gate)
+    blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
 
     def copy(pieces: list[Piece]) -> None:

@@ -123,7 +123,7 @@ def test_a_slow_fill_names_its_stages_as_they_begin(
     monkeypatch.setattr(cli, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
-    assert [re.fullmatch(r"rethined: (\w+) \(\d+ s\)", line)[1] for line in lines] == STAGES
+    assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES
 
 
 def test_a_photo_may_be_written_onto_itself(run: Run, photo: Image8, hole: HoleMap) -> None:

@@ -163,18 +163,52 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     np.testing.assert_array_equal(seen[1][0][~hole], image[~hole])
 
 
-def test_stages_are_told_as_they_begin_and_can_end_the_fill(inpainter: Inpainter) -> None:
-    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
-    told: list[str] = []
+def test_progress_names_every_stage_and_ends_at_one(inpainter: Inpainter) -> None:
+    image, hole = photo((600, 1100)), block((600, 1100), 200, 300, 400, 700)
+    told: list[tuple[str, float]] = []
+    result = inpainter.fill(image, hole, on_progress=lambda *what: told.append(what))
+    assert list(dict.fromkeys(stage for stage, _ in told)) == STAGES
+    shares = [share for _, share in told]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert shares.count(1) == 1
+    assert len([stage for stage, _ in told if stage == "transfer"]) == 4, "told between batches too"
+    np.testing.assert_array_equal(result.image, inpainter(image, hole))
 
-    def stop(stage: str) -> None:
-        if stage == "match":
+
+def test_progress_of_nothing_to_fill_ends_at_one_too(inpainter: Inpainter) -> None:
+    told: list[tuple[str, float]] = []
+    inpainter.fill(photo((64, 64)), np.zeros((64, 64), bool), on_progress=lambda *what: told.append(what))
+    assert told == [("check", 0), ("check", 1)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_error_of_who_hears_of_progress_ends_the_fill(inpainter: Inpainter, stage: str) -> None:
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+
+    def stop(now: str, _share: float) -> None:
+        if now == stage:
             raise TimeoutError(stage)
 
-    inpainter.fill(image, hole, on_stage=told.append)
-    assert told == STAGES
-    with pytest.raises(TimeoutError, match="match"):
-        inpainter.fill(image, hole, on_stage=stop)
+    with pytest.raises(TimeoutError, match=stage):
+        inpainter.fill(image, hole, on_progress=stop)
+    inpainter.fill(image, hole)
+
+
+def test_a_large_fill_can_be_ended_between_batches(inpainter: Inpainter) -> None:
+    image, hole = photo((1100, 1200)), block((1100, 1200), 100, 100, 800, 900)
+    shares: list[float] = []
+
+    def stop(stage: str, share: float) -> None:
+        if stage == "transfer":
+            shares.append(share)
+            if len(shares) == 4:
+                raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        inpainter.fill(image, hole, on_progress=stop)
+    assert shares[0] < shares[-1] < 0.95
 
 
 def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:

@@ -50,7 +50,7 @@ BUILT_IN_BASES = {
 SIGNATURES = {
     "Inpainter": "(network, *, options, threads)",
     "Inpainter.__call__": "(self, image, mask, *, forbid, out)",
-    "Inpainter.fill": "(self, image, mask, *, forbid, on_stage)",
+    "Inpainter.fill": "(self, image, mask, *, forbid, on_progress)",
     "Inpainter.with_options": "(self, options)",
     "InpaintOptions": "(*, working_px, candidates, grow_px)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",

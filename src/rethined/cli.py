@@ -266,7 +266,7 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
         image = read_image(parsed.photo)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
         result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
-            image, hole, forbid=parsed.forbid, on_stage=_tell_when_slow()
+            image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow()
         )
     write_image(parsed.out, result.image)
     if parsed.times:
@@ -274,14 +274,17 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
             print(f"{name:10s} {milliseconds:8.1f} ms")
 
 
-def _tell_when_slow() -> Callable[[str], None]:
+def _tell_when_slow() -> Callable[[str, float], None]:
     """Names the stages that begin more than two seconds after the start."""
     started = time.monotonic()
+    told = ""
 
-    def tell(stage: str) -> None:
+    def tell(stage: str, share: float) -> None:
+        nonlocal told
         seconds = time.monotonic() - started
-        if seconds > SILENT_S:
-            print(f"rethined: {stage} ({seconds:.0f} s)", file=sys.stderr)
+        if stage != told and seconds > SILENT_S:
+            print(f"rethined: {stage}, {share:.0%} done ({seconds:.0f} s)", file=sys.stderr)
+        told = stage
 
     return tell
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, overload
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rethined.clock import Clock, OnProgress
 from rethined.composite import paste
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
@@ -31,7 +29,7 @@ from rethined.session import NetworkResult, OnnxSession
 from rethined.transfer import transfer
 from rethined.types import Float32, HoleMap, Image8, ImageLike, PathLike
 from rethined.weights import SHIPPED_NETWORK
-from rethined.workers import Workers
+from rethined.workers import Workers, stretch
 
 Picture = TypeVar("Picture", NDArray[np.uint8], Image.Image)
 
@@ -53,22 +51,6 @@ class InpaintResult:
     plan: Plan | None
     hole_share: float
     used_transfer: bool
-
-
-@dataclass
-class _Clock:
-    """Adds up the milliseconds of named stages, and tells when one begins."""
-
-    on_stage: Callable[[str], None] | None = None
-    stages_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        if self.on_stage:
-            self.on_stage(name)
-        began = time.perf_counter()
-        yield
-        self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3
 
 
 class Inpainter:
@@ -178,7 +160,7 @@ class Inpainter:
         mask: ImageLike,
         *,
         forbid: ImageLike | None = None,
-        on_stage: Callable[[str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> InpaintResult:
         """Fills a picture and tells how: timings, network sizes, hole share. The inputs are not changed.
 
@@ -186,13 +168,15 @@ class Inpainter:
             image: As in :meth:`__call__`.
             mask: As in :meth:`__call__`.
             forbid: As in :meth:`__call__`.
-            on_stage: Called with the name of each stage as it begins; an error it raises ends the fill.
+            on_progress: Called with the name of the stage and the share of the fill that is done, 0..1, which never
+                falls and ends at 1: at the start of each stage, and between batches of pixels within the long ones. An
+                error it raises ends the fill and comes out of here; nothing is left half-written.
 
         Raises:
             ImageError, MaskError: Another shape or type, or nothing known.
             InferenceError: The network's runtime failed.
         """
-        clock = _Clock(on_stage)
+        clock = Clock(on_progress)
         with clock.stage("check"):
             pixels = as_image(image)
             hole = as_hole(mask, pixels.shape[:2])
@@ -201,14 +185,16 @@ class Inpainter:
                 hole = _grown(hole, self.options.grow_px)
             share = np.count_nonzero(hole) / hole.size
             if not share:
+                clock.finish()
                 return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
         with clock.stage("plan"):
             plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
+            clock.expect_looks(plan.rungs_hw)
         rungs, described = self._climb(pixels, hole, plan, clock)
         last = rungs[-1]
         with clock.stage("match"):
             small_forbidden = _forbidden_at(forbidden, rungs)
-            offsets = self._match(rungs, small_forbidden, described)
+            offsets = self._match(rungs, small_forbidden, described, clock)
         with clock.stage("transfer"):
             y, x, colours = transfer(
                 pixels,
@@ -218,13 +204,17 @@ class Inpainter:
                 offsets,
                 forbidden=forbidden,
                 small_forbidden=small_forbidden[-1],
+                on_done=clock.within,
                 workers=self._workers,
             )
         with clock.stage("composite"):
+            clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
             result = paste(pixels, y, x, colours)
         return InpaintResult(result, clock.stages_ms, plan, share, used_transfer=bool(offsets.is_set.any()))
 
-    def _match(self, rungs: list[_Rung], forbidden: list[HoleMap | None], described: NetworkResult) -> OffsetField:
+    def _match(
+        self, rungs: list[_Rung], forbidden: list[HoleMap | None], described: NetworkResult, clock: Clock
+    ) -> OffsetField:
         """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
 
         On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung
@@ -252,10 +242,19 @@ class Inpainter:
             ranker=self._ranker,
         )
         candidates = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
+        tell = [
+            stretch(clock.within, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))
+        ]
         field = choose_offsets(
-            first.filled, first.touched, corrupted, candidates, forbidden=forbidden[0], workers=self._workers
+            first.filled,
+            first.touched,
+            corrupted,
+            candidates,
+            forbidden=forbidden[0],
+            on_done=tell[0],
+            workers=self._workers,
         )
-        for rung, barred in zip(rungs[1:], forbidden[1:], strict=True):
+        for rung, barred, on_done in zip(rungs[1:], forbidden[1:], tell[1:], strict=True):
             corrupted = corrupted_tokens(rung.touched)
             candidates = finer_offsets(field, corrupted)
             field = choose_offsets(
@@ -266,11 +265,12 @@ class Inpainter:
                 steps_px=(1,),
                 passes=1,
                 forbidden=barred,
+                on_done=on_done,
                 workers=self._workers,
             )
         return field
 
-    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: _Clock) -> tuple[list[_Rung], NetworkResult]:
+    def _climb(self, image: Image8, hole: HoleMap, plan: Plan, clock: Clock) -> tuple[list[_Rung], NetworkResult]:
         """Runs the network from the coarsest size to the finest, each prefilled with the result of the one before.
 
         Returns:

@@ -13,7 +13,7 @@ from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
-from rethined.workers import SERIAL, Workers
+from rethined.workers import SERIAL, OnDone, Workers
 
 KNOWN_WEIGHT = 7.0
 """How much more a known pixel counts than a filled one when surroundings are compared."""
@@ -87,6 +87,7 @@ def choose_offsets(
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     passes: int = COHERENCE_PASSES,
     forbidden: HoleMap | None = None,
+    on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> OffsetField:
     """One coherent offset per corrupted token.
@@ -100,6 +101,7 @@ def choose_offsets(
         passes: How often neighbours offer each other what they have.
         forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
             sources keep clear of them as well. None are when ``None``.
+        on_done: Called with the share that is done, 0..1; an error it raises ends the search.
         workers: Threads to use; the result does not depend on them.
     """
     field = OffsetField(np.zeros((*corrupted.shape, 2), np.int32), np.zeros(corrupted.shape, bool))
@@ -108,15 +110,20 @@ def choose_offsets(
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
     free = free_positions(touched if forbidden is None else touched | forbidden)
     search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, workers)
+    offers = iter(np.linspace(0, 1, 2 + len(steps_px) + passes)[1:])
+    tell = on_done or (lambda _share: None)
     search.offer(candidates)
+    tell(next(offers))
     for step in steps_px:
         search.offer(search.best_yx[:, None] + step * _STEPS)
+        tell(next(offers))
     index = np.full((corrupted.shape[0] + 2, corrupted.shape[1] + 2), -1, np.int32)
     index[1:-1, 1:-1][corrupted] = np.arange(len(tokens_yx))
     neighbours = np.stack([index[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx] for dy, dx in _CROSS], 1)
     for _ in range(passes):
         theirs = np.where((neighbours >= 0)[..., None], search.best_yx[neighbours], search.best_yx[:, None])
         search.offer(theirs, discount=COHERENCE_DISCOUNT)
+        tell(next(offers))
     field.offset_yx[corrupted] = search.best_yx
     field.is_set[corrupted] = np.isfinite(search.best_cost)
     return field

@@ -38,7 +38,7 @@ from rethined.resample import sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
 from rethined.taps import Blend, in_three
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
-from rethined.workers import SERIAL, Workers
+from rethined.workers import SERIAL, OnDone, Workers, stretch
 
 VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
@@ -74,6 +74,7 @@ def transfer(
     *,
     forbidden: HoleMap | None = None,
     small_forbidden: HoleMap | None = None,
+    on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
@@ -86,6 +87,7 @@ def transfer(
         field: Where tokens are copied from.
         forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
         small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
+        on_done: Called between batches with the share that is done, 0..1; an error it raises ends the transfer.
         workers: Threads to use; the result does not depend on them.
 
     Returns:
@@ -95,7 +97,9 @@ def transfer(
     gate = detail_gate(filled, touched, field)
     barred = hole if forbidden is None else hole | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
-    copied, membrane = copy_small(filled, touched, field, gate, barred=small_barred, workers=workers)
+    copied, membrane = copy_small(
+        filled, touched, field, gate, barred=small_barred, on_done=stretch(on_done, 0, 0.2), workers=workers
+    )
     blend = Blend(image, barred, field, scale_yx, gate)
     groups = group_holes(touched)
 
@@ -107,14 +111,15 @@ def transfer(
             colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
         return _part_of(image, hole, sheet, owned, colours)
 
-    parts = workers.map(fill, batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX))
+    pieces = batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX)
+    parts = workers.map(fill, pieces, on_done=stretch(on_done, 0.2, 0.9))
     y, x, missing = _joined((part.rim_y, part.rim_x, part.rim_missing) for part in parts)
     seam_hw, levels = touched.shape, SEAM_LEVELS
     while max(seam_hw) > SEAM_GRID_PX and levels > 1:
         seam_hw, levels = (seam_hw[0] // 2, seam_hw[1] // 2), levels - 1
     seam_yx = (hole.shape[0] / seam_hw[0], hole.shape[1] / seam_hw[1])
     seam = close_seam(y, x, missing, seam_hw, seam_yx, levels)
-    workers.map(lambda part: part.correct(seam, seam_yx), parts)
+    workers.map(lambda part: part.correct(seam, seam_yx), parts, on_done=stretch(on_done, 0.9, 1))
     return _joined((part.y, part.x, part.colours) for part in parts)
 
 
@@ -239,12 +244,13 @@ def copy_small(
     gate: Float32,
     *,
     barred: HoleMap,
+    on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
     """The copy at network resolution, and what bends it.
 
     Args:
-        filled, touched, field, workers: As in :func:`transfer`.
+        filled, touched, field, on_done, workers: As in :func:`transfer`.
         gate: See :func:`detail_gate`.
         barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
 
@@ -273,7 +279,8 @@ def copy_small(
         copied[y, x] = values[owned]
         membrane[y, x] = error[owned]
 
-    workers.map(copy, batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX))
+    pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
+    workers.map(copy, pieces, on_done=on_done)
     return copied, membrane
 
 

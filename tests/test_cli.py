@@ -95,6 +95,13 @@ def test_what_forbid_marks_is_not_copied(run: Run, photo: Image8, hole: HoleMap,
     assert (expected != Inpainter(tiny_network_path, threads=1)(photo, hole)).any()
 
 
+def test_explain_writes_a_second_picture(run: Run, photo: Image8, hole: HoleMap, tiny_network_path: Path) -> None:
+    assert run() == run("--explain", "why.png", out="same.png") == 0
+    np.testing.assert_array_equal(read_image("same.png"), read_image("out.png"))
+    expected = Inpainter(tiny_network_path, threads=1).explain(photo, hole).picture()
+    np.testing.assert_array_equal(read_image("why.png"), expected)
+
+
 def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     fill = Inpainter.fill
@@ -172,6 +179,7 @@ def test_odd_masks_are_used_with_one_line_of_warning(
         ({"out": "out.xyz"}, [], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "out"}, [], "has the suffix ''"),
         ({"out": ""}, [], "is a folder"),
+        ({}, ["--explain", "why.xyz"], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
         ({}, ["--grow", "-1"], "grow_px is -1"),

@@ -11,6 +11,7 @@ from rethined import errors
 
 # Removing a name needs a line in DEPRECATIONS.md and one minor release of warning; adding one is a promise.
 PUBLIC_NAMES = [
+    "Explanation",
     "FileError",
     "ImageError",
     "ImageReadError",
@@ -48,8 +49,11 @@ BUILT_IN_BASES = {
 }
 
 SIGNATURES = {
+    "Explanation": "(image, plan, corner_yx, side_yx, is_copied, offset_yx, gate, rung, candidate_yx, weight)",
+    "Explanation.picture": "(self)",
     "Inpainter": "(network, *, options, threads)",
     "Inpainter.__call__": "(self, image, mask, *, forbid, out)",
+    "Inpainter.explain": "(self, image, mask, *, forbid)",
     "Inpainter.fill": "(self, image, mask, *, forbid, on_progress)",
     "Inpainter.with_options": "(self, options)",
     "InpaintOptions": "(*, working_px, candidates, grow_px)",

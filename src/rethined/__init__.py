@@ -20,11 +20,13 @@ from rethined.errors import (
     OptionError,
     RethinedError,
 )
+from rethined.explain import Explanation
 from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
 from rethined.options import InpaintOptions
 
 __all__ = [
+    "Explanation",
     "FileError",
     "ImageError",
     "ImageReadError",

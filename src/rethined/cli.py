@@ -76,6 +76,9 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
         help="long side of the network's closest look: 512 is fastest, more sees finer structure (default 1024)",
     )
     _add_engine_options(parser)
+    parser.add_argument(
+        "--explain", metavar="OUT", help="also write a picture of where each part of the fill was copied from"
+    )
     parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
     parser.set_defaults(run=_run_inpaint)
 
@@ -262,13 +265,19 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     if parsed.working_px is not None:
         options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
     expect_writable(parsed.out)
+    if parsed.explain is not None:
+        expect_writable(parsed.explain)
     with _plain_warnings():
         image = read_image(parsed.photo)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
-        result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
-            image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow()
-        )
+        inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads)
+        result = inpainter.fill(image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow())
+        explained = None
+        if parsed.explain is not None:
+            explained = inpainter.explain(image, hole, forbid=parsed.forbid).picture()
     write_image(parsed.out, result.image)
+    if explained is not None:
+        write_image(parsed.explain, explained)
     if parsed.times:
         for name, milliseconds in result.stages_ms.items():
             print(f"{name:10s} {milliseconds:8.1f} ms")

@@ -55,8 +55,8 @@ class Blend:
         self._barred = barred.ravel()
         self._columns = np.int32(field.is_set.shape[1])
         self._is_set = field.is_set.ravel().astype(np.float32)
-        # Rounded once per token, not once per pixel and tap.
-        shift_y, shift_x = (np.rint(field.offset_yx[..., axis] * scale_yx[axis]).astype(np.int32) for axis in (0, 1))
+        # Once per token, not once per pixel and tap.
+        shift_y, shift_x = np.moveaxis(full_shifts(field.offset_yx, scale_yx), -1, 0)
         self._shift_y, self._shift_x = shift_y.ravel(), shift_x.ravel()
         self._shift = self._shift_y * np.int32(barred.shape[1]) + self._shift_x
         self._leaves = ~(
@@ -114,6 +114,11 @@ class Blend:
         beyond = leaving[(wanted_y < 0) | (wanted_y >= height) | (wanted_x < 0) | (wanted_x >= width)]
         weight[beyond] = 0
         place[beyond] = 0
+
+
+def full_shifts(offset_yx: Ints, scale_yx: tuple[float, float]) -> Ints:
+    """Offsets ``(..., 2)`` in network pixels as whole pixels of a picture with ``scale_yx`` pixels for each of them."""
+    return np.asarray(np.rint(offset_yx * np.array(scale_yx)), np.int32)
 
 
 def in_three(values: Float32) -> Float32:

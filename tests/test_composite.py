@@ -38,3 +38,12 @@ def test_convention_floats_are_rounded_and_then_clipped(colour: float, expected:
     place = np.zeros(1, np.int32)
     result = paste(np.full((1, 2, 3), 7, np.uint8), place, place, np.full((1, 3), colour, np.float32))
     assert result.tolist() == [[[expected] * 3, [7] * 3]]
+
+
+def test_inplace_writes_into_the_picture() -> None:
+    image = np.full((4, 5, 3), 7, np.uint8)
+    y, x = np.array([1, 3], np.int32), np.array([2, 4], np.int32)
+    colours = np.array([[1, 2, 3], [300, -4, 9.6]], np.float32)
+    expected = paste(image, y, x, colours)
+    assert paste(image, y, x, colours, inplace=True) is image
+    np.testing.assert_array_equal(image, expected)

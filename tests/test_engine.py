@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from rethined.imageio import read_image, write_image
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
-from rethined.types import Float32, HoleMap, Image8, SizeHW
+from rethined.types import Float32, HoleMap, Image8, ImageLike, SizeHW
 
 STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
 
@@ -384,6 +384,76 @@ def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: t
     with pytest.raises(OptionError, match="it goes with a path only"):
         inpainter(wrap(photo((64, 64))), block((64, 64), 1, 1, 9, 9), out=tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+# ---- in place ----
+
+
+def test_inplace_writes_into_the_array_and_gives_it_back(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    expected = inpainter(image, hole)
+    first, second = image.copy(), image.copy()
+    assert inpainter(first, hole, inplace=True) is first
+    assert inpainter.fill(second, hole, inplace=True).image is second
+    np.testing.assert_array_equal(first, expected)
+    np.testing.assert_array_equal(second, expected)
+    assert inpainter(image, np.zeros((150, 190), bool), inplace=True) is image
+
+
+def test_inplace_copies_no_picture(inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Uncopied(np.ndarray):  # type: ignore[type-arg]
+        def copy(self, *_order: object) -> Uncopied:  # type: ignore[override]
+            raise AssertionError("copied")
+
+    image = photo((150, 190)).view(Uncopied)
+    monkeypatch.setattr(engine, "as_image", lambda value: value)
+    filled = inpainter.fill(image, block((150, 190), 40, 50, 80, 90), inplace=True).image
+    assert filled is image
+    with pytest.raises(AssertionError, match="copied"):
+        inpainter.fill(image, block((150, 190), 40, 50, 80, 90))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fill_in_place_that_is_ended_leaves_the_array_as_it_was(inpainter: Inpainter, stage: str) -> None:
+    """Even at the last word, when all is computed."""
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+    before = image.copy()
+
+    def stop(now: str, share: float) -> None:
+        if now == stage and (stage != "composite" or share == 1):
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        inpainter.fill(image, hole, inplace=True, on_progress=stop)
+    np.testing.assert_array_equal(image, before)
+
+
+def read_only(image: Image8) -> Image8:
+    image.flags.writeable = False
+    return image
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (read_only, ImageError, "is read-only; pass a copy"),
+        (lambda image: image[:, ::-1], ImageError, r"is a view with strides .* expected a C-contiguous array"),
+        (lambda image: np.asfortranarray(image), ImageError, "expected a C-contiguous array"),
+        (lambda image: image.astype(np.uint16), ImageError, "dtype uint16; expected"),
+        (lambda image: image[..., 0], ImageError, r"shape \(64, 80\)"),
+        (Image.fromarray, OptionError, "inplace is True with a picture of type Image; it goes with an array only"),
+        (lambda _image: "photo.png", OptionError, "inplace is True with a picture of type str"),
+    ],
+)
+def test_inplace_refuses_what_it_could_not_write_into(
+    inpainter: Inpainter, change: Callable[[Image8], ImageLike], error: type[Exception], says: str
+) -> None:
+    for fill in (inpainter, inpainter.fill):
+        with pytest.raises(error, match=says):
+            fill(change(photo((64, 80))), block((64, 80), 1, 1, 9, 9), inplace=True)  # type: ignore[operator]
+
+
+# ---- what cannot be used ----
 
 
 def test_inputs_that_cannot_be_used_are_refused(inpainter: Inpainter, tmp_path: Path) -> None:

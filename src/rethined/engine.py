@@ -16,7 +16,7 @@ from PIL import Image
 
 from rethined.clock import Clock, OnProgress
 from rethined.composite import paste
-from rethined.errors import MaskError, OptionError
+from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
 from rethined.masks import as_forbidden, as_hole, grow_hole
@@ -100,11 +100,23 @@ class Inpainter:
 
     @overload
     def __call__(
-        self, image: Picture, mask: ImageLike, *, forbid: ImageLike | None = None, out: None = None
+        self,
+        image: Picture,
+        mask: ImageLike,
+        *,
+        forbid: ImageLike | None = None,
+        inplace: bool = False,
+        out: None = None,
     ) -> Picture: ...
     @overload
     def __call__(
-        self, image: PathLike, mask: ImageLike, *, forbid: ImageLike | None = None, out: PathLike | None = None
+        self,
+        image: PathLike,
+        mask: ImageLike,
+        *,
+        forbid: ImageLike | None = None,
+        inplace: bool = False,
+        out: PathLike | None = None,
     ) -> Path: ...
 
     def __call__(
@@ -113,16 +125,19 @@ class Inpainter:
         mask: ImageLike,
         *,
         forbid: ImageLike | None = None,
+        inplace: bool = False,
         out: PathLike | None = None,
     ) -> NDArray[np.uint8] | Image.Image | Path:
         """Fills the hole that ``mask`` marks and gives back the kind of picture that came in.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB array, PIL image, or path. Not changed.
+            image: ``(H, W, 3)`` uint8 RGB array, PIL image, or path. Not changed, unless ``inplace``.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
                 the hole gets the network's fill enlarged.
+            inplace: Only with an array: write the fill into it and give it back. It has to be writable and
+                C-contiguous. No copy is made; after an error it is as it was.
             out: Only with a path: where to write. Without it the result goes beside the photograph, as
                 ``NAME-filled.png``.
 
@@ -133,7 +148,7 @@ class Inpainter:
             ImageError, MaskError: Input that cannot be used; the message says why.
             ImageReadError, ImageWriteError: A file that cannot be read or written.
         """
-        return self._answer(image, mask, forbid=forbid, out=out)
+        return self._answer(image, mask, forbid=forbid, inplace=inplace, out=out)
 
     def _answer(
         self,
@@ -141,9 +156,12 @@ class Inpainter:
         mask: ImageLike,
         *,
         forbid: ImageLike | None,
+        inplace: bool = False,
         out: PathLike | None,
     ) -> NDArray[np.uint8] | Image.Image | Path:
         """:meth:`__call__` for callers who do not know either which kind of picture they have."""
+        if inplace:
+            _expect_fillable(image)
         if isinstance(image, str | os.PathLike):
             source = Path(image)
             pixels = read_image(image)
@@ -153,7 +171,7 @@ class Inpainter:
             return target
         if out is not None:
             raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")
-        return like_input(self.fill(image, mask, forbid=forbid).image, image)
+        return like_input(self.fill(image, mask, forbid=forbid, inplace=inplace).image, image)
 
     def fill(
         self,
@@ -161,14 +179,16 @@ class Inpainter:
         mask: ImageLike,
         *,
         forbid: ImageLike | None = None,
+        inplace: bool = False,
         on_progress: OnProgress | None = None,
     ) -> InpaintResult:
-        """Fills a picture and tells how: timings, network sizes, hole share. The inputs are not changed.
+        """Fills a picture and tells how: timings, network sizes, hole share.
 
         Args:
             image: As in :meth:`__call__`.
             mask: As in :meth:`__call__`.
             forbid: As in :meth:`__call__`.
+            inplace: As in :meth:`__call__`; the result's ``image`` is then the array that was given.
             on_progress: Called with the name of the stage and the share of the fill that is done, 0..1, which never
                 falls and ends at 1: at the start of each stage, and between batches of pixels within the long ones. An
                 error it raises ends the fill and comes out of here; nothing is left half-written.
@@ -179,11 +199,15 @@ class Inpainter:
         """
         clock = Clock(on_progress)
         with clock.stage("check"):
+            if inplace:
+                _expect_fillable(image)
             pixels, hole, forbidden = self._check(image, mask, forbid)
             share = np.count_nonzero(hole) / hole.size
             if not share:
                 clock.finish()
-                return InpaintResult(pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False)
+                return InpaintResult(
+                    pixels if inplace else pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False
+                )
         found = self._search(pixels, hole, forbidden, clock)
         with clock.stage("transfer"):
             y, x, colours = transfer(
@@ -199,7 +223,7 @@ class Inpainter:
             )
         with clock.stage("composite"):
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
-            result = paste(pixels, y, x, colours)
+            result = paste(pixels, y, x, colours, inplace=inplace)
         used_transfer = bool(found.field.is_set.any())
         return InpaintResult(result, clock.stages_ms, found.plan, share, used_transfer=used_transfer)
 
@@ -365,6 +389,24 @@ def _forbidden_at(forbidden: HoleMap | None, rungs: list[_Rung]) -> list[HoleMap
     while len(found) < len(rungs):
         found.append(halve_any(found[-1]))
     return [*reversed(found)]
+
+
+def _expect_fillable(image: object) -> None:
+    """Checks that a picture can be filled in place."""
+    if not isinstance(image, np.ndarray):
+        raise OptionError(f"inplace is True with a picture of type {type(image).__name__}; it goes with an array only")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"the picture to fill in place has shape {image.shape} and dtype {image.dtype}; expected (H, W, 3) and"
+            " uint8: convert it, or leave inplace out"
+        )
+    if not image.flags.writeable:
+        raise ImageError("the picture to fill in place is read-only; pass a copy, or leave inplace out")
+    if not image.flags.c_contiguous:
+        raise ImageError(
+            f"the picture to fill in place is a view with strides {image.strides}; expected a C-contiguous array:"
+            " pass the whole array, or leave inplace out"
+        )
 
 
 def _grown(hole: HoleMap, px: int) -> HoleMap:

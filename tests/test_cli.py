@@ -115,6 +115,19 @@ def test_working_px_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [1024, 2048]
 
 
+def test_max_memory_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+    fill = Inpainter.fill
+
+    def watch(self: Inpainter, image: Image8, mask: HoleMap, **_more: object) -> InpaintResult:
+        seen.append(self.options.max_memory_mb)
+        return fill(self, image, mask)
+
+    monkeypatch.setattr(Inpainter, "fill", watch)
+    assert run() == run("--max-memory", "900") == 0
+    assert seen == [None, 900]
+
+
 def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--times") == 0
     out, err = capsys.readouterr()
@@ -182,6 +195,7 @@ def test_odd_masks_are_used_with_one_line_of_warning(
         ({}, ["--explain", "why.xyz"], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
+        ({}, ["--max-memory", "1"], "max_memory_mb is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "grow_px is -1"),
         ({}, ["--threads", "0"], "threads is 0"),
         ({}, ["--network", "missing.onnx"], "no network file at missing.onnx"),
@@ -280,7 +294,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--help"], ["inpaint", "demo", "train", "export", "--version"]),
         (
             ["inpaint", "--help"],
-            ["PHOTO", "MASK", "--out", "--invert", "--grow", "--working-px", "--network", "--times"],
+            ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (["train", "--help"], ["FOLDER", "--max-minutes", "pip install 'rethined[train]'"]),

@@ -13,7 +13,15 @@ from PIL import Image
 
 from rethined import engine
 from rethined.engine import Inpainter, inpaint
-from rethined.errors import ImageError, ImageReadError, ImageWriteError, MaskError, ModelNotFoundError, OptionError
+from rethined.errors import (
+    ImageError,
+    ImageReadError,
+    ImageWriteError,
+    MaskError,
+    MemoryBudgetError,
+    ModelNotFoundError,
+    OptionError,
+)
 from rethined.imageio import read_image, write_image
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
@@ -507,6 +515,49 @@ def test_working_px_limits_the_rungs(inpainter: Inpainter, working_px: int, rung
     assert result.plan is not None
     assert len(result.plan.rungs_hw) == rungs
     assert max(result.plan.working_hw) == working_px
+
+
+# ---- within a limit of memory ----
+
+
+def test_a_limit_lowers_working_px_and_the_plan_says_so(inpainter: Inpainter) -> None:
+    image, hole = photo((600, 1100)), block((600, 1100), 200, 300, 300, 450)
+    free = inpainter.fill(image, hole)
+    assert free.plan is not None
+    assert (free.plan.workers, free.plan.memory_mb) == (None, None)
+    needed = {}
+    for limit_mb in (1_000_000, 80):
+        result = inpainter.with_options(InpaintOptions(max_memory_mb=limit_mb)).fill(image, hole)
+        assert result.plan is not None
+        assert result.plan.workers == 1
+        assert result.plan.memory_mb is not None
+        assert result.plan.memory_mb <= limit_mb
+        needed[limit_mb] = result.plan.memory_mb
+        lowered = InpaintOptions(working_px=max(result.plan.working_hw))
+        np.testing.assert_array_equal(result.image, inpainter.with_options(lowered)(image, hole))
+        assert result.plan.rungs_hw == free.plan.rungs_hw[: 2 if limit_mb > 80 else 1]
+    assert needed[80] < needed[1_000_000]
+
+
+def test_fewer_threads_under_a_limit_give_the_same_picture(tiny_network_path: Path) -> None:
+    image, hole = photo((600, 1100)), block((600, 1100), 100, 200, 500, 900)
+    four = Inpainter(tiny_network_path, threads=4)
+    plans = [four.with_options(InpaintOptions(max_memory_mb=mb)).fill(image, hole) for mb in (1000, 400)]
+    workers = [result.plan.workers for result in plans if result.plan]
+    assert workers[0] == 4
+    assert workers[1] in (1, 2, 3)
+    assert plans[0].plan is not None
+    assert plans[1].plan is not None
+    assert plans[0].plan.rungs_hw == plans[1].plan.rungs_hw
+    np.testing.assert_array_equal(plans[0].image, plans[1].image)
+
+
+def test_a_limit_that_cannot_be_kept_is_refused_and_changes_nothing(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    before = image.copy()
+    with pytest.raises(MemoryBudgetError, match=r"max_memory_mb is 3; .* takes at least [0-9]+ MB: allow that much"):
+        inpainter.with_options(InpaintOptions(max_memory_mb=3)).fill(image, hole, inplace=True)
+    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("threads", [0, -1])

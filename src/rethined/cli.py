@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rethined._version import __version__
@@ -74,6 +75,13 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
         type=int,
         metavar="PX",
         help="long side of the network's closest look: 512 is fastest, more sees finer structure (default 1024)",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=int,
+        metavar="MB",
+        help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
+        " no limit)",
     )
     _add_engine_options(parser)
     parser.add_argument(
@@ -261,9 +269,9 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.masks import as_hole
     from rethined.options import InpaintOptions
 
-    options = InpaintOptions(grow_px=parsed.grow)
+    options = InpaintOptions(grow_px=parsed.grow, max_memory_mb=parsed.max_memory)
     if parsed.working_px is not None:
-        options = InpaintOptions(grow_px=parsed.grow, working_px=parsed.working_px)
+        options = replace(options, working_px=parsed.working_px)
     expect_writable(parsed.out)
     if parsed.explain is not None:
         expect_writable(parsed.explain)

@@ -21,6 +21,7 @@ from rethined.explain import Explanation, explain_fill, explain_nothing
 from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
 from rethined.masks import as_forbidden, as_hole, grow_hole
 from rethined.matching import Matches, appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.memory import fit_plan, load_of
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
 from rethined.options import FIRST_PX, InpaintOptions
 from rethined.ranking import Ranker
@@ -195,6 +196,7 @@ class Inpainter:
 
         Raises:
             ImageError, MaskError: Another shape or type, or nothing known.
+            MemoryBudgetError: It cannot be done within the option ``max_memory_mb``.
             InferenceError: The network's runtime failed.
         """
         clock = Clock(on_progress)
@@ -208,7 +210,7 @@ class Inpainter:
                 return InpaintResult(
                     pixels if inplace else pixels.copy(), clock.stages_ms, None, 0.0, used_transfer=False
                 )
-        found = self._search(pixels, hole, forbidden, clock)
+        found = self._search(pixels, hole, forbidden, clock, inplace=inplace)
         with clock.stage("transfer"):
             y, x, colours = transfer(
                 pixels,
@@ -219,7 +221,7 @@ class Inpainter:
                 forbidden=forbidden,
                 small_forbidden=found.small_forbidden,
                 on_done=clock.within,
-                workers=self._workers,
+                workers=found.workers,
             )
         with clock.stage("composite"):
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
@@ -230,13 +232,15 @@ class Inpainter:
     def explain(self, image: ImageLike, mask: ImageLike, *, forbid: ImageLike | None = None) -> Explanation:
         """Where a fill of the same arguments comes from, token by token; takes as long as the fill up to the copying.
 
+        Under the option ``max_memory_mb`` it is that of a fill that is not in place.
+
         Args:
             image: As in :meth:`__call__`.
             mask: As in :meth:`__call__`.
             forbid: As in :meth:`__call__`.
 
         Raises:
-            ImageError, MaskError, InferenceError: As :meth:`fill`.
+            ImageError, MaskError, MemoryBudgetError, InferenceError: As :meth:`fill`.
         """
         pixels, hole, forbidden = self._check(image, mask, forbid)
         if not hole.any():
@@ -255,19 +259,36 @@ class Inpainter:
             hole = _grown(hole, self.options.grow_px)
         return pixels, hole, forbidden
 
-    def _search(self, image: Image8, hole: HoleMap, forbidden: HoleMap | None, clock: Clock) -> _Found:
+    def _search(
+        self, image: Image8, hole: HoleMap, forbidden: HoleMap | None, clock: Clock, *, inplace: bool = False
+    ) -> _Found:
         """All that is known before anything is copied: the one way of :meth:`fill` and :meth:`explain`."""
         with clock.stage("plan"):
-            plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
+            plan = self._plan(hole, has_forbidden=forbidden is not None, inplace=inplace)
+            workers = self._workers if plan.workers in (None, self._session.threads) else Workers(plan.workers)
             clock.expect_looks(plan.rungs_hw)
         rungs, described = self._climb(image, hole, plan, clock)
         with clock.stage("match"):
             small_forbidden = _forbidden_at(forbidden, rungs)
-            field, learned = self._match(rungs, small_forbidden, described, clock)
-        return _Found(plan, rungs[-1], small_forbidden[-1], field, learned)
+            field, learned = self._match(rungs, small_forbidden, described, workers, clock)
+        return _Found(plan, rungs[-1], small_forbidden[-1], field, learned, workers)
+
+    def _plan(self, hole: HoleMap, *, has_forbidden: bool, inplace: bool) -> Plan:
+        """Network sizes and threads, cut down where memory is limited."""
+        plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=self.options.working_px)
+        if self.options.max_memory_mb is None:
+            return plan
+        is_grown = self.options.grow_px > 0
+        load = load_of(hole, plan.rungs_hw[0], has_forbidden=has_forbidden, is_grown=is_grown, inplace=inplace)
+        return fit_plan(plan, load, workers=self._session.threads, limit_mb=self.options.max_memory_mb)
 
     def _match(
-        self, rungs: list[_Rung], forbidden: list[HoleMap | None], described: NetworkResult, clock: Clock
+        self,
+        rungs: list[_Rung],
+        forbidden: list[HoleMap | None],
+        described: NetworkResult,
+        workers: Workers,
+        clock: Clock,
     ) -> tuple[OffsetField, Matches]:
         """Sources for the finest rung's tokens: found on the first rung, made more exact on the way up.
 
@@ -309,7 +330,7 @@ class Inpainter:
             candidates,
             forbidden=forbidden[0],
             on_done=tell[0],
-            workers=self._workers,
+            workers=workers,
         )
         for rung, barred, on_done in zip(rungs[1:], forbidden[1:], tell[1:], strict=True):
             corrupted = corrupted_tokens(rung.touched)
@@ -323,7 +344,7 @@ class Inpainter:
                 passes=1,
                 forbidden=barred,
                 on_done=on_done,
-                workers=self._workers,
+                workers=workers,
             )
         return field, learned
 
@@ -372,6 +393,7 @@ class _Found:
         small_forbidden: Its pixels that hold anything forbidden.
         field: Where its tokens are copied from.
         learned: What the learned descriptors named on the coarsest.
+        workers: Threads to copy with.
     """
 
     plan: Plan
@@ -379,6 +401,7 @@ class _Found:
     small_forbidden: HoleMap | None
     field: OffsetField
     learned: Matches
+    workers: Workers
 
 
 def _forbidden_at(forbidden: HoleMap | None, rungs: list[_Rung]) -> list[HoleMap | None]:

@@ -32,10 +32,14 @@ class Plan:
     Attributes:
         size_hw: Size of the picture.
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
+        workers: Threads that search and copy; ``None`` without a limit of memory: all the engine has.
+        memory_mb: Estimated peak of what the fill takes, in MB; ``None`` without a limit.
     """
 
     size_hw: SizeHW
     rungs_hw: tuple[SizeHW, ...]
+    workers: int | None = None
+    memory_mb: int | None = None
 
     @property
     def working_hw(self) -> SizeHW:

@@ -27,6 +27,7 @@ from rethined.options import InpaintOptions
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Float32, HoleMap, Image8, ImageLike, SizeHW
+from rethined.workers import Workers
 
 STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
 
@@ -539,13 +540,24 @@ def test_a_limit_lowers_working_px_and_the_plan_says_so(inpainter: Inpainter) ->
     assert needed[80] < needed[1_000_000]
 
 
-def test_fewer_threads_under_a_limit_give_the_same_picture(tiny_network_path: Path) -> None:
+def test_fewer_threads_under_a_limit_give_the_same_picture(
+    tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    transfer = engine.transfer
+
+    def watch(*arguments: object, workers: Workers, **more: object) -> object:
+        used.append(workers.threads)
+        return transfer(*arguments, workers=workers, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "transfer", watch)
     image, hole = photo((600, 1100)), block((600, 1100), 100, 200, 500, 900)
     four = Inpainter(tiny_network_path, threads=4)
     plans = [four.with_options(InpaintOptions(max_memory_mb=mb)).fill(image, hole) for mb in (1000, 400)]
     workers = [result.plan.workers for result in plans if result.plan]
     assert workers[0] == 4
     assert workers[1] in (1, 2, 3)
+    assert used == workers
     assert plans[0].plan is not None
     assert plans[1].plan is not None
     assert plans[0].plan.rungs_hw == plans[1].plan.rungs_hw

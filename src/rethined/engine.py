@@ -265,7 +265,7 @@ class Inpainter:
         """All that is known before anything is copied: the one way of :meth:`fill` and :meth:`explain`."""
         with clock.stage("plan"):
             plan = self._plan(hole, has_forbidden=forbidden is not None, inplace=inplace)
-            workers = self._workers if plan.workers in (None, self._session.threads) else Workers(plan.workers)
+            workers = self._workers if plan.workers in (None, self._workers.threads) else Workers(plan.workers)
             clock.expect_looks(plan.rungs_hw)
         rungs, described = self._climb(image, hole, plan, clock)
         with clock.stage("match"):
@@ -280,7 +280,7 @@ class Inpainter:
             return plan
         is_grown = self.options.grow_px > 0
         load = load_of(hole, plan.rungs_hw[0], has_forbidden=has_forbidden, is_grown=is_grown, inplace=inplace)
-        return fit_plan(plan, load, workers=self._session.threads, limit_mb=self.options.max_memory_mb)
+        return fit_plan(plan, load, workers=self._workers.threads, limit_mb=self.options.max_memory_mb)
 
     def _match(
         self,

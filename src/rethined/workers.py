@@ -23,9 +23,13 @@ class Workers:
 
     Args:
         threads: At least 1; with 1 everything runs in the caller's thread.
+
+    Attributes:
+        threads: As given.
     """
 
     def __init__(self, threads: int) -> None:
+        self.threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rethined") if threads > 1 else None
 
     def map(

@@ -193,6 +193,7 @@ def test_little_is_used_where_nothing_is_known_by_thirty_percent(size_hw: SizeHW
 )
 @example(size_hw=(2048, 3000), small_hw=(32, 48), place=(1027, 1001))
 @example(size_hw=(3001, 2999), small_hw=(64, 64), place=(3000, 0))
+@example(size_hw=(129, 651), small_hw=(64, 256), place=(32, 356))
 def test_touched_is_exact_for_one_hole_pixel(size_hw: SizeHW, small_hw: SizeHW, place: SizeHW) -> None:
     y, x = place[0] % size_hw[0], place[1] % size_hw[1]
     hole = np.zeros(size_hw, bool)

@@ -21,6 +21,8 @@ KNOWN_COVERAGE = 0.3
 SEEN_AREA = 100
 """Pixels a small pixel may cover before its 8-bit coverage may round a lone hole pixel, of which it may hold but a
 quarter, away."""
+BAND_PX = 1 << 20
+"""Pixels of which the marked ones are listed at a time: a list takes 40 times as much as its pixels."""
 GATHER_COLUMNS = 4096
 """cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 PULL_GAIN = 4.0
@@ -94,9 +96,13 @@ def _known8(marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def _touched(marked: NDArray[np.bool_], coverage: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Small pixels of which not all is known; ``coverage`` is the known share of each in 0..255."""
     touched = np.asarray(coverage < 255)
-    if marked.size > SEEN_AREA * touched.size:
-        y, x = np.divmod(np.flatnonzero(marked), marked.shape[1])
-        touched[y * touched.shape[0] // marked.shape[0], x * touched.shape[1] // marked.shape[1]] = True
+    (height, width), (small_height, small_width) = marked.shape, touched.shape
+    # Where sides are no multiples, a small pixel may hold no more than the corner of a pixel that is looked up in it.
+    if marked.size > SEEN_AREA * touched.size or height % small_height or width % small_width:
+        band = max(1, BAND_PX // width)
+        for top in range(0, height, band):
+            y, x = np.divmod(np.flatnonzero(marked[top : top + band]), width)
+            touched[(y + top) * small_height // height, x * small_width // width] = True
     return touched
 
 

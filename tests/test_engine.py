@@ -128,6 +128,24 @@ def test_holes_anywhere_are_filled_from_what_is_around(
     assert result.plan.size_hw == size_hw
 
 
+def corner_places(length_px: int, network_px: int) -> np.ndarray:
+    """Every second pixel of which the network pixel it is counted to, the last of a cell, holds a sliver only."""
+    first = np.arange(length_px)
+    counted_to = first * network_px // length_px
+    sliver_px = (counted_to + 1) * length_px / network_px - first
+    return first[(sliver_px < 0.12) & (counted_to % 4 == 3)][::2]
+
+
+def test_no_lone_pixel_is_left_out_whatever_the_factor(inpainter: Inpainter) -> None:
+    image = np.full((777, 1301, 3), 100, np.uint8)
+    hole = np.zeros((777, 1301), bool)
+    hole[np.ix_(corner_places(777, 640), corner_places(1301, 1024))] = True
+    assert hole.sum() > 100
+    image[hole] = (255, 0, 255)
+    filled = inpainter(image, hole)
+    assert not (filled[hole] == (255, 0, 255)).all(1).any()
+
+
 @settings(max_examples=15)
 @given(data=st.data(), size_hw=st.tuples(st.integers(64, 150), st.integers(64, 150)))
 def test_what_lies_in_the_hole_has_no_influence(inpainter: Inpainter, data: st.DataObject, size_hw: SizeHW) -> None:

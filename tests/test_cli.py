@@ -86,6 +86,23 @@ def test_grow_widens_the_hole(run: Run, photo: Image8, hole: HoleMap) -> None:
     assert changed[grown & ~hole].mean() > 0.9
 
 
+def test_what_forbid_marks_is_not_copied(run: Run, photo: Image8, hole: HoleMap, tiny_network_path: Path) -> None:
+    forbidden = np.zeros(SIZE_HW, bool)
+    forbidden[:, 45:] = True
+    write_mask(Path("forbid.png"), forbidden * 255)
+    assert run("--forbid", "forbid.png") == 0
+    expected = Inpainter(tiny_network_path, threads=1)(photo, hole, forbid=forbidden)
+    np.testing.assert_array_equal(read_image("out.png"), expected)
+    assert (expected != Inpainter(tiny_network_path, threads=1)(photo, hole)).any()
+
+
+def test_explain_writes_a_second_picture(run: Run, photo: Image8, hole: HoleMap, tiny_network_path: Path) -> None:
+    assert run() == run("--explain", "why.png", out="same.png") == 0
+    np.testing.assert_array_equal(read_image("same.png"), read_image("out.png"))
+    expected = Inpainter(tiny_network_path, threads=1).explain(photo, hole).picture()
+    np.testing.assert_array_equal(read_image("why.png"), expected)
+
+
 def test_how_closely_to_look_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int | None]] = []
     fill = Inpainter.fill
@@ -98,6 +115,19 @@ def test_how_closely_to_look_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPa
     assert run() == run("--working-px", "2048") == run("--preset", "best") == 0
     assert seen == [("balanced", None), ("balanced", 2048), ("best", None)]
     assert run("--preset", "slow") == 2
+
+
+def test_max_memory_is_passed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+    fill = Inpainter.fill
+
+    def watch(self: Inpainter, image: Image8, mask: HoleMap, **_more: object) -> InpaintResult:
+        seen.append(self.options.max_memory_mb)
+        return fill(self, image, mask)
+
+    monkeypatch.setattr(Inpainter, "fill", watch)
+    assert run() == run("--max-memory", "900") == 0
+    assert seen == [None, 900]
 
 
 def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +145,7 @@ def test_a_slow_fill_names_its_stages_as_they_begin(
     monkeypatch.setattr(cli, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
-    assert [re.fullmatch(r"rethined: (\w+) \(\d+ s\)", line)[1] for line in lines] == STAGES
+    assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES
 
 
 def test_a_photo_may_be_written_onto_itself(run: Run, photo: Image8, hole: HoleMap) -> None:
@@ -166,6 +196,8 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
         ({"mask": "missing.png"}, [], "there is no picture file at 'missing.png'"),
         ({"mask": "text.png"}, [], "not a picture"),
+        ({}, ["--forbid", "small.png"], "the forbid mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
+        ({}, ["--forbid", "missing.png"], "there is no picture file at 'missing.png'"),
         ({"mask": "small.png"}, [], "the mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
         ({"mask": "full.png"}, [], "marks every pixel as hole"),
         ({"mask": "full.png"}, ["--grow", "3"], "marks every pixel as hole"),
@@ -174,8 +206,10 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({"out": "out"}, [], "has the suffix ''"),
         ({"photo": "deep.png", "out": "out.jpg"}, [], "is 16-bit RGB; JPEG files hold 8-bit grey, RGB here, so choose"),
         ({"out": ""}, [], "is a folder"),
+        ({}, ["--explain", "why.xyz"], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
+        ({}, ["--max-memory", "1"], "max_memory_mb is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "grow_px is -1"),
         ({}, ["--threads", "0"], "threads is 0"),
         ({}, ["--network", "missing.onnx"], "no network file at missing.onnx"),
@@ -274,7 +308,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--help"], ["inpaint", "demo", "train", "export", "--version"]),
         (
             ["inpaint", "--help"],
-            ["PHOTO", "MASK", "--out", "--invert", "--grow", "--working-px", "--network", "--times"],
+            ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (["train", "--help"], ["FOLDER", "--max-minutes", "pip install 'rethined[train]'"]),

@@ -53,3 +53,12 @@ def test_every_depth_takes_colours_in_its_own_range_and_keeps_alpha(
     np.testing.assert_allclose(flat[0, :channels], white / 5)
     assert not flat[0, channels:].any()
     assert not flat[1].any()
+
+
+def test_inplace_writes_into_the_picture() -> None:
+    image = np.full((4, 5, 3), 7, np.uint8)
+    y, x = np.array([1, 3], np.int32), np.array([2, 4], np.int32)
+    colours = np.array([[1, 2, 3], [300, -4, 9.6]], np.float32)
+    expected = paste(image, y, x, colours)
+    assert paste(image, y, x, colours, inplace=True) is image
+    np.testing.assert_array_equal(image, expected)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,12 +13,21 @@ from PIL import Image
 
 from rethined import engine
 from rethined.engine import Inpainter, inpaint
-from rethined.errors import ImageError, ImageReadError, ImageWriteError, MaskError, ModelNotFoundError, OptionError
+from rethined.errors import (
+    ImageError,
+    ImageReadError,
+    ImageWriteError,
+    MaskError,
+    MemoryBudgetError,
+    ModelNotFoundError,
+    OptionError,
+)
 from rethined.imageio import read_image, write_image
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
-from rethined.types import Float32, HoleMap, Image8, Pixels, SizeHW
+from rethined.types import Float32, HoleMap, Image8, ImageLike, Pixels, SizeHW
+from rethined.workers import Workers
 
 STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
 
@@ -119,6 +128,24 @@ def test_holes_anywhere_are_filled_from_what_is_around(
     assert result.plan.size_hw == size_hw
 
 
+def corner_places(length_px: int, network_px: int) -> np.ndarray:
+    """Every second pixel of which the network pixel it is counted to, the last of a cell, holds a sliver only."""
+    first = np.arange(length_px)
+    counted_to = first * network_px // length_px
+    sliver_px = (counted_to + 1) * length_px / network_px - first
+    return first[(sliver_px < 0.12) & (counted_to % 4 == 3)][::2]
+
+
+def test_no_lone_pixel_is_left_out_whatever_the_factor(inpainter: Inpainter) -> None:
+    image = np.full((777, 1301, 3), 100, np.uint8)
+    hole = np.zeros((777, 1301), bool)
+    hole[np.ix_(corner_places(777, 640), corner_places(1301, 1024))] = True
+    assert hole.sum() > 100
+    image[hole] = (255, 0, 255)
+    filled = inpainter(image, hole)
+    assert not (filled[hole] == (255, 0, 255)).all(1).any()
+
+
 @settings(max_examples=15)
 @given(data=st.data(), size_hw=st.tuples(st.integers(64, 150), st.integers(64, 150)))
 def test_what_lies_in_the_hole_has_no_influence(inpainter: Inpainter, data: st.DataObject, size_hw: SizeHW) -> None:
@@ -165,18 +192,52 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     np.testing.assert_array_equal(second[0][~second[1]], image[window][~hole[window]])
 
 
-def test_stages_are_told_as_they_begin_and_can_end_the_fill(inpainter: Inpainter) -> None:
-    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
-    told: list[str] = []
+def test_progress_names_every_stage_and_ends_at_one(inpainter: Inpainter) -> None:
+    image, hole = photo((600, 1100)), block((600, 1100), 200, 300, 400, 700)
+    told: list[tuple[str, float]] = []
+    result = inpainter.fill(image, hole, on_progress=lambda *what: told.append(what))
+    assert list(dict.fromkeys(stage for stage, _ in told)) == STAGES
+    shares = [share for _, share in told]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert shares.count(1) == 1
+    assert len([stage for stage, _ in told if stage == "transfer"]) == 4, "told between batches too"
+    np.testing.assert_array_equal(result.image, inpainter(image, hole))
 
-    def stop(stage: str) -> None:
-        if stage == "match":
+
+def test_progress_of_nothing_to_fill_ends_at_one_too(inpainter: Inpainter) -> None:
+    told: list[tuple[str, float]] = []
+    inpainter.fill(photo((64, 64)), np.zeros((64, 64), bool), on_progress=lambda *what: told.append(what))
+    assert told == [("check", 0), ("check", 1)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_error_of_who_hears_of_progress_ends_the_fill(inpainter: Inpainter, stage: str) -> None:
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+
+    def stop(now: str, _share: float) -> None:
+        if now == stage:
             raise TimeoutError(stage)
 
-    inpainter.fill(image, hole, on_stage=told.append)
-    assert told == STAGES
-    with pytest.raises(TimeoutError, match="match"):
-        inpainter.fill(image, hole, on_stage=stop)
+    with pytest.raises(TimeoutError, match=stage):
+        inpainter.fill(image, hole, on_progress=stop)
+    inpainter.fill(image, hole)
+
+
+def test_a_large_fill_can_be_ended_between_batches(inpainter: Inpainter) -> None:
+    image, hole = photo((1100, 1200)), block((1100, 1200), 100, 100, 800, 900)
+    shares: list[float] = []
+
+    def stop(stage: str, share: float) -> None:
+        if stage == "transfer":
+            shares.append(share)
+            if len(shares) == 4:
+                raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        inpainter.fill(image, hole, on_progress=stop)
+    assert shares[0] < shares[-1] < 0.95
 
 
 def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:
@@ -352,6 +413,88 @@ def test_floats_without_a_value_are_refused(inpainter: Inpainter, value: float) 
         inpainter(image, block((64, 80), 10, 10, 30, 30))
 
 
+# ---- where not to copy from ----
+
+
+BLUE = block((192, 256), 112, 120, 184, 248)
+
+
+def stripes_with_one_good_source() -> tuple[Image8, HoleMap]:
+    """Red stripes in two places of a green board, a hole in one; in the other, and only there, some pixels are blue.
+
+    ``BLUE`` is the box of the second place.
+    """
+    rows, columns = np.indices((192, 256))
+    image = np.zeros((192, 256, 3), np.uint8)
+    image[..., 1] = 255 * ((rows // 6 + columns // 6) % 2)
+    for box in (block((192, 256), 18, 18, 70, 86), BLUE):
+        image[box, 0] = (255 * ((rows + columns) // 4 % 2))[box]
+        image[box, 1] = 60
+    image[BLUE & ((rows + columns) % 8 == 1), 2] = 255
+    return image, block((192, 256), 24, 24, 64, 80)
+
+
+def test_nothing_is_copied_from_a_forbidden_place(zero_head_network_path: Path) -> None:
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    image, hole = stripes_with_one_good_source()
+    assert (inpainter(image, hole)[hole, 2] > 100).mean() > 0.05, "the forbidden place is the good one"
+    result = inpainter.fill(image, hole, forbid=BLUE)
+    assert result.used_transfer
+    assert result.image[hole, 2].max() <= 2
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+
+
+def test_a_single_forbidden_pixel_is_not_copied_either(zero_head_network_path: Path) -> None:
+    """On two rungs and away from the grid of tokens, so that refined offsets and the blend's margin meet it as well."""
+    size_hw = (600, 1100)
+    rows, columns = np.indices(size_hw)
+    image = np.zeros((*size_hw, 3), np.uint8)
+    image[..., 0] = 255 * ((rows + columns) // 8 % 2)
+    hole = block(size_hw, 250, 480, 330, 600)
+    dots = (rows % 24 == 5) & (columns % 24 == 13) & ~block(size_hw, 200, 430, 380, 650)
+    image[dots, 2] = 255
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    assert inpainter(image, hole)[hole, 2].max() > 100
+    assert inpainter(image, hole, forbid=dots)[hole, 2].max() <= 2
+
+
+def test_forbidding_nothing_changes_nothing(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    expected = inpainter(image, hole)
+    np.testing.assert_array_equal(inpainter(image, hole, forbid=np.zeros((150, 190), bool)), expected)
+    np.testing.assert_array_equal(inpainter(image, hole, forbid=hole), expected)
+
+
+def test_forbidden_pixels_stay_known_to_the_network(inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Float32] = []
+    run = OnnxSession.run
+
+    def watch(self: OnnxSession, prefilled: Float32, hole: HoleMap) -> NetworkResult:
+        seen.append(prefilled)
+        return run(self, prefilled, hole)
+
+    monkeypatch.setattr(OnnxSession, "run", watch)
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    inpainter(image, hole)
+    inpainter(image, hole, forbid=block((150, 190), 0, 0, 150, 100))
+    np.testing.assert_array_equal(*seen)
+
+
+@quiet
+@pytest.mark.parametrize("size_hw", [(64, 96), (300, 1100)])
+def test_forbidding_everything_leaves_the_fill_of_the_network(inpainter: Inpainter, size_hw: SizeHW) -> None:
+    image, hole = photo(size_hw), block(size_hw, 20, 30, 37, 51)
+    result = inpainter.fill(image, hole, forbid=np.ones(size_hw, bool))
+    assert not result.used_transfer
+    np.testing.assert_array_equal(result.image[~hole], image[~hole])
+    assert np.abs(result.image.astype(float) - image)[hole].mean() < 40
+
+
+def test_a_forbid_mask_of_another_size_is_refused_by_its_name(inpainter: Inpainter) -> None:
+    with pytest.raises(MaskError, match="the forbid mask is 64 high and 81 wide, the picture 64 high and 80 wide"):
+        inpainter(photo((64, 80)), block((64, 80), 1, 1, 9, 9), forbid=np.zeros((64, 81), bool))
+
+
 # ---- nothing or all to fill ----
 
 
@@ -453,6 +596,86 @@ def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: t
     assert not list(tmp_path.iterdir())
 
 
+# ---- in place ----
+
+
+def test_inplace_writes_into_the_array_and_gives_it_back(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    expected = inpainter(image, hole)
+    first, second = image.copy(), image.copy()
+    assert inpainter(first, hole, inplace=True) is first
+    assert inpainter.fill(second, hole, inplace=True).image is second
+    np.testing.assert_array_equal(first, expected)
+    np.testing.assert_array_equal(second, expected)
+    assert inpainter(image, np.zeros((150, 190), bool), inplace=True) is image
+
+
+def test_inplace_copies_no_picture(inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Uncopied(np.ndarray):  # type: ignore[type-arg]
+        def copy(self, order: str = "C") -> Uncopied:  # type: ignore[override]  # noqa: ARG002
+            raise AssertionError("copied")
+
+    image = photo((150, 190)).view(Uncopied)
+    monkeypatch.setattr(engine, "as_image", lambda value: value)
+    filled = inpainter.fill(image, block((150, 190), 40, 50, 80, 90), inplace=True).image
+    assert filled is image
+    with pytest.raises(AssertionError, match="copied"):
+        inpainter.fill(image, block((150, 190), 40, 50, 80, 90))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_inplace_in_any_depth(inpainter: Inpainter, dtype: type, channels: int | None) -> None:
+    image = np.ascontiguousarray(in_depth(photo((96, 128)) | np.uint8(1), dtype, channels))
+    hole = block((96, 128), 30, 40, 60, 80)
+    expected = inpainter(image, hole)
+    assert inpainter(image, hole, inplace=True) is image
+    np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fill_in_place_that_is_ended_leaves_the_array_as_it_was(inpainter: Inpainter, stage: str) -> None:
+    """Even at the last word, when all is computed."""
+    image, hole = photo((70, 90)), block((70, 90), 20, 30, 40, 50)
+    before = image.copy()
+
+    def stop(now: str, share: float) -> None:
+        if now == stage and (stage != "composite" or share == 1):
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        inpainter.fill(image, hole, inplace=True, on_progress=stop)
+    np.testing.assert_array_equal(image, before)
+
+
+def read_only(image: Image8) -> Image8:
+    image.flags.writeable = False
+    return image
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (read_only, ImageError, "is read-only; pass a copy"),
+        (lambda image: image[:, ::-1], ImageError, r"is a view with strides .* expected a C-contiguous array"),
+        (lambda image: np.asfortranarray(image), ImageError, "expected a C-contiguous array"),
+        (lambda image: image.astype(np.float64), ImageError, "dtype float64; expected"),
+        (lambda image: image[..., 0], ImageError, r"is a view with strides"),
+        (Image.fromarray, OptionError, "inplace is True with a picture of type Image; it goes with an array only"),
+        (lambda _image: "photo.png", OptionError, "inplace is True with a picture of type str"),
+    ],
+)
+def test_inplace_refuses_what_it_could_not_write_into(
+    inpainter: Inpainter, change: Callable[[Image8], ImageLike], error: type[Exception], says: str
+) -> None:
+    for fill in (inpainter, inpainter.fill):
+        with pytest.raises(error, match=says):
+            fill(change(photo((64, 80))), block((64, 80), 1, 1, 9, 9), inplace=True)  # type: ignore[operator]
+
+
+# ---- what cannot be used ----
+
+
 def test_inputs_that_cannot_be_used_are_refused(inpainter: Inpainter, tmp_path: Path) -> None:
     image, hole = photo((64, 80)), block((64, 80), 1, 1, 9, 9)
     write_image(tmp_path / "a.png", image)
@@ -505,6 +728,60 @@ def test_working_px_limits_the_rungs(inpainter: Inpainter, working_px: int, rung
     assert result.plan is not None
     assert len(result.plan.rungs_hw) == rungs
     assert max(result.plan.working_hw) == working_px
+
+
+# ---- within a limit of memory ----
+
+
+def test_a_limit_lowers_working_px_and_the_plan_says_so(inpainter: Inpainter) -> None:
+    image, hole = photo((600, 1100)), block((600, 1100), 200, 300, 300, 450)
+    free = inpainter.fill(image, hole)
+    assert free.plan is not None
+    assert (free.plan.workers, free.plan.memory_mb) == (None, None)
+    needed = {}
+    for limit_mb in (1_000_000, 80):
+        result = inpainter.with_options(InpaintOptions(max_memory_mb=limit_mb)).fill(image, hole)
+        assert result.plan is not None
+        assert result.plan.workers == 1
+        assert result.plan.memory_mb is not None
+        assert result.plan.memory_mb <= limit_mb
+        needed[limit_mb] = result.plan.memory_mb
+        lowered = InpaintOptions(working_px=max(result.plan.working_hw))
+        np.testing.assert_array_equal(result.image, inpainter.with_options(lowered)(image, hole))
+        assert result.plan.rungs_hw == free.plan.rungs_hw[: 2 if limit_mb > 80 else 1]
+    assert needed[80] < needed[1_000_000]
+
+
+def test_fewer_threads_under_a_limit_give_the_same_picture(
+    tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    transfer = engine.transfer
+
+    def watch(*arguments: object, workers: Workers, **more: object) -> object:
+        used.append(workers.threads)
+        return transfer(*arguments, workers=workers, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "transfer", watch)
+    image, hole = photo((600, 1100)), block((600, 1100), 100, 200, 500, 900)
+    four = Inpainter(tiny_network_path, threads=4)
+    plans = [four.with_options(InpaintOptions(max_memory_mb=mb)).fill(image, hole) for mb in (1000, 400)]
+    workers = [result.plan.workers for result in plans if result.plan]
+    assert workers[0] == 4
+    assert workers[1] in (1, 2, 3)
+    assert used == workers
+    assert plans[0].plan is not None
+    assert plans[1].plan is not None
+    assert plans[0].plan.rungs_hw == plans[1].plan.rungs_hw
+    np.testing.assert_array_equal(plans[0].image, plans[1].image)
+
+
+def test_a_limit_that_cannot_be_kept_is_refused_and_changes_nothing(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    before = image.copy()
+    with pytest.raises(MemoryBudgetError, match=r"max_memory_mb is 3; .* takes at least [0-9]+ MB: allow that much"):
+        inpainter.with_options(InpaintOptions(max_memory_mb=3)).fill(image, hole, inplace=True)
+    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("threads", [0, -1])

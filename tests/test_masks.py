@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from rethined.errors import ImageReadError, MaskError, OptionError
-from rethined.masks import MaskWarning, as_hole, grow_hole
+from rethined.masks import MaskWarning, as_forbidden, as_hole, grow_hole
 from rethined.types import HoleMap, ImageLike
 
 quiet = pytest.mark.filterwarnings("ignore::rethined.masks.MaskWarning")
@@ -210,7 +210,7 @@ def test_nearly_black_and_nearly_white_are_not_grey(level: int) -> None:
 
 @pytest.mark.parametrize("mask", [np.eye(5, dtype=np.uint8) * 2, np.eye(5) * 1.001, np.eye(5) * 0.05])
 def test_marks_too_faint_to_count_warn(mask: NDArray[Any]) -> None:
-    with pytest.warns(MaskWarning, match="5 non-zero pixels but marks no hole: values above"):
+    with pytest.warns(MaskWarning, match="5 non-zero pixels but marks nothing as hole: values above"):
         assert not as_hole(mask, (5, 5)).any()
 
 
@@ -234,6 +234,41 @@ def test_invert_swaps_hole_and_known(truth: HoleMap) -> None:
 def test_invert_of_an_empty_mask_leaves_nothing_known() -> None:
     with pytest.raises(MaskError, match="every pixel as hole"):
         as_hole(np.zeros((4, 5), np.uint8), (4, 5), invert=True)
+
+
+# ---- forbidden ----
+
+
+@quiet
+@pytest.mark.parametrize("form", FORMS)
+def test_a_forbid_mask_follows_the_rule_of_masks(form: str) -> None:
+    truth = np.zeros((6, 7), bool)
+    truth[1:3, 2:6] = True
+    np.testing.assert_array_equal(as_forbidden(FORMS[form](truth), (6, 7)), truth)
+
+
+def test_a_forbid_mask_may_mark_everything() -> None:
+    assert as_forbidden(np.ones((4, 5), np.uint8), (4, 5)).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (np.zeros((5, 4)), "the forbid mask is 5 high and 4 wide, the picture 4 high and 5 wide"),
+        (np.zeros((4, 5, 2)), r"the forbid mask has shape \(4, 5, 2\)"),
+        (np.full((4, 5), np.nan), "the forbid mask contains NaN"),
+        (np.full((4, 5), -1), "the forbid mask has values from -1"),
+        (3, "a forbid mask was expected, got int"),
+    ],
+)
+def test_errors_of_a_forbid_mask_name_it(mask: ImageLike, says: str) -> None:
+    with pytest.raises(MaskError, match=says):
+        as_forbidden(mask, (4, 5))
+
+
+def test_warnings_of_a_forbid_mask_name_it() -> None:
+    with pytest.warns(MaskWarning, match="the forbid mask has 5 non-zero pixels but marks nothing as forbidden"):
+        as_forbidden(np.eye(5, dtype=np.uint8) * 2, (5, 5))
 
 
 # ---- growing ----

@@ -112,6 +112,20 @@ def test_parity_with_the_torch_twin(share: float, k: int) -> None:
     np.testing.assert_allclose(ours.weights, twin.weights, atol=1e-5)
 
 
+@given(size_hw=grids, seed=seeds, k=st.integers(1, 12))
+def test_forbidden_tokens_are_no_sources(size_hw: SizeHW, seed: int, k: int) -> None:
+    query, key = descriptors(size_hw, seed), descriptors(size_hw, seed + 2)
+    corrupted, forbidden = corruption(size_hw, seed, 0.2), corruption(size_hw, seed + 5, 0.5)
+    matches = match_tokens(query, key, corrupted, temperature=TEMPERATURE, k=k, forbidden=forbidden)
+    allowed = ~corrupted & ~forbidden
+    assert matches.sources.shape == (
+        corrupted.sum(),
+        min(k, allowed.sum()) if corrupted.any() else matches.sources.shape[1],
+    )
+    assert allowed.ravel()[matches.sources].all()
+    check_weights(matches, corrupted)
+
+
 # ---- tokens ----
 
 

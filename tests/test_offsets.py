@@ -47,6 +47,18 @@ def test_sources_stay_inside_and_clear_of_the_hole(rng: np.random.Generator) -> 
         assert not touched[y : y + 8, x : x + 8].any()
 
 
+def test_sources_keep_clear_of_what_is_forbidden(rng: np.random.Generator) -> None:
+    picture = rng.random((64, 96, 3)).astype(np.float32)
+    touched, forbidden = rng.random((64, 96)) > 0.995, rng.random((64, 96)) > 0.995
+    corrupted = corrupted_tokens(touched)
+    start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
+    field = choose_offsets(picture, touched, corrupted, start, forbidden=forbidden)
+    assert field.is_set.any()
+    for token_yx in np.argwhere(field.is_set):
+        y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
+        assert not (touched | forbidden)[y : y + 8, x : x + 8].any()
+
+
 def test_no_candidates_set_nothing() -> None:
     corrupted = np.ones((2, 2), bool)
     field = choose_offsets(

@@ -16,6 +16,7 @@ def test_defaults() -> None:
         "working_px": None,
         "candidates": 4,
         "grow_px": 0,
+        "max_memory_mb": None,
     }
 
 
@@ -44,6 +45,13 @@ def test_refused_values_are_named_with_the_range(name: str, value: object) -> No
     with pytest.raises(OptionError) as caught:
         InpaintOptions(**{name: value})  # type: ignore[arg-type]
     assert str(caught.value) == f"{name} is {value!r}; expected a whole number from {low} to {high}"
+
+
+@pytest.mark.parametrize("value", [0, -5, 1_000_001, 100.0, "100", True])
+def test_a_limit_of_memory_is_a_whole_number_or_none(value: object) -> None:
+    assert InpaintOptions(max_memory_mb=1).max_memory_mb == 1
+    with pytest.raises(OptionError, match=f"max_memory_mb is {value!r}; expected a whole number from 1 to 1000000"):
+        InpaintOptions(max_memory_mb=value)  # type: ignore[arg-type]
 
 
 def test_options_are_frozen_and_keyword_only() -> None:

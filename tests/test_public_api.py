@@ -11,6 +11,7 @@ from rethined import errors
 
 # Removing a name needs a line in DEPRECATIONS.md and one minor release of warning; adding one is a promise.
 PUBLIC_NAMES = [
+    "Explanation",
     "FileError",
     "ImageError",
     "ImageReadError",
@@ -22,6 +23,7 @@ PUBLIC_NAMES = [
     "InputError",
     "MaskError",
     "MaskWarning",
+    "MemoryBudgetError",
     "ModelError",
     "ModelNotFoundError",
     "ModelSignatureError",
@@ -39,6 +41,7 @@ BUILT_IN_BASES = {
     "ImageError": ValueError,
     "MaskError": ValueError,
     "OptionError": ValueError,
+    "MemoryBudgetError": ValueError,
     "FileError": OSError,
     "ImageReadError": OSError,
     "ImageWriteError": OSError,
@@ -48,13 +51,16 @@ BUILT_IN_BASES = {
 }
 
 SIGNATURES = {
+    "Explanation": "(image, plan, corner_yx, side_yx, is_copied, offset_yx, gate, rung, candidate_yx, weight)",
+    "Explanation.picture": "(self)",
     "Inpainter": "(network, *, options, threads)",
-    "Inpainter.__call__": "(self, image, mask, *, out)",
-    "Inpainter.fill": "(self, image, mask, *, on_stage)",
+    "Inpainter.__call__": "(self, image, mask, *, forbid, inplace, out)",
+    "Inpainter.explain": "(self, image, mask, *, forbid)",
+    "Inpainter.fill": "(self, image, mask, *, forbid, inplace, on_progress)",
     "Inpainter.with_options": "(self, options)",
-    "InpaintOptions": "(*, preset, working_px, candidates, grow_px)",
+    "InpaintOptions": "(*, preset, working_px, candidates, grow_px, max_memory_mb)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
-    "inpaint": "(image, mask, *, out, options)",
+    "inpaint": "(image, mask, *, forbid, out, options)",
     "read_image": "(path, *, as_stored)",
     "write_image": "(path, image)",
 }

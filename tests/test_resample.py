@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rethined.resample import KNOWN_COVERAGE, pull_push, resize_linear, shrink_known, spread
+from rethined.resample import KNOWN_COVERAGE, pull_push, resize_linear, shrink_any, shrink_known, spread
 from rethined.types import Float32, HoleMap, Image8, SizeHW
 
 sides = st.integers(1, 40)
@@ -193,12 +193,14 @@ def test_little_is_used_where_nothing_is_known_by_thirty_percent(size_hw: SizeHW
 )
 @example(size_hw=(2048, 3000), small_hw=(32, 48), place=(1027, 1001))
 @example(size_hw=(3001, 2999), small_hw=(64, 64), place=(3000, 0))
+@example(size_hw=(129, 651), small_hw=(64, 256), place=(32, 356))
 def test_touched_is_exact_for_one_hole_pixel(size_hw: SizeHW, small_hw: SizeHW, place: SizeHW) -> None:
     y, x = place[0] % size_hw[0], place[1] % size_hw[1]
     hole = np.zeros(size_hw, bool)
     hole[y, x] = True
     touched = shrink_known(np.zeros((*size_hw, 3), np.uint8), hole, small_hw).touched
     share = np.outer(overlap(size_hw[0], small_hw[0])[:, y], overlap(size_hw[1], small_hw[1])[:, x])
+    np.testing.assert_array_equal(shrink_any(hole, small_hw), touched)
     assert touched[share > SLIVER * 1.01].all()
     assert touched[y * small_hw[0] // size_hw[0], x * small_hw[1] // size_hw[1]]
     assert not touched[share < 1e-9].any()

@@ -10,8 +10,8 @@ from rethined import regions
 from rethined import transfer as module
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
-from rethined.resample import shrink_known
-from rethined.transfer import bend_base, close_seam, detail_gate, transfer
+from rethined.resample import shrink_any, shrink_known
+from rethined.transfer import bend_base, close_seam, copy_small, detail_gate, transfer
 from rethined.types import Box
 from rethined.workers import Workers
 
@@ -77,6 +77,42 @@ def test_a_constant_picture_is_filled_with_the_constant(size_hw: tuple[int, int]
     # The shrunk picture is a mean of 8-bit values: near the hole it is off by a fraction of a level.
     np.testing.assert_allclose(colours, 77, atol=0.2)
     assert np.array_equal(np.sort(y * size_hw[1] + x), np.flatnonzero(hole))
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_the_blend_reads_no_forbidden_pixel_beside_a_source(factor: int) -> None:
+    """Sources themselves are clear of it; the half token round them, which the blend reads too, is not."""
+    full_hw = (96 * factor, 128 * factor)
+    image = np.full((*full_hw, 3), (120, 80, 0), np.uint8)
+    hole = square_hole(full_hw, Box(32 * factor, 40 * factor, 48 * factor, 56 * factor))
+    forbidden = square_hole(full_hw, Box(0, 88 * factor, 96 * factor, 128 * factor))
+    image[forbidden] = (120, 80, 255)
+    small = shrink_known(image, hole, (96, 128))
+    small.image[small.hole] = (120, 80, 0)
+    small_forbidden = shrink_any(forbidden, (96, 128))
+    # The left tokens of the hole point at those just beside what is forbidden, the right ones away from it.
+    field = field_of((0, -32), corrupted_tokens(small.touched))
+    field.offset_yx[:, 5] = (0, 40)
+    blue = {}
+    for name, barred in (("free", (None, None)), ("forbidden", (forbidden, small_forbidden))):
+        _, _, colours = transfer(
+            image, hole, small.image, small.touched, field, forbidden=barred[0], small_forbidden=barred[1]
+        )
+        blue[name] = colours[:, 2].max()
+    assert blue["free"] > 20
+    assert blue["forbidden"] < 0.01
+
+
+def test_the_low_band_is_not_copied_from_barred_pixels() -> None:
+    filled = np.full((96, 128, 3), (120, 80, 0), np.float32)
+    filled[:, 88:, 2] = 255
+    touched, barred = square_hole((96, 128), Box(32, 40, 48, 56)), square_hole((96, 128), Box(0, 88, 96, 128))
+    field = field_of((0, -32), corrupted_tokens(touched))
+    field.offset_yx[:, 5] = (0, 40)
+    gate = np.ones(field.is_set.shape, np.float32)
+    free, clear = (copy_small(filled, touched, field, gate, barred=where)[0] for where in (touched, touched | barred))
+    assert free[touched][:, 2].max() > 20
+    assert clear[touched][:, 2].max() == 0
 
 
 def test_the_content_of_the_hole_does_not_matter(rng: np.random.Generator) -> None:

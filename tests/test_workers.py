@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
-from rethined.workers import SERIAL, Workers
+from rethined.workers import SERIAL, Workers, stretch
 
 
 @pytest.mark.parametrize("workers", [SERIAL, Workers(3)], ids=["serial", "three"])
@@ -30,3 +31,71 @@ def test_the_first_error_is_raised(workers: Workers) -> None:
 
     with pytest.raises(ValueError, match="2"):
         workers.map(fail, range(5))
+
+
+@pytest.mark.parametrize("workers", [SERIAL, Workers(3)], ids=["serial", "three"])
+@pytest.mark.parametrize("count", [1, 20])
+def test_who_listens_hears_in_the_callers_thread_until_all_is_done(workers: Workers, count: int) -> None:
+    heard: list[tuple[float, int]] = []
+    results = workers.map(
+        lambda i: i * i, range(count), on_done=lambda share: heard.append((share, threading.get_ident()))
+    )
+    assert results == [i * i for i in range(count)]
+    shares, threads = zip(*heard, strict=True)
+    assert list(shares) == sorted(shares)
+    assert shares[-1] == 1
+    assert set(threads) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("workers", [SERIAL, Workers(2)], ids=["serial", "two"])
+def test_the_first_error_is_raised_to_who_listens_too(workers: Workers) -> None:
+    def fail(i: int) -> None:
+        if i > 1:
+            raise ValueError(i)
+
+    with pytest.raises(ValueError, match="2"):
+        workers.map(fail, range(5), on_done=lambda _share: None)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_listener_that_raises_ends_the_work(threads: int) -> None:
+    begun: list[int] = []
+
+    def work(i: int) -> None:
+        begun.append(i)
+        time.sleep(0.01)
+
+    def stop(_share: float) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        Workers(threads).map(work, range(50), on_done=stop)
+    time.sleep(0.05)
+    assert len(begun) < 10
+
+
+def test_a_listener_hears_while_items_take_long_and_can_end_the_wait() -> None:
+    gate, heard = threading.Event(), []
+
+    def stop(share: float) -> None:
+        heard.append(share)
+        if len(heard) == 2:
+            raise TimeoutError
+
+    try:
+        with pytest.raises(TimeoutError):
+            Workers(2).map(lambda _: gate.wait(10), range(2), on_done=stop)
+    finally:
+        gate.set()
+    assert heard == [0, 0]
+
+
+def test_a_stretch_tells_of_a_part() -> None:
+    heard: list[float] = []
+    tell = stretch(heard.append, 0.2, 0.6)
+    assert tell is not None
+    tell(0)
+    tell(0.5)
+    tell(1)
+    assert heard == pytest.approx([0.2, 0.4, 0.6])
+    assert stretch(None, 0.2, 0.6) is None

@@ -14,17 +14,20 @@ from rethined.errors import (
     InferenceError,
     InputError,
     MaskError,
+    MemoryBudgetError,
     ModelError,
     ModelNotFoundError,
     ModelSignatureError,
     OptionError,
     RethinedError,
 )
+from rethined.explain import Explanation
 from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
 from rethined.options import InpaintOptions
 
 __all__ = [
+    "Explanation",
     "FileError",
     "ImageError",
     "ImageReadError",
@@ -36,6 +39,7 @@ __all__ = [
     "InputError",
     "MaskError",
     "MaskWarning",
+    "MemoryBudgetError",
     "ModelError",
     "ModelNotFoundError",
     "ModelSignatureError",

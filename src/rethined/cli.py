@@ -69,6 +69,7 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
     parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
         "--preset",
@@ -81,7 +82,17 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="PX",
         help="long side of the network's closest look instead, from 512, whatever it costs",
     )
+    parser.add_argument(
+        "--max-memory",
+        type=int,
+        metavar="MB",
+        help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
+        " no limit)",
+    )
     _add_engine_options(parser)
+    parser.add_argument(
+        "--explain", metavar="OUT", help="also write a picture of where each part of the fill was copied from"
+    )
     parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
     parser.set_defaults(run=_run_inpaint)
 
@@ -264,29 +275,43 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.masks import as_hole
     from rethined.options import InpaintOptions
 
-    options = InpaintOptions(preset=parsed.preset, working_px=parsed.working_px, grow_px=parsed.grow)
+    options = InpaintOptions(
+        preset=parsed.preset,
+        working_px=parsed.working_px,
+        grow_px=parsed.grow,
+        max_memory_mb=parsed.max_memory,
+    )
     expect_writable(parsed.out)
+    if parsed.explain is not None:
+        expect_writable(parsed.explain)
     with _plain_warnings():
         image = read_image(parsed.photo, as_stored=True)
         expect_writable(parsed.out, image)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
-        result = Inpainter(parsed.network, options=options, threads=parsed.threads).fill(
-            image, hole, on_stage=_tell_when_slow()
-        )
+        inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads)
+        result = inpainter.fill(image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow())
+        explained = None
+        if parsed.explain is not None:
+            explained = inpainter.explain(image, hole, forbid=parsed.forbid).picture()
     write_image(parsed.out, result.image)
+    if explained is not None:
+        write_image(parsed.explain, explained)
     if parsed.times:
         for name, milliseconds in result.stages_ms.items():
             print(f"{name:10s} {milliseconds:8.1f} ms")
 
 
-def _tell_when_slow() -> Callable[[str], None]:
+def _tell_when_slow() -> Callable[[str, float], None]:
     """Names the stages that begin more than two seconds after the start."""
     started = time.monotonic()
+    told = ""
 
-    def tell(stage: str) -> None:
+    def tell(stage: str, share: float) -> None:
+        nonlocal told
         seconds = time.monotonic() - started
-        if seconds > SILENT_S:
-            print(f"rethined: {stage} ({seconds:.0f} s)", file=sys.stderr)
+        if stage != told and seconds > SILENT_S:
+            print(f"rethined: {stage}, {share:.0%} done ({seconds:.0f} s)", file=sys.stderr)
+        told = stage
 
     return tell
 

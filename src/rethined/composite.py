@@ -1,4 +1,4 @@
-"""The paste: filled pixels into a copy of the picture, known pixels bit-exact."""
+"""The paste: filled pixels into a copy of the picture or into itself, known pixels bit-exact."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from rethined.depth import from_levels
 from rethined.types import Float32, Pixels
 
 
-def paste(image: Pixels, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32) -> Pixels:
+def paste(
+    image: Pixels, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32, *, inplace: bool = False
+) -> Pixels:
     """A copy of ``image`` with ``colours`` at the given pixels, rounded and clipped to black and white.
 
     Args:
-        image: ``(H, W)`` or ``(H, W, C)`` in its own depth; not changed.
+        image: ``(H, W)`` or ``(H, W, C)`` in its own depth; not changed, unless ``inplace``.
         y, x: ``(N,)`` rows and columns, each pixel once.
         colours: ``(N, 1)`` or ``(N, 3)`` float32 in about 0..255, for the first channels; others, alpha, stay.
+        inplace: Write into ``image``, which is C-contiguous, and give it back, no copy; the last step, so that an error
+            leaves it as it was.
     """
-    result = image.copy(order="C")
     place = y.astype(np.int64) * image.shape[1] + x
+    values = from_levels(colours, image.dtype)
+    result = image if inplace else image.copy(order="C")
     flat = result.reshape(image.shape[0] * image.shape[1], -1)
-    flat[:, : colours.shape[1]][place] = from_levels(colours, image.dtype)
+    flat[:, : colours.shape[1]][place] = values
     return result

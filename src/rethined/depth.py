@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.errors import ImageError, MaskError
-from rethined.types import Float32, HoleMap, Pixels, SizeHW
+from rethined.types import Float32, HoleMap, Image8, Pixels, SizeHW
 
 LEVELS = 255
 """White, in grey levels."""
@@ -115,6 +115,14 @@ def from_levels(levels: Float32, dtype: np.dtype[Any]) -> Pixels:
     if dtype.kind != "f":
         values = np.rint(values)
     return np.clip(values, 0, white).astype(dtype, copy=False)
+
+
+def as_shown(pixels: Pixels) -> Image8:
+    """``(H, W, 1)`` or ``(H, W, 3)`` in any depth as ``(H, W, 3)`` uint8, to be looked at; not a copy if it is that."""
+    levels = in_levels(pixels)
+    if levels.dtype != np.uint8:
+        levels = from_levels(levels, np.dtype(np.uint8))
+    return levels if levels.shape[2] == 3 else np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
 
 
 def _dtype_message(array: NDArray[Any]) -> str:

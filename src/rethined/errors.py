@@ -26,6 +26,10 @@ class OptionError(InputError):
     """An option outside its range."""
 
 
+class MemoryBudgetError(OptionError):
+    """A limit of memory that even the smallest plan does not keep to; the message says the least that is needed."""
+
+
 class FileError(RethinedError, OSError):
     """A file that cannot be read or written."""
 

@@ -1,9 +1,10 @@
-"""Masks in: whatever marks a hole becomes one ``(H, W)`` bool map. What counts as marked is decided here, once."""
+"""Masks in: whatever marks pixels becomes one ``(H, W)`` bool map. What counts as marked is decided here, once."""
 
 from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ from rethined.errors import MaskError, OptionError
 from rethined.imageio import decode, open_picture
 from rethined.types import HoleMap, ImageLike, SizeHW
 
-__all__ = ["MaskWarning", "as_hole", "grow_hole"]
+__all__ = ["MaskWarning", "as_forbidden", "as_hole", "grow_hole"]
 
 GREY_SHARE_LIMIT = 0.05
 """Share of the non-zero pixels that may be grey before we warn; soft brush edges stay below it, photographs do not."""
@@ -23,6 +24,18 @@ GREY_SHARE_LIMIT = 0.05
 
 class MaskWarning(UserWarning):
     """A mask that can be used but probably marks something else than was meant."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The words for a mask of one kind: what it is called, and what its marked pixels are."""
+
+    name: str
+    marked: str
+
+
+_HOLE = _Kind("mask", "hole")
+_FORBIDDEN = _Kind("forbid mask", "forbidden")
 
 
 def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMap:
@@ -51,9 +64,7 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
         MaskWarning: More than 5 % of the non-zero pixels are grey (strictly between 10 % and 90 % of the range);
             or there are non-zero pixels and none reaches the hole level; or more than half of the picture is hole.
     """
-    values = _as_array(mask)
-    _check_form(values, size_hw)
-    hole = _marked(values.reshape(*size_hw, -1))
+    hole = _read(mask, size_hw, _HOLE)
     if invert:
         hole = ~hole
     share = np.count_nonzero(hole) / hole.size
@@ -67,6 +78,23 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
             f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass 255 - mask (or --invert)",
         )
     return hole
+
+
+def as_forbidden(mask: ImageLike, size_hw: SizeHW) -> HoleMap:
+    """The pixels that are never to be copied from: a new ``(H, W)`` bool array, ``True`` = forbidden.
+
+    Args:
+        mask: As in :func:`as_hole`, by the same rule; it may mark any number of pixels, none and all as well.
+        size_hw: Height and width of the picture in pixels; the mask has to have the same.
+
+    Raises:
+        MaskError: As :func:`as_hole`, but for a map that is all marked.
+        ImageReadError: A mask file that is missing or cannot be read.
+
+    Warns:
+        MaskWarning: As :func:`as_hole`, but for how much is marked.
+    """
+    return _read(mask, size_hw, _FORBIDDEN)
 
 
 def grow_hole(hole: HoleMap, px: int) -> HoleMap:
@@ -92,17 +120,25 @@ def grow_hole(hole: HoleMap, px: int) -> HoleMap:
     return grown
 
 
-def _as_array(mask: ImageLike) -> NDArray[Any]:
+def _read(mask: ImageLike, size_hw: SizeHW, kind: _Kind) -> HoleMap:
+    values = _as_array(mask, kind)
+    _check_form(values, size_hw, kind)
+    return _marked(values.reshape(*size_hw, -1), kind)
+
+
+def _as_array(mask: ImageLike, kind: _Kind) -> NDArray[Any]:
     if isinstance(mask, np.ndarray):
         return mask
     if isinstance(mask, Image.Image):
-        return _pil_values(decode(mask))
+        return _pil_values(decode(mask), kind)
     if isinstance(mask, (str, os.PathLike)):
-        return _pil_values(open_picture(mask))
-    raise MaskError(f"a mask was expected, got {type(mask).__name__}; pass a NumPy array (H, W), a PIL image or a path")
+        return _pil_values(open_picture(mask), kind)
+    raise MaskError(
+        f"a {kind.name} was expected, got {type(mask).__name__}; pass a NumPy array (H, W), a PIL image or a path"
+    )
 
 
-def _pil_values(image: Image.Image) -> NDArray[Any]:
+def _pil_values(image: Image.Image, kind: _Kind) -> NDArray[Any]:
     if image.mode in ("1", "L", "F", "RGB", "RGBA") or image.mode.startswith("I"):
         return np.asarray(image)
     if image.mode in ("La", "RGBa"):  # premultiplied: Pillow only converts them to their plain twins
@@ -111,23 +147,27 @@ def _pil_values(image: Image.Image) -> NDArray[Any]:
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     except ValueError as error:
         raise MaskError(
-            f"the mask is a PIL image of mode {image.mode}, which Pillow cannot turn into RGB; convert it to mode L"
+            f"the {kind.name} is a PIL image of mode {image.mode}, which Pillow cannot turn into RGB;"
+            " convert it to mode L"
         ) from error
 
 
-def _check_form(values: NDArray[Any], size_hw: SizeHW) -> None:
+def _check_form(values: NDArray[Any], size_hw: SizeHW, kind: _Kind) -> None:
     if values.size == 0:
-        raise MaskError(f"the mask has shape {values.shape}, no pixels at all; expected {_size_text(size_hw)}")
+        raise MaskError(f"the {kind.name} has shape {values.shape}, no pixels at all; expected {_size_text(size_hw)}")
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
         raise MaskError(
-            f"the mask has shape {values.shape}; expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels last"
+            f"the {kind.name} has shape {values.shape}; expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4),"
+            " channels last"
         )
     if values.dtype.kind not in "buif":
-        raise MaskError(f"the mask has dtype {values.dtype}; expected bool, an integer or a float type, so convert it")
+        raise MaskError(
+            f"the {kind.name} has dtype {values.dtype}; expected bool, an integer or a float type, so convert it"
+        )
     if values.shape[:2] != tuple(size_hw):
         turned = values.shape[1::-1] == tuple(size_hw)
         todo = "it looks transposed: pass mask.T" if turned else "pass a mask of the size of the picture"
-        raise MaskError(f"the mask is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
+        raise MaskError(f"the {kind.name} is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
 
 
 def _size_text(size_hw: tuple[int, ...]) -> str:
@@ -135,49 +175,54 @@ def _size_text(size_hw: tuple[int, ...]) -> str:
     return f"{height} high and {width} wide"
 
 
-def _marked(values: NDArray[Any]) -> HoleMap:
+def _marked(values: NDArray[Any], kind: _Kind) -> HoleMap:
     """The hole map of ``(H, W, C)`` numbers: alpha, colour or grey decides."""
     colour = values[..., :3]
     if values.shape[2] == 4:
         alpha = values[..., 3]
         if (colour == colour[0, 0]).all() and (alpha != alpha[0, 0]).any():
-            return ~_above_half(alpha)
+            return ~_above_half(alpha, kind)
     grey = colour[..., 0]
     if colour.shape[2] == 1 or (colour == grey[..., np.newaxis]).all():
-        return _above_half(grey)
-    _full_scale(colour)  # refuses NaN and the like, which would count as not black
+        return _above_half(grey, kind)
+    _full_scale(colour, kind)  # refuses NaN and the like, which would count as not black
     marked: HoleMap = (colour != 0).any(axis=2)
     return marked
 
 
-def _above_half(values: NDArray[Any]) -> HoleMap:
+def _above_half(values: NDArray[Any], kind: _Kind) -> HoleMap:
     """Where ``(H, W)`` values are above half of their range; warns if they do not look like a mask."""
     if values.dtype == np.bool_:
         return np.array(values)
-    full = _full_scale(values)
+    full = _full_scale(values, kind)
     marked: HoleMap = values > full / 2
     nonzero = int(np.count_nonzero(values))
     grey = int(np.count_nonzero((values > 0.1 * full) & (values < 0.9 * full)))
-    rule = f"values above {full / 2:g} on the scale 0..{full} are hole, the others are kept"
+    rule = f"values above {full / 2:g} on the scale 0..{full} are {kind.marked}, the others are kept"
     if grey > GREY_SHARE_LIMIT * nonzero:
-        _warn(f"{grey / nonzero:.0%} of the non-zero mask pixels are grey: {rule}; pass pure black and white")
+        _warn(f"{grey / nonzero:.0%} of the non-zero {kind.name} pixels are grey: {rule}; pass pure black and white")
     elif nonzero and not marked.any():
-        _warn(f"the mask has {nonzero} non-zero pixels but marks no hole: {rule}; multiply it so that white is {full}")
+        _warn(
+            f"the {kind.name} has {nonzero} non-zero pixels but marks nothing as {kind.marked}: {rule};"
+            f" multiply it so that white is {full}"
+        )
     return marked
 
 
-def _full_scale(values: NDArray[Any]) -> int:
+def _full_scale(values: NDArray[Any], kind: _Kind) -> int:
     """The value that means white, after a check that the values fit a scale at all."""
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):  # NaN anywhere makes both of them NaN
         bad = "NaN" if np.isnan(values).any() else "infinite values"
-        raise MaskError(f"the mask contains {bad}; expected finite values, so use np.nan_to_num or repair its source")
+        raise MaskError(
+            f"the {kind.name} contains {bad}; expected finite values, so use np.nan_to_num or repair its source"
+        )
     if high <= 1 and low >= 0:
         return 1
     is_float = values.dtype.kind == "f"
     if low < 0 or high > (255 if is_float else 65535):
         wanted = "0..1 or 0..255" if is_float else "0..1, 0..255 or 0..65535"
-        raise MaskError(f"the mask has values from {low} to {high}; expected {wanted}, so clip or scale it")
+        raise MaskError(f"the {kind.name} has values from {low} to {high}; expected {wanted}, so clip or scale it")
     if high > 255:
         return 65535
     return 255 if is_float else min(255, int(np.iinfo(values.dtype).max))

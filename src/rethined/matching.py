@@ -1,7 +1,8 @@
 """Runtime matching: which known tokens each corrupted token is copied from.
 
 Convention: a token is an 8 x 8 patch of the network's picture, counted in reading order on the ``(h, w)`` token grid.
-A token is corrupted if any pixel of it is hole; only corrupted tokens are matched, only known tokens are sources.
+A token is corrupted if any pixel of it is hole; only corrupted tokens are matched, only known tokens are sources. A
+token that holds any forbidden pixel is known, but no source.
 
 Reference: RETHINED, section 3.3. Torch twin: :func:`rethined.nn.matching.match_sparse`.
 """
@@ -47,7 +48,14 @@ def corrupted_tokens(hole: HoleMap) -> HoleMap:
 
 
 def match_tokens(
-    query: Float32, key: Float32, corrupted: HoleMap, *, temperature: float, k: int, ranker: Ranker | None = None
+    query: Float32,
+    key: Float32,
+    corrupted: HoleMap,
+    *,
+    temperature: float,
+    k: int,
+    forbidden: HoleMap | None = None,
+    ranker: Ranker | None = None,
 ) -> Matches:
     """The ``k`` known tokens of largest product with every corrupted token.
 
@@ -57,15 +65,16 @@ def match_tokens(
         corrupted: ``(h, w)`` bool.
         temperature: Softmax temperature of the products, above 0.
         k: How many sources; fewer where there are fewer known tokens, none where there is none.
+        forbidden: ``(h, w)`` bool, known tokens that may not be sources either; all may when ``None``.
         ranker: Does the work; one of a single thread when ``None``.
     """
-    flat = corrupted.ravel()
-    rows = np.flatnonzero(flat)
-    k = min(k, int(np.count_nonzero(~flat)))
+    rows = np.flatnonzero(corrupted)
+    allowed = ~(corrupted if forbidden is None else corrupted | forbidden).ravel()
+    k = min(k, int(np.count_nonzero(allowed)))
     if not len(rows) or not k:
         return Matches(rows, np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0), np.float32))
     ranker = ranker or serial_ranker()
-    sources, products = ranker.best(query.reshape(len(query), -1)[:, rows].T, key.reshape(len(key), -1), ~flat, k)
+    sources, products = ranker.best(query.reshape(len(query), -1)[:, rows].T, key.reshape(len(key), -1), allowed, k)
     logits = products / np.float32(temperature)
     weights = np.exp(logits - logits[:, :1])
     return Matches(rows, sources, weights / weights.sum(1, keepdims=True))

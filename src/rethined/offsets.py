@@ -13,7 +13,7 @@ from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
-from rethined.workers import SERIAL, Workers
+from rethined.workers import SERIAL, OnDone, Workers
 
 KNOWN_WEIGHT = 7.0
 """How much more a known pixel counts than a filled one when surroundings are compared."""
@@ -86,6 +86,8 @@ def choose_offsets(
     *,
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     passes: int = COHERENCE_PASSES,
+    forbidden: HoleMap | None = None,
+    on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> OffsetField:
     """One coherent offset per corrupted token.
@@ -97,22 +99,31 @@ def choose_offsets(
         candidates: ``(R, k, 2)`` int32, offsets to begin with, for each corrupted token in reading order.
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         passes: How often neighbours offer each other what they have.
+        forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
+            sources keep clear of them as well. None are when ``None``.
+        on_done: Called with the share that is done, 0..1; an error it raises ends the search.
         workers: Threads to use; the result does not depend on them.
     """
     field = OffsetField(np.zeros((*corrupted.shape, 2), np.int32), np.zeros(corrupted.shape, bool))
     if not candidates.size:
         return field
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
-    search = _Search(picture, touched, tokens_yx * TOKEN_PX, workers)
+    free = free_positions(touched if forbidden is None else touched | forbidden)
+    search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, workers)
+    offers = iter(np.linspace(0, 1, 2 + len(steps_px) + passes)[1:])
+    tell = on_done or (lambda _share: None)
     search.offer(candidates)
+    tell(next(offers))
     for step in steps_px:
         search.offer(search.best_yx[:, None] + step * _STEPS)
+        tell(next(offers))
     index = np.full((corrupted.shape[0] + 2, corrupted.shape[1] + 2), -1, np.int32)
     index[1:-1, 1:-1][corrupted] = np.arange(len(tokens_yx))
     neighbours = np.stack([index[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx] for dy, dx in _CROSS], 1)
     for _ in range(passes):
         theirs = np.where((neighbours >= 0)[..., None], search.best_yx[neighbours], search.best_yx[:, None])
         search.offer(theirs, discount=COHERENCE_DISCOUNT)
+        tell(next(offers))
     field.offset_yx[corrupted] = search.best_yx
     field.is_set[corrupted] = np.isfinite(search.best_cost)
     return field
@@ -130,7 +141,7 @@ class _Search:
     network's fill is softer than any source, and would otherwise choose the softest.
     """
 
-    def __init__(self, picture: Float32, touched: HoleMap, corners_yx: Ints, workers: Workers) -> None:
+    def __init__(self, picture: Float32, touched: HoleMap, free: HoleMap, corners_yx: Ints, workers: Workers) -> None:
         self._workers = workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
         grey = cv2.convertScaleAbs(picture)
@@ -140,7 +151,7 @@ class _Search:
         # One above the other, so that one gather takes known samples from the first and hole samples from the second.
         self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
         self._height = picture.shape[0]
-        self._free = free_positions(touched)
+        self._free = free
         self._corners_yx = corners_yx
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")

@@ -47,12 +47,23 @@ class Plan:
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
         windows: For each of them what the network looks at, in its pixels; the first is looked at as a whole.
         native: Windows of the picture itself that are looked at in the end; none where that is too dear or in vain.
+        workers: Threads that search and copy; ``None`` without a limit of memory: all the engine has.
+        memory_mb: Estimated peak of what the fill takes, in MB; ``None`` without a limit.
     """
 
     size_hw: SizeHW
     rungs_hw: tuple[SizeHW, ...]
     windows: tuple[tuple[Window, ...], ...] = ()
     native: tuple[Window, ...] = ()
+    workers: int | None = None
+    memory_mb: int | None = None
+
+    @property
+    def looks_px(self) -> tuple[int, ...]:
+        """Pixels of each look: those of the rungs, and that of the photograph itself where there is one."""
+        looks = self.windows or tuple((Window(box, box),) for box in (Box(0, 0, *rung) for rung in self.rungs_hw))
+        areas = [sum(w.around.height * w.around.width for w in windows) for windows in (*looks, self.native)]
+        return tuple(area for area in areas if area)
 
     @property
     def working_hw(self) -> SizeHW:

@@ -23,6 +23,8 @@ KNOWN_COVERAGE = 0.3
 SEEN_AREA = 100
 """Pixels a small pixel may cover before its 8-bit coverage may round a lone hole pixel, of which it may hold but a
 quarter, away."""
+BAND_PX = 1 << 20
+"""Pixels of which the marked ones are listed at a time: a list takes 40 times as much as its pixels."""
 GATHER_COLUMNS = 4096
 """cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 PULL_GAIN = 4.0
@@ -78,19 +80,41 @@ def shrink_known(image: NDArray[Any], hole: NDArray[np.bool_], size_hw: tuple[in
         hole: ``(H, W)`` bool, ``True`` = fill; not all of it.
         size_hw: Height and width wanted; larger than the picture's is interpolated.
     """
-    known = hole.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
+    known = _known8(hole)
     total = in_levels(_resize_area(cv2.copyTo(image, known), size_hw))
+    coverage = _resize_area(known, size_hw)
+    touched = _touched(hole, coverage)
+    share = coverage.astype(np.float32) / np.float32(LEVELS)
     if image.dtype != np.uint8:
-        known = known * np.uint16(257)  # 8 bits would divide exact sums by a coverage that is .4 % off
+        # 8 bits would divide exact sums by a coverage that is .4 % off.
+        share = _resize_area(known * np.uint16(257), size_hw).astype(np.float32) / np.float32(65535)
+        touched |= share < 1
         total = np.clip(total, 0, LEVELS, out=total)
     if image.shape[2] == 1:
         total = cv2.merge([total] * 3)
-    coverage = _resize_area(known, size_hw).astype(np.float32) / np.float32(np.iinfo(known.dtype).max)
-    touched = coverage < 1
-    if hole.size > SEEN_AREA * touched.size:
-        y, x = np.divmod(np.flatnonzero(hole), hole.shape[1])
-        touched[y * size_hw[0] // hole.shape[0], x * size_hw[1] // hole.shape[1]] = True
-    return _normalise(total, np.asarray(coverage, np.float32), touched)
+    return _normalise(total, np.asarray(share, np.float32), touched)
+
+
+def shrink_any(marked: NDArray[np.bool_], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """``(H, W)`` bool to ``(h, w)``: whether a pixel holds anything marked; what :class:`Shrunk` calls touched."""
+    return _touched(marked, _resize_area(_known8(marked), size_hw))
+
+
+def _known8(marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return marked.view(np.uint8) - np.uint8(1)  # 0 wraps to 255 = known, 1 becomes 0
+
+
+def _touched(marked: NDArray[np.bool_], coverage: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Small pixels of which not all is known; ``coverage`` is the known share of each in 0..255."""
+    touched = np.asarray(coverage < 255)
+    (height, width), (small_height, small_width) = marked.shape, touched.shape
+    # Where sides are no multiples, a small pixel may hold no more than the corner of a pixel that is looked up in it.
+    if marked.size > SEEN_AREA * touched.size or height % small_height or width % small_width:
+        band = max(1, BAND_PX // width)
+        for top in range(0, height, band):
+            y, x = np.divmod(np.flatnonzero(marked[top : top + band]), width)
+            touched[(y + top) * small_height // height, x * small_width // width] = True
+    return touched
 
 
 def halve_any(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -35,7 +35,7 @@ class Blend:
 
     Args:
         picture: ``(H, W, C)``, the picture copied from, in its own depth, or in float32 grey levels.
-        hole: ``(H, W)`` bool; copies of hole pixels do not count.
+        barred: ``(H, W)`` bool, unknown and forbidden pixels; copies of them do not count.
         field: Offsets in network pixels.
         scale_yx: Pixels of ``picture`` per network pixel.
         gate: ``(h, w)`` float32 on the token grid, see :func:`rethined.transfer.detail_gate`.
@@ -45,7 +45,7 @@ class Blend:
     def __init__(
         self,
         picture: Pixels,
-        hole: HoleMap,
+        barred: HoleMap,
         field: OffsetField,
         scale_yx: tuple[float, float],
         gate: Float32,
@@ -56,19 +56,20 @@ class Blend:
         self._gate = gate.ravel()
         # By place, not by cv2.remap, which ends at 32766 px a side.
         self._colours = picture.reshape(-1, picture.shape[2])
-        self._size_hw = hole.shape
-        self._hole = hole.ravel()
+        self._size_hw = barred.shape
+        self._barred = barred.ravel()
         self._columns = np.int32(field.is_set.shape[1])
         self._is_set = field.is_set.ravel().astype(np.float32)
-        # Rounded once per token, not once per pixel and tap.
-        shift_y, shift_x = (np.rint(field.offset_yx[..., axis] * scale_yx[axis]).astype(np.int32) for axis in (0, 1))
+        # Once per token, not once per pixel and tap.
+        shift_y, shift_x = np.moveaxis(full_shifts(field.offset_yx, scale_yx), -1, 0)
         self._shift_y, self._shift_x = shift_y.ravel(), shift_x.ravel()
-        self._shift = self._shift_y * np.int32(hole.shape[1]) + self._shift_x
+        self._shift = self._shift_y * np.int32(barred.shape[1]) + self._shift_x
         self._leaves = ~(
-            _stays_inside(shift_y, scale_yx[0], hole.shape[0]) & _stays_inside(shift_x.T, scale_yx[1], hole.shape[1]).T
+            _stays_inside(shift_y, scale_yx[0], barred.shape[0])
+            & _stays_inside(shift_x.T, scale_yx[1], barred.shape[1]).T
         ).ravel()
         self._tokens_y, self._tokens_x = (
-            _nearest_tokens(hole.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
+            _nearest_tokens(barred.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
         )
 
     def at(self, y: Ints, x: Ints) -> Taps:
@@ -86,7 +87,7 @@ class Blend:
                 weight = weight_y * weight_x * self._is_set.take(token)
                 place = here + self._shift.take(token)
                 self._keep_inside(y, x, token, place, weight)
-                weight *= ~self._hole.take(place)
+                weight *= ~self._barred.take(place)
                 taken = self._colours.take(place, axis=0)
                 # OpenCV converts and multiplies in one pass; NumPy takes four times as long to spread a weight over
                 # three channels.
@@ -120,6 +121,11 @@ class Blend:
         beyond = leaving[(wanted_y < 0) | (wanted_y >= height) | (wanted_x < 0) | (wanted_x >= width)]
         weight[beyond] = 0
         place[beyond] = 0
+
+
+def full_shifts(offset_yx: Ints, scale_yx: tuple[float, float]) -> Ints:
+    """Offsets ``(..., 2)`` in network pixels as whole pixels of a picture with ``scale_yx`` pixels for each of them."""
+    return np.asarray(np.rint(offset_yx * np.array(scale_yx)), np.int32)
 
 
 def in_channels(values: Float32, count: int) -> Float32:

@@ -39,7 +39,7 @@ from rethined.resample import on_grid, sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Box, Float32, HoleMap, Ints, Pixels, SizeHW
-from rethined.workers import SERIAL, Workers
+from rethined.workers import SERIAL, OnDone, Workers, stretch
 
 VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
@@ -74,6 +74,9 @@ def transfer(
     field: OffsetField,
     *,
     unknown: HoleMap | None = None,
+    forbidden: HoleMap | None = None,
+    small_forbidden: HoleMap | None = None,
+    on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
     """The full-resolution fill.
@@ -85,6 +88,9 @@ def transfer(
         touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
+        forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
+        small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
+        on_done: Called between batches with the share that is done, 0..1; an error it raises ends the transfer.
         workers: Threads to use; the result does not depend on them.
 
     Returns:
@@ -96,10 +102,14 @@ def transfer(
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
     gate = detail_gate(filled, touched, field)
-    copied, membrane = copy_small(filled, touched, field, gate, workers=workers)
+    barred = unknown if forbidden is None else unknown | forbidden
+    small_barred = touched if small_forbidden is None else touched | small_forbidden
+    copied, membrane = copy_small(
+        filled, touched, field, gate, barred=small_barred, on_done=stretch(on_done, 0, 0.2), workers=workers
+    )
     if channels == 1:  # what is worked on at full size is grey
         copied, membrane = copied[..., :1].copy(), membrane[..., :1].copy()
-    blend = Blend(image, unknown, field, scale_yx, gate, white=WHITE[image.dtype])
+    blend = Blend(image, barred, field, scale_yx, gate, white=WHITE[image.dtype])
     groups = group_holes(touched)
 
     def fill(pieces: list[Piece]) -> _Part:
@@ -110,14 +120,15 @@ def transfer(
             colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
         return _part_of(image, hole, sheet, owned, colours)
 
-    parts = workers.map(fill, batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX))
+    pieces = batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX)
+    parts = workers.map(fill, pieces, on_done=stretch(on_done, 0.2, 0.9))
     y, x, missing = _joined((part.rim_y, part.rim_x, part.rim_missing) for part in parts)
     seam_hw, levels = touched.shape, SEAM_LEVELS
     while max(seam_hw) > SEAM_GRID_PX and levels > 1:
         seam_hw, levels = (seam_hw[0] // 2, seam_hw[1] // 2), levels - 1
     seam_yx = (hole.shape[0] / seam_hw[0], hole.shape[1] / seam_hw[1])
     seam = close_seam(y, x, missing, seam_hw, seam_yx, levels)
-    workers.map(lambda part: part.correct(seam, seam_yx), parts)
+    workers.map(lambda part: part.correct(seam, seam_yx), parts, on_done=stretch(on_done, 0.9, 1))
     return _joined((part.y, part.x, part.colours) for part in parts)
 
 
@@ -237,9 +248,21 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
 
 
 def copy_small(
-    filled: Float32, touched: HoleMap, field: OffsetField, gate: Float32, *, workers: Workers = SERIAL
+    filled: Float32,
+    touched: HoleMap,
+    field: OffsetField,
+    gate: Float32,
+    *,
+    barred: HoleMap,
+    on_done: OnDone | None = None,
+    workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
-    """The copy at network resolution, and what bends it; arguments as in :func:`transfer`.
+    """The copy at network resolution, and what bends it.
+
+    Args:
+        filled, touched, field, on_done, workers: As in :func:`transfer`.
+        gate: See :func:`detail_gate`.
+        barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
@@ -248,7 +271,7 @@ def copy_small(
     """
     copied, membrane = filled.copy(), np.zeros_like(filled)
     flat = filled.reshape(-1, 3)
-    blend = Blend(filled, touched, field, (1.0, 1.0), gate)
+    blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
 
     def copy(pieces: list[Piece]) -> None:
@@ -273,7 +296,8 @@ def copy_small(
         copied.reshape(-1, 3)[place] = values.take(own, axis=0)
         membrane.reshape(-1, 3)[place] = error.take(own, axis=0)
 
-    workers.map(copy, batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX))
+    pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
+    workers.map(copy, pieces, on_done=on_done)
     return copied, membrane
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+OnDone = Callable[[float], None]
+"""Hears which share of some work is done, 0..1; an error it raises ends that work."""
+
+
+POLL_S = 0.05
+"""How often a caller hears that work goes on, so that it can end it."""
 
 
 class Workers:
@@ -17,18 +23,64 @@ class Workers:
 
     Args:
         threads: At least 1; with 1 everything runs in the caller's thread.
+
+    Attributes:
+        threads: As given.
     """
 
     def __init__(self, threads: int) -> None:
+        self.threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rethined") if threads > 1 else None
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """The results in the order of the items; an error of the first item that failed is raised."""
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        on_done: OnDone | None = None,
+    ) -> list[Result]:
+        """The results in the order of the items; an error of the first item that failed is raised.
+
+        Args:
+            function: Called with each item.
+            items: What to call it with.
+            on_done: Called in the caller's thread with the share of the items that is done, after each of them, and
+                with several threads at least every 50 ms. An error it raises comes out of here at once: items not yet
+                begun are dropped, others run to their end unheard.
+        """
         items = list(items)
         if self._pool is None or len(items) < 2:
-            return [function(item) for item in items]
-        return list(self._pool.map(function, items))
+            results = []
+            for item in items:
+                results.append(function(item))
+                if on_done:
+                    on_done(len(results) / len(items))
+            return results
+        if on_done is None:
+            return list(self._pool.map(function, items))
+        futures = [self._pool.submit(function, item) for item in items]
+        try:
+            _listen(futures, on_done)
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _listen(futures: list[Future[Result]], on_done: OnDone) -> None:
+    """Waits until all are done or one has failed."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, POLL_S, FIRST_COMPLETED)
+        if any(future.exception() for future in done):
+            return
+        on_done(1 - len(pending) / len(futures))
 
 
 SERIAL = Workers(1)
 """Runs everything in the caller's thread."""
+
+
+def stretch(on_done: OnDone | None, begin: float, end: float) -> OnDone | None:
+    """For work that is the stretch from ``begin`` to ``end`` of a larger one, 0..1: whom it tells what it has done."""
+    return on_done and (lambda share: on_done(begin + (end - begin) * share))

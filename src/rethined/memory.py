@@ -1,0 +1,190 @@
+"""How much memory a fill takes, and the plan that keeps to a limit.
+
+The terms follow from the arrays that each stage holds at once; what no code states (the network's activations, what
+allocators keep) was measured as resident memory of a process of its own: 19 fills at 1024, 2048 and 4096 px, 1 to 90 %
+of them hole, ``working_px`` from 512 to 4096, 1 and 2 threads. Estimates were 1.2 to 2.1 times the peaks, never below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from rethined.errors import MemoryBudgetError
+from rethined.regions import TILE_PX, TOKEN_PX, Plan
+from rethined.resample import shrink_any
+from rethined.types import HoleMap, SizeHW
+
+MB = 1_000_000
+"""Bytes."""
+MARGIN = 1.1
+"""What is added for what allocators keep."""
+
+# Bytes a pixel of the picture.
+MASKS_B = 1
+"""The hole map."""
+FORBIDDEN_B = 2
+"""What is forbidden, and that and the hole together."""
+GROWING_B = 8
+"""The distances from the hole while it grows."""
+KNOWN_B = 1
+"""Which pixels are known, while it is shrunk; beside that a copy of them."""
+
+# Bytes a pixel of the finest network picture.
+SHRUNK_B = 21
+"""Its pixels and how much of each is known."""
+NETWORK_B = 118
+"""Activations, and the pictures of all sizes. Measured: 108, 117 and 118 at 1024, 2048 and 4096 px."""
+KEPT_B = 94
+"""What of that is kept to the end: the runtime does not give activations back."""
+COPIED_B = 24
+"""The copy at network size and what bends it."""
+
+# Bytes for each of what is copied.
+SEARCHED_B = 45
+"""A network pixel in a token that holds any hole, while sources are compared: 64 samples a token."""
+CARRIED_B = 45
+"""A pixel of the hole or of its rim: place and colour, twice while batches are joined."""
+PASTED_B = 62
+"""A pixel of the hole while it is pasted: place, colour, and what rounding takes."""
+PRODUCT_B = 4
+"""A pair of a token with hole and any other, on the coarsest network size."""
+
+# For each thread.
+SEARCHING_MB = 15
+"""4096 windows at a time."""
+BATCH_B = 230
+"""A pixel of a batch."""
+BATCH_PX = (TILE_PX + 2 * 32) ** 2
+"""Pixels of the largest batch: a tile and what it sees of its neighbours."""
+IDLE_MB = 5
+"""What the memory of a thread takes at least."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a fill has to do, as far as memory depends on it.
+
+    Attributes:
+        size_hw: Size of the picture.
+        hole_px: Pixels to fill.
+        rim_px: Known pixels next to them.
+        token_share: Share of the tokens of the coarsest network size that hold any hole, 0..1.
+        pixel_bytes: Bytes of a pixel of the picture.
+        has_forbidden: Whether sources are forbidden.
+        is_grown: Whether the hole was grown.
+        inplace: Whether the fill goes into the picture itself.
+    """
+
+    size_hw: SizeHW
+    hole_px: int
+    rim_px: int
+    token_share: float
+    pixel_bytes: int = 3
+    has_forbidden: bool = False
+    is_grown: bool = False
+    inplace: bool = False
+
+
+def load_of(
+    hole: HoleMap, first_hw: SizeHW, *, pixel_bytes: int, has_forbidden: bool, is_grown: bool, inplace: bool
+) -> Load:
+    """Counts what of a load depends on the hole map: two passes over it.
+
+    Args:
+        hole: ``(H, W)`` bool.
+        first_hw: The coarsest network size.
+        pixel_bytes, has_forbidden, is_grown, inplace: As in :class:`Load`.
+    """
+    tokens = shrink_any(hole, (first_hw[0] // TOKEN_PX, first_hw[1] // TOKEN_PX))
+    hole_px = int(np.count_nonzero(hole))
+    with_rim_px = cv2.countNonZero(cv2.dilate(hole.view(np.uint8), np.ones((3, 3), np.uint8)))
+    return Load(
+        (hole.shape[0], hole.shape[1]),
+        hole_px,
+        with_rim_px - hole_px,
+        np.count_nonzero(tokens) / tokens.size,
+        pixel_bytes,
+        has_forbidden,
+        is_grown,
+        inplace,
+    )
+
+
+def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, native_px: int = 0) -> int:
+    """Estimated peak of what a fill takes beside the picture, the mask and the loaded network, in MB (10^6 bytes).
+
+    It never falls when any of the arguments grows.
+
+    Args:
+        load: What there is to do.
+        rungs_hw: Network sizes from coarse to fine.
+        workers: Threads that search and copy.
+        native_px: Pixels of the largest window of the photograph itself that the network looks at.
+    """
+    picture_px, finest_px = math.prod(load.size_hw), math.prod(rungs_hw[-1])
+    tokens = math.prod(rungs_hw[0]) / TOKEN_PX**2
+    seen_px = max(finest_px, native_px)
+    held = picture_px * (MASKS_B + FORBIDDEN_B * load.has_forbidden)
+    products = PRODUCT_B * tokens * tokens * load.token_share
+    searched_px = finest_px * load.token_share
+    copied_px = load.hole_px + load.rim_px
+    batch = IDLE_MB * MB + BATCH_B * min(BATCH_PX, max(copied_px, searched_px))
+    stages = (
+        picture_px * GROWING_B * load.is_grown,
+        picture_px * (KNOWN_B + load.pixel_bytes) + finest_px * SHRUNK_B,
+        seen_px * NETWORK_B + products + searched_px * SEARCHED_B + workers * SEARCHING_MB * MB,
+        seen_px * NETWORK_B + finest_px * COPIED_B + products + copied_px * CARRIED_B + workers * batch,
+        seen_px * KEPT_B
+        + products
+        + load.hole_px * PASTED_B
+        + picture_px * load.pixel_bytes * (not load.inplace)
+        + workers * batch,
+    )
+    return math.ceil(MARGIN * (held + max(stages)) / MB)
+
+
+def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
+    """The plan, cut down until its estimated peak keeps to a limit.
+
+    The finest looks are left out first, as many as it takes for one thread to fit; then come as many threads as
+    still fit. So the picture that results does not depend on the number of threads, as everywhere.
+
+    Args:
+        plan: What would be done without a limit.
+        load: What there is to do.
+        workers: Threads there are.
+        limit_mb: Most that may be taken, in MB.
+
+    Returns:
+        The plan with the threads and the estimate in it.
+
+    Raises:
+        MemoryBudgetError: Even the coarsest network size and one thread take more; it says how much.
+    """
+    for tried in _ever_less(plan):
+        native_px = max((window.around.height * window.around.width for window in tried.native), default=0)
+        for threads in range(workers, 0, -1):
+            needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, native_px=native_px)
+            if needed_mb <= limit_mb:
+                return replace(tried, workers=threads, memory_mb=needed_mb)
+    least_mb = peak_mb(load, plan.rungs_hw[:1], workers=1)
+    height, width = load.size_hw
+    raise MemoryBudgetError(
+        f"max_memory_mb is {limit_mb}; a picture {height} high and {width} wide with"
+        f" {load.hole_px / (height * width):.0%} hole takes at least {least_mb} MB: allow that much,"
+        " fill a smaller part at a time, or shrink the picture"
+    )
+
+
+def _ever_less(plan: Plan) -> Iterator[Plan]:
+    """The plan, without its look at the photograph itself, and without one rung after the other."""
+    yield plan
+    if plan.native:
+        yield replace(plan, native=())
+    for count in range(len(plan.rungs_hw) - 1, 0, -1):
+        yield replace(plan, rungs_hw=plan.rungs_hw[:count], windows=plan.windows[:count], native=())

@@ -1,0 +1,100 @@
+"""Where the tokens of a fill are copied from: found on the coarsest rung, made more exact on the way up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rethined.climb import Rung
+from rethined.matching import Matches, appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
+from rethined.ranking import Ranker
+from rethined.resample import halve_any, shrink_any
+from rethined.session import NetworkResult
+from rethined.types import HoleMap
+from rethined.workers import OnDone, Workers, stretch
+
+
+def find_sources(
+    rungs: list[Rung],
+    described: NetworkResult,
+    forbidden: list[HoleMap | None],
+    *,
+    candidates: int,
+    temperature: float,
+    ranker: Ranker,
+    on_done: OnDone,
+    workers: Workers,
+) -> tuple[OffsetField, Matches]:
+    """Sources for the finest rung's tokens.
+
+    On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung gave
+    no better figures (hole PSNR within .1 dB, sharpness .64 against .65) and takes longer.
+
+    Args:
+        rungs: From coarse to fine.
+        described: What the network gave on the first.
+        forbidden: For each rung its pixels that hold anything forbidden, see :func:`forbidden_at`.
+        candidates: How many sources per token are ranked.
+        temperature: Softmax temperature of the descriptors' products.
+        ranker: Finds the largest products.
+        on_done: Called with the share that is done, 0..1.
+        workers: Threads to use; the result does not depend on them.
+
+    Returns:
+        The sources, and what the learned descriptors named on the first rung.
+    """
+    first = rungs[0]
+    corrupted = corrupted_tokens(first.touched)
+    no_source = None if forbidden[0] is None else corrupted_tokens(forbidden[0])
+    learned = match_tokens(
+        described.query,
+        described.key,
+        corrupted,
+        temperature=temperature,
+        k=candidates - candidates // 2,
+        forbidden=no_source,
+        ranker=ranker,
+    )
+    alike = match_tokens(
+        *appearance_descriptors(first.filled),
+        corrupted,
+        temperature=1.0,
+        k=candidates // 2,
+        forbidden=no_source,
+        ranker=ranker,
+    )
+    offered = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
+    tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
+    field = choose_offsets(
+        first.filled,
+        first.touched,
+        corrupted,
+        offered,
+        forbidden=forbidden[0],
+        on_done=tell[0],
+        workers=workers,
+    )
+    for rung, barred, told in zip(rungs[1:], forbidden[1:], tell[1:], strict=True):
+        corrupted = corrupted_tokens(rung.touched)
+        field = choose_offsets(
+            rung.filled,
+            rung.touched,
+            corrupted,
+            finer_offsets(field, corrupted),
+            steps_px=(1,),
+            passes=1,
+            forbidden=barred,
+            on_done=told,
+            workers=workers,
+        )
+    return field, learned
+
+
+def forbidden_at(forbidden: HoleMap | None, rungs: list[Rung]) -> list[HoleMap | None]:
+    """Network pixels of each rung that hold anything forbidden."""
+    if forbidden is None:
+        return [None] * len(rungs)
+    found = [shrink_any(forbidden, rungs[-1].touched.shape)]
+    while len(found) < len(rungs):
+        found.append(halve_any(found[-1]))
+    return [*reversed(found)]

@@ -355,9 +355,10 @@ def close_seam(
     area = grid_hw[0] * grid_hw[1]
     cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
     count = np.bincount(cell, minlength=area)
-    channels = missing.shape[1]
-    total = np.stack([np.bincount(cell, missing[:, channel], area) for channel in range(channels)], -1)
-    mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+    cells = np.flatnonzero(count)
+    mean = np.zeros((area, channels), np.float32)
+    for channel in range(channels):
+        mean[cells, channel] = np.bincount(cell, missing[:, channel], area)[cells] / count[cells]
     return spread(mean.reshape(*grid_hw, channels), (count > 0).astype(np.float32).reshape(grid_hw), levels=levels)
 
 

@@ -352,7 +352,7 @@ def close_seam(
     Returns:
         ``(h, w, C)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
     """
-    area = grid_hw[0] * grid_hw[1]
+    area, channels = grid_hw[0] * grid_hw[1], missing.shape[1]
     cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
     count = np.bincount(cell, minlength=area)
     cells = np.flatnonzero(count)

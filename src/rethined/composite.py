@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from rethined.depth import from_levels
 from rethined.types import Float32, Pixels
 
+CHUNK = 1 << 18
+"""Pixels pasted at a time, so that what rounding takes does not grow with the hole."""
+
 
 def paste(
     image: Pixels, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32, *, inplace: bool = False
@@ -21,9 +24,9 @@ def paste(
         inplace: Write into ``image``, which is C-contiguous, and give it back, no copy; the last step, so that an error
             leaves it as it was.
     """
-    place = y.astype(np.int64) * image.shape[1] + x
-    values = from_levels(colours, image.dtype)
     result = image if inplace else image.copy(order="C")
-    flat = result.reshape(image.shape[0] * image.shape[1], -1)
-    flat[:, : colours.shape[1]][place] = values
+    flat = result.reshape(image.shape[0] * image.shape[1], -1)[:, : colours.shape[1]]
+    for start in range(0, len(y), CHUNK):
+        part = slice(start, start + CHUNK)
+        flat[y[part].astype(np.int64) * image.shape[1] + x[part]] = from_levels(colours[part], image.dtype)
     return result

@@ -7,6 +7,7 @@ factors may be non-integer and differ between the axes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -23,8 +24,6 @@ KNOWN_COVERAGE = 0.3
 SEEN_AREA = 100
 """Pixels a small pixel may cover before its 8-bit coverage may round a lone hole pixel, of which it may hold but a
 quarter, away."""
-BAND_PX = 1 << 20
-"""Pixels of which the marked ones are listed at a time: a list takes 40 times as much as its pixels."""
 GATHER_COLUMNS = 4096
 """cv2.remap addresses at most 32767 rows and columns; lists of pixels are folded to this width."""
 PULL_GAIN = 4.0
@@ -110,11 +109,25 @@ def _touched(marked: NDArray[np.bool_], coverage: NDArray[np.uint8]) -> NDArray[
     (height, width), (small_height, small_width) = marked.shape, touched.shape
     # Where sides are no multiples, a small pixel may hold no more than the corner of a pixel that is looked up in it.
     if marked.size > SEEN_AREA * touched.size or height % small_height or width % small_width:
-        band = max(1, BAND_PX // width)
-        for top in range(0, height, band):
-            y, x = np.divmod(np.flatnonzero(marked[top : top + band]), width)
-            touched[(y + top) * small_height // height, x * small_width // width] = True
+        touched |= _looked_up(marked, (small_height, small_width))
     return touched
+
+
+def _looked_up(marked: NDArray[np.bool_], size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether any marked pixel falls into each small one, pixel ``y`` into row ``y * h // H``."""
+    for axis, small in enumerate(size_hw):
+        length = marked.shape[axis]
+        rows = marked if axis == 0 else np.ascontiguousarray(marked.T)
+        if small >= length:
+            grown = np.zeros((small, rows.shape[1]), bool)
+            grown[np.arange(length) * small // length] = rows
+            rows = grown
+        else:
+            starts = -(np.arange(small + 1) * -length // small)
+            # Whole rows at a time go at the speed of memory; listing marked pixels does not.
+            rows = np.stack([rows[begin:end].any(0) for begin, end in pairwise(starts)])
+        marked = rows if axis == 0 else np.ascontiguousarray(rows.T)
+    return marked
 
 
 def halve_any(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

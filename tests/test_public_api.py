@@ -53,7 +53,7 @@ BUILT_IN_BASES = {
 SIGNATURES = {
     "Explanation": "(image, plan, corner_yx, side_yx, is_copied, offset_yx, gate, rung, candidate_yx, weight)",
     "Explanation.picture": "(self)",
-    "Inpainter": "(network, *, options, threads)",
+    "Inpainter": "(network, *, options, threads, runtime)",
     "Inpainter.__call__": "(self, image, mask, *, forbid, inplace, out)",
     "Inpainter.explain": "(self, image, mask, *, forbid)",
     "Inpainter.fill": "(self, image, mask, *, forbid, inplace, on_progress)",

@@ -91,6 +91,12 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     _add_engine_options(parser)
     parser.add_argument(
+        "--runtime",
+        default="onnxruntime",
+        help="what runs the network: onnxruntime, or openvino, which is faster on some processors and needs:"
+        " pip install 'rethined[openvino]'",
+    )
+    parser.add_argument(
         "--explain", metavar="OUT", help="also write a picture of where each part of the fill was copied from"
     )
     parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
@@ -288,7 +294,7 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
         image = read_image(parsed.photo, as_stored=True)
         expect_writable(parsed.out, image)
         hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
-        inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads)
+        inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads, runtime=parsed.runtime)
         result = inpainter.fill(image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow())
         explained = None
         if parsed.explain is not None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 import onnxruntime as ort
 
-from rethined.errors import InferenceError, ModelSignatureError
+from rethined.errors import InferenceError, ModelSignatureError, OptionError
+from rethined.openvino_graph import OpenVinoGraph
 from rethined.runtime import available_cores, open_graph
 from rethined.types import Float32, HoleMap
 
+Runtime = Literal["onnxruntime", "openvino"]
+"""What runs the network."""
 CONTRACT_VERSION = "1"
 INPUTS = ("prefilled", "hole")
 OUTPUTS = ("fill", "query", "key")
@@ -39,13 +43,18 @@ class OnnxSession:
     Args:
         path: The ONNX file.
         threads: Threads of one run; ``None`` takes all cores.
+        runtime: What runs it; ``openvino`` is faster where the processor multiplies bfloat16, and an extra.
 
     Raises:
         ModelNotFoundError: No file at ``path``.
         ModelSignatureError: Not an ONNX file, or one of another contract.
+        MissingExtraError: OpenVINO is not installed.
+        OptionError: An unknown runtime.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, runtime: Runtime = "onnxruntime") -> None:
+        if runtime not in get_args(Runtime):
+            raise OptionError(f"the runtime is {runtime!r}; expected one of {', '.join(get_args(Runtime))}")
         self.threads = threads or available_cores()
         self._session = open_graph(path, threads=self.threads)
         self._run_options = ort.RunOptions()
@@ -54,6 +63,7 @@ class OnnxSession:
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._verify(path)
         self.temperature = self._read_temperature(path)
+        self._openvino = OpenVinoGraph(path, threads=self.threads) if runtime == "openvino" else None
 
     def _verify(self, path: Path) -> None:
         inputs = tuple(value.name for value in self._session.get_inputs())
@@ -107,9 +117,17 @@ class OnnxSession:
             "hole": hole[None, None].astype(np.float32),
         }
         try:
-            return list(self._session.run(outputs, feed, self._run_options))
-        except Exception as error:  # ONNX Runtime raises a family of its own without a common, public base
+            if self._openvino is not None:
+                results = self._openvino.run(outputs, feed)
+            else:
+                results = list(self._session.run(outputs, feed, self._run_options))
+        except Exception as error:  # the runtimes raise families of their own without a common, public base
             raise InferenceError(f"the network failed on a picture of {hole.shape} pixels: {error}") from error
+        if results[0].shape[2:] != hole.shape:
+            raise InferenceError(
+                f"the network failed on a picture of {hole.shape} pixels: it gave {results[0].shape[2:]}"
+            )
+        return results
 
 
 def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:

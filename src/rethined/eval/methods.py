@@ -20,7 +20,7 @@ from rethined.ladder import FIRST_PX
 from rethined.options import InpaintOptions, Preset
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
-from rethined.session import OnnxSession
+from rethined.session import OnnxSession, Runtime
 from rethined.types import HoleMap, Image8
 from rethined.weights import SHIPPED_NETWORK
 
@@ -91,9 +91,10 @@ def label_of(name: str) -> str:
     return f"{file.stem}-{sha256_of(file)[:8]}" if file.is_file() else file.stem
 
 
-def _rethined(preset: Preset) -> MakeMethod:
+def _rethined(preset: Preset, runtime: Runtime = "onnxruntime") -> MakeMethod:
     def make(setup: Setup) -> Method:
-        return Inpainter(setup.network, options=InpaintOptions(preset=preset), threads=setup.threads)
+        options = InpaintOptions(preset=preset)
+        return Inpainter(setup.network, options=options, threads=setup.threads, runtime=runtime)
 
     return make
 
@@ -185,6 +186,9 @@ METHODS: dict[str, MakeMethod] = {
     "rethined": _rethined("balanced"),
     "rethined-fast": _rethined("fast"),
     "rethined-best": _rethined("best"),
+    "rethined-openvino": _rethined("balanced", "openvino"),
+    "rethined-fast-openvino": _rethined("fast", "openvino"),
+    "rethined-best-openvino": _rethined("best", "openvino"),
     "rethined-coarse": _coarse,
     "telea": _opencv(cv2.INPAINT_TELEA),
     "ns": _opencv(cv2.INPAINT_NS),

@@ -2,23 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from planted import PERIOD_PX, square_hole, stripes
 from rethined.matching import Matches, corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
 from rethined.types import Box
-
-PERIOD_PX = 16
-
-
-def stripes(size_hw: tuple[int, int]) -> np.ndarray:
-    """A texture that repeats every 16 px along both axes and is sharp."""
-    y, x = np.mgrid[: size_hw[0], : size_hw[1]] % PERIOD_PX
-    return np.stack([(y * 15) ^ (x * 7), x * 16, (y > 7) * 200], -1).astype(np.uint8)
-
-
-def square_hole(size_hw: tuple[int, int], box: Box) -> np.ndarray:
-    hole = np.zeros(size_hw, bool)
-    hole[box.slices] = True
-    return hole
 
 
 def test_the_search_finds_a_planted_period() -> None:

@@ -2,19 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from planted import field_of, square_hole
 from rethined.offsets import OffsetField
 from rethined.taps import Blend, Taps
 from rethined.types import Box
-
-
-def square_hole(size_hw: tuple[int, int], box: Box) -> np.ndarray:
-    hole = np.zeros(size_hw, bool)
-    hole[box.slices] = True
-    return hole
-
-
-def field_of(offset_yx: tuple[int, int], is_set: np.ndarray) -> OffsetField:
-    return OffsetField(np.broadcast_to(np.array(offset_yx, np.int32), (*is_set.shape, 2)).copy(), is_set)
 
 
 def taps_at(picture: np.ndarray, hole: np.ndarray, y: np.ndarray, x: np.ndarray, field: OffsetField) -> Taps:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planted import PERIOD_PX, field_of, square_hole, stripes
 from rethined import regions
 from rethined import transfer as module
 from rethined.matching import corrupted_tokens
@@ -14,24 +15,6 @@ from rethined.resample import shrink_any, shrink_known
 from rethined.transfer import bend_base, close_seam, copy_small, detail_gate, transfer
 from rethined.types import Box
 from rethined.workers import Workers
-
-PERIOD_PX = 16
-
-
-def stripes(size_hw: tuple[int, int]) -> np.ndarray:
-    """A texture that repeats every 16 px along both axes and is sharp."""
-    y, x = np.mgrid[: size_hw[0], : size_hw[1]] % PERIOD_PX
-    return np.stack([(y * 15) ^ (x * 7), x * 16, (y > 7) * 200], -1).astype(np.uint8)
-
-
-def square_hole(size_hw: tuple[int, int], box: Box) -> np.ndarray:
-    hole = np.zeros(size_hw, bool)
-    hole[box.slices] = True
-    return hole
-
-
-def field_of(offset_yx: tuple[int, int], is_set: np.ndarray) -> OffsetField:
-    return OffsetField(np.broadcast_to(np.array(offset_yx, np.int32), (*is_set.shape, 2)).copy(), is_set)
 
 
 def filled_by(image: np.ndarray, hole: np.ndarray, field: OffsetField, fill: np.ndarray) -> np.ndarray:

@@ -125,6 +125,12 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
         "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
     )
     parser.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes; resume any time")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of settings, see configs/ in the repository; the options below win over it",
+    )
     parser.add_argument("--steps", type=int, help="length of the whole run")
     parser.add_argument("--cooldown-steps", type=int, help="steps of falling learning rate at its end")
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
@@ -350,6 +356,7 @@ def _run_train(parsed: argparse.Namespace) -> None:
     train_folder(
         parsed.folder,
         parsed.out,
+        settings_file=parsed.config,
         changes=changes,
         cache=parsed.cache,
         start_from=parsed.start_from,

@@ -21,6 +21,7 @@ from rethined.nn.network import NetworkConfig, count_fused_parameters
 from rethined.train.config import TrainConfig
 from rethined.train.loop import FillLoss, train
 from rethined.train.memory import keep_freed_memory
+from rethined.train.settings import merge, read_settings
 from rethined.train.state import load_state, new_state
 from rethined.train.watch import ValSet
 
@@ -32,6 +33,7 @@ def train_folder(
     folder: Path,
     out: Path,
     *,
+    settings_file: Path | None = None,
     changes: dict[str, Any] | None = None,
     cache: Path | None = None,
     val_folder: Path | None = None,
@@ -44,7 +46,8 @@ def train_folder(
     Args:
         folder: Photographs, at any depth.
         out: Folder of the run: settings, state, log.
-        changes: Settings that differ from the defaults, or from the run's own when it is resumed.
+        settings_file: TOML file of settings that differ from the defaults, or from the run's own when it is resumed.
+        changes: Settings that differ from all of these.
         cache: Where decoded photographs are kept.
         val_folder: Photographs to watch the fill on; never trained on.
         start_from: A ``.safetensors`` file of trained weights that a new run begins with.
@@ -58,7 +61,7 @@ def train_folder(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    config = _settle_config(out, changes or {})
+    config = _settle_config(out, settings_file, changes or {})
     cache = cache or out / "cache"
     photos = open_photos(folder, cache, show_progress=True)
     watched = None if val_folder is None else ValSet(open_photos(val_folder, cache, show_progress=True))
@@ -117,12 +120,14 @@ def read_config(out: Path) -> TrainConfig:
         raise CheckpointError(f"{file} is not the settings of a run ({error}); give the folder of a run") from error
 
 
-def _settle_config(out: Path, changes: dict[str, Any]) -> TrainConfig:
+def _settle_config(out: Path, settings_file: Path | None, changes: dict[str, Any]) -> TrainConfig:
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     if unknown := sorted(set(changes) - known):
         raise ConfigError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     base = read_config(out) if (out / CONFIG_FILE).exists() else TrainConfig()
-    return dataclasses.replace(base, **changes)
+    said = {} if settings_file is None else read_settings(settings_file)
+    # At once: a value of the file may be out of range beside the old ones and in range beside the new.
+    return merge(base, {**said, **changes})
 
 
 def _feature_loss(config: TrainConfig) -> FillLoss | None:

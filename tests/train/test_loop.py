@@ -111,6 +111,23 @@ def test_a_run_ends_when_told_and_is_saved(
     assert load_state(tmp_path / "deep" / "run" / "state.pt", config).step == steps
 
 
+def test_a_rate_of_the_caller_takes_the_place_of_the_settings(
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path
+) -> None:
+    config = make_config(steps=3)
+    state = new_state(config)
+    asked: list[int] = []
+
+    def rate_at(step: int) -> float:
+        asked.append(step)
+        return 0.0
+
+    train(state, config, brighter, tmp_path, rate_at=rate_at)
+    assert asked == [0, 1, 2]
+    still = new_state(config).network.state_dict()
+    assert all(torch.equal(x, still[name]) for name, x in state.network.state_dict().items())
+
+
 def test_a_finished_run_is_left_as_it_is(
     make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:

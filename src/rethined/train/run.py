@@ -85,7 +85,7 @@ def train_folder(
             Sampler(photos, seed=config.seed, crop_px=config.crop_px),
             out,
             max_minutes=max_minutes,
-            feature_loss=_feature_loss(config),
+            feature_loss=make_feature_loss(config),
             report=report,
             watched=watched,
             should_stop=stop.is_set,
@@ -130,7 +130,8 @@ def _settle_config(out: Path, settings_file: Path | None, changes: dict[str, Any
     return merge(base, {**said, **changes})
 
 
-def _feature_loss(config: TrainConfig) -> FillLoss | None:
+def make_feature_loss(config: TrainConfig) -> FillLoss | None:
+    """The feature distance, or nothing where its weight is 0."""
     if config.feature_weight <= 0:
         return None
     from rethined.losses.features import FeatureDistance

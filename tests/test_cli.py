@@ -357,7 +357,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
-        (["train", "--help"], ["FOLDER", "--max-minutes", "--config", "pip install 'rethined[train]'"]),
+        (
+            ["train", "--help"],
+            ["FOLDER", "--max-minutes", "--config", "--tensorboard", "pip install 'rethined[train]'"],
+        ),
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),

@@ -138,6 +138,11 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--seed", type=int, help="start of all randomness")
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write logs for TensorBoard, in OUT/tensorboard; needs: pip install 'rethined[tensorboard]'",
+    )
     parser.set_defaults(run=_run_train)
 
 
@@ -389,6 +394,7 @@ def _run_train(parsed: argparse.Namespace) -> None:
         val_folder=parsed.val,
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,
+        tensorboard=parsed.tensorboard,
     )
 
 

@@ -75,6 +75,7 @@ def train(
     watched: ValSet | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     rate_at: Callable[[int], float] | None = None,
+    on_save: Callable[[], object] = lambda: None,
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
 
@@ -90,6 +91,7 @@ def train(
         watched: Photographs to look at whenever the state is saved; the gain goes into the log.
         rate_at: Learning rate of step number ``step``, the first being 0; as ``config`` says when ``None``. A run whose
             rate depends on more than the step does not resume exactly.
+        on_save: Called whenever the state has been saved.
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
@@ -116,6 +118,7 @@ def train(
             now = time.monotonic()
             if now - saved > SAVE_EVERY_S:
                 save_state(state, config, out / "state.pt")
+                on_save()
                 if watched:
                     meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
                 saved = time.monotonic()
@@ -123,6 +126,7 @@ def train(
             if out_of_time or should_stop():
                 break
     save_state(state, config, out / "state.pt")
+    on_save()
 
 
 def _step(

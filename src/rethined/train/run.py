@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rethined.data.photos import open_photos
 from rethined.data.samples import Sampler
 from rethined.errors import CheckpointError, ConfigError
 from rethined.nn.network import NetworkConfig, count_fused_parameters
+from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
 from rethined.train.loop import FillLoss, train
 from rethined.train.memory import keep_freed_memory
@@ -27,6 +28,7 @@ from rethined.train.watch import ValSet
 
 STATE_FILE = "state.pt"
 CONFIG_FILE = "config.json"
+BOARD_FOLDER = "tensorboard"
 
 
 def train_folder(
@@ -40,6 +42,7 @@ def train_folder(
     start_from: Path | None = None,
     max_minutes: float | None = None,
     threads: int | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """Trains on a folder, or goes on with the run in ``out``.
 
@@ -53,11 +56,15 @@ def train_folder(
         start_from: A ``.safetensors`` file of trained weights that a new run begins with.
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
+        tensorboard: Whether to write logs for TensorBoard too.
 
     Raises:
+        MissingExtraError: ``tensorboard`` is wanted and not installed.
         DatasetError: ``folder`` has no photographs that can be used.
         ConfigError, CheckpointError: Settings that cannot be used, or that the run in ``out`` was not made with.
     """
+    if tensorboard:
+        expect_tensorboard()
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
@@ -73,9 +80,14 @@ def train_folder(
     tqdm.write(
         f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}"
     )
-    with _stop_on_signal() as stop, tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05) as bar:
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_on_signal())
+        bar = stack.enter_context(tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05))
+        board = stack.enter_context(closing(Board(out / BOARD_FOLDER, state, watched))) if tensorboard else None
 
         def report(row: dict[str, float]) -> None:
+            if board:
+                board.add_means(row)
             bar.update(int(row["step"]) - bar.n)
             bar.set_postfix({name: f"{row[name]:.3f}" for name in ("coarse_fill", "coarse_gain_db") if name in row})
 
@@ -89,6 +101,7 @@ def train_folder(
             report=report,
             watched=watched,
             should_stop=stop.is_set,
+            on_save=board.add_looks if board else lambda: None,
         )
 
 

@@ -258,6 +258,7 @@ def test_wrong_arguments_end_with_two_and_the_usage(
     ("arguments", "room"),
     [
         (["train", "photos"], "train"),
+        (["finetune", "photos", "-o", "x.onnx"], "finetune"),
         (["export", "onnx", "runs/x", "-o", "x.onnx"], "export"),
     ],
 )
@@ -270,6 +271,51 @@ def test_without_torch_the_workshop_says_what_to_install(
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err) == ("", "rethined: this command needs the package 'torch': pip install 'rethined[train]'\n")
+
+
+def test_train_passes_the_file_and_what_is_said_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "rethined.train.run.train_folder",
+        lambda *places, settings_file, changes, **_: heard.append((*places, settings_file, changes)),
+    )
+    assert main(["train", "photos", "--out", "run", "--config", "mine.toml", "--seed", "3"]) == 0
+    assert heard == [(Path("photos"), Path("run"), Path("mine.toml"), {"seed": 3})]
+
+
+def test_finetune_passes_its_options_and_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[object, ...]] = []
+
+    def finetune_folder(*places: Path, **options: object) -> str:
+        heard.append((*places, options))
+        return "the table\n"
+
+    monkeypatch.setattr("rethined.finetune.run.finetune_folder", finetune_folder)
+    given = [
+        "--minutes",
+        "2",
+        "--hold-out",
+        "3",
+        "--learning-rate",
+        "1e-4",
+        "--training-data",
+        "mine",
+        "--threads",
+        "1",
+    ]
+    assert main(["finetune", "photos", "-o", "out/x.onnx", *given]) == 0
+    options = {
+        "minutes": 2.0,
+        "hold_out": 3,
+        "learning_rate": 1e-4,
+        "training_data": "mine",
+        "cache": None,
+        "threads": 1,
+    }
+    assert heard == [(Path("photos"), Path("out/x.onnx"), options)]
+    assert capsys.readouterr().out == "the table\n\nin out: x.onnx, x.safetensors, x.md\n"
 
 
 def test_without_scikit_image_the_demo_says_what_to_install(
@@ -311,7 +357,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
-        (["train", "--help"], ["FOLDER", "--max-minutes", "pip install 'rethined[train]'"]),
+        (
+            ["train", "--help"],
+            ["FOLDER", "--max-minutes", "--config", "--tensorboard", "pip install 'rethined[train]'"],
+        ),
+        (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
         (["export", "--help"], ["onnx"]),

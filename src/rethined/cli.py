@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_inpaint(commands)
     _add_demo(commands)
     _add_train(commands)
+    _add_finetune(commands)
     _add_export(commands)
     _add_eval(commands)
     _add_bench(commands)
@@ -131,13 +132,49 @@ def _add_train(commands: Commands[argparse.ArgumentParser]) -> None:
         "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
     )
     parser.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes; resume any time")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of settings, see configs/ in the repository; the options below win over it",
+    )
     parser.add_argument("--steps", type=int, help="length of the whole run")
     parser.add_argument("--cooldown-steps", type=int, help="steps of falling learning rate at its end")
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
     parser.add_argument("--seed", type=int, help="start of all randomness")
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write logs for TensorBoard, in OUT/tensorboard; needs: pip install 'rethined[tensorboard]'",
+    )
     parser.set_defaults(run=_run_train)
+
+
+def _add_finetune(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "finetune",
+        help="tune the shipped weights to photographs of your own",
+        description="Trains the shipped weights on the photographs below FOLDER for some minutes. Some are held out; on"
+        " them the result is compared with the shipped weights. Writes OUT.onnx (for --network), OUT.safetensors and"
+        " the table, OUT.md. Needs: pip install 'rethined[train]'.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="at least four photographs, at any depth")
+    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="file to write, ending in .onnx")
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, metavar="M", help="time to train (15); measuring comes on top"
+    )
+    parser.add_argument(
+        "--hold-out", type=int, default=5, metavar="N", help="hold out one in N photographs, at most 32 in all (5)"
+    )
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (3e-4)")
+    parser.add_argument(
+        "--training-data", default="not stated", help="what the photographs are, for the metadata of the file"
+    )
+    parser.add_argument("--cache", type=Path, help="folder to keep the decoded photographs in (default: none is kept)")
+    parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    parser.set_defaults(run=_run_finetune)
 
 
 def _add_eval(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -356,12 +393,35 @@ def _run_train(parsed: argparse.Namespace) -> None:
     train_folder(
         parsed.folder,
         parsed.out,
+        settings_file=parsed.config,
         changes=changes,
         cache=parsed.cache,
         start_from=parsed.start_from,
         val_folder=parsed.val,
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,
+        tensorboard=parsed.tensorboard,
+    )
+
+
+def _run_finetune(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.finetune.run import finetune_folder
+    except ImportError as error:
+        raise _missing_extra("train", error) from error
+    table = finetune_folder(
+        parsed.folder,
+        parsed.out,
+        minutes=parsed.minutes,
+        hold_out=parsed.hold_out,
+        learning_rate=parsed.learning_rate,
+        training_data=parsed.training_data,
+        cache=parsed.cache,
+        threads=parsed.threads,
+    )
+    print(table)
+    print(
+        f"in {parsed.out.parent}: " + ", ".join(f"{parsed.out.stem}{end}" for end in (".onnx", ".safetensors", ".md"))
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rethined.data import photos as module
-from rethined.data.photos import Photo, open_photos
+from rethined.data.photos import Photo, open_files, open_photos, picture_files
 from rethined.errors import DatasetError
 from rethined.imageio import read_image
 
@@ -41,6 +41,16 @@ def test_photographs_of_all_depths_become_pyramids(folder: Path, tmp_path: Path)
     for level in first.levels:
         assert isinstance(level, np.memmap)
         np.testing.assert_array_equal(level, quarters(*level.shape[:2]))
+
+
+def test_files_are_opened_by_name_and_those_that_cannot_be_are_told(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.png").write_bytes(b"no picture")
+    Image.fromarray(quarters(100, 300)).save(folder / "small.png")
+    files = picture_files(folder)
+    assert [file.name for file in files] == ["b.png", "a.PNG", "broken.png", "small.png"]
+    photos, broken = open_files(files, tmp_path / "cache")
+    assert {file: photo.size_hw for file, photo in photos.items()} == {files[0]: (512, 640), files[1]: (300, 260)}
+    assert broken == [files[2]]
 
 
 def test_decoding_happens_once_per_version_of_a_file(

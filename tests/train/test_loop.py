@@ -111,6 +111,23 @@ def test_a_run_ends_when_told_and_is_saved(
     assert load_state(tmp_path / "deep" / "run" / "state.pt", config).step == steps
 
 
+def test_a_rate_of_the_caller_takes_the_place_of_the_settings(
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path
+) -> None:
+    config = make_config(steps=3)
+    state = new_state(config)
+    asked: list[int] = []
+
+    def rate_at(step: int) -> float:
+        asked.append(step)
+        return 0.0
+
+    train(state, config, brighter, tmp_path, rate_at=rate_at)
+    assert asked == [0, 1, 2]
+    still = new_state(config).network.state_dict()
+    assert all(torch.equal(x, still[name]) for name, x in state.network.state_dict().items())
+
+
 def test_a_finished_run_is_left_as_it_is(
     make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:
@@ -141,16 +158,27 @@ def test_log_saves_and_watching(
     state = new_state(config)
     heard: list[dict[str, float]] = []
     saved: list[int] = []
+    told: list[int] = []
 
     def should_stop() -> bool:
         saved.append(load_state(tmp_path / "state.pt", config).step)
         return False
 
-    train(state, config, brighter, tmp_path, report=heard.append, watched=ValSet(photos[:1]), should_stop=should_stop)
+    train(
+        state,
+        config,
+        brighter,
+        tmp_path,
+        report=heard.append,
+        watched=ValSet(photos[:1]),
+        should_stop=should_stop,
+        on_save=lambda: told.append(load_state(tmp_path / "state.pt", config).step),
+    )
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows == heard
     assert [row["step"] for row in rows] == [2, 4]
     assert saved == [1, 2, 3, 4]
+    assert told == [1, 2, 3, 4, 4]
     always = {"step", "minutes", "wait_share", "crops_per_s", "gradient", "coarse_fill", "coarse_matching", "fine_fill"}
     assert all(always <= row.keys() and np.isfinite(list(row.values())).all() for row in rows)
     # Costly figures are taken in the first of every ten steps; the gain is there one step after each save.
@@ -167,6 +195,22 @@ def test_gain_on_watched_photographs(make_config: MakeConfig, photos: list[Photo
     assert watched.gain_db(network) == pytest.approx(0, abs=1e-3)
     torch.nn.init.constant_(network.to_residual.bias, 3.0)
     assert watched.gain_db(network) < -10
+
+
+def test_looks_at_watched_photographs(make_config: MakeConfig, photos: list[Photo]) -> None:
+    network = new_state(make_config()).network
+    plain = ValSet(photos).looks(network, 2)
+    torch.nn.init.constant_(network.to_residual.bias, 99.0)
+    white = ValSet(photos).looks(network, 2)
+    assert [look.shape for look in plain] == [(3, 384, 3 * 384)] * 2
+    for before, after in zip(plain, white, strict=True):
+        prefilled, fill, truth = before.split(384, 2)
+        torch.testing.assert_close(fill[:, (fill != truth).any(0)], prefilled[:, (fill != truth).any(0)])
+        assert torch.equal(after[..., :384], prefilled)
+        assert torch.equal(after[..., 768:], truth)
+        changed = (after[..., 384:768] != truth).any(0)
+        assert 0 < changed.float().mean() < 0.6
+        assert (after[..., 384:768][:, changed] == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import threading
@@ -76,6 +77,19 @@ def test_unknown_settings_are_refused_before_anything_is_written(folder: Path, t
     with pytest.raises(ConfigError, match=message):
         train_folder(folder, tmp_path / "run", changes={"size": 1, "steps": 5, "colour": 2})
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_come_from_the_run_then_the_file_then_the_call(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", lambda *_, **__: None)
+    out, file = tmp_path / "run", tmp_path / "mine.toml"
+    file.write_text("seed = 5\nsteps = 7\n[network]\nmiddle_blocks = 2\n")
+    train_folder(folder, out, changes={**changes, "steps": 4, "weight_decay": 0.5})
+    train_folder(folder, out, settings_file=file, changes={"steps": 9})
+    before = TrainConfig(**{**changes, "seed": 5, "steps": 9, "weight_decay": 0.5})
+    expected = dataclasses.replace(before, network=dataclasses.replace(before.network, middle_blocks=2))
+    assert read_config(out) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,37 @@ def open_photos(folder: Path, cache: Path, *, show_progress: bool = False) -> li
     Raises:
         DatasetError: ``folder`` is no folder or holds no picture with both sides of at least 256 px.
     """
+    files = picture_files(folder)
+    photos, broken = open_files(files, cache, show_progress=show_progress)
+    if not photos:
+        raise DatasetError(
+            f"{folder} holds {len(files)} picture files, {len(broken)} of them unreadable, and none with both sides of"
+            f" at least {MIN_SIDE_PX} px; training needs at least one"
+        )
+    return list(photos.values())
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Every file below ``folder`` whose name is a picture's, in order.
+
+    Raises:
+        DatasetError: ``folder`` is no folder.
+    """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def open_files(
+    files: Sequence[Path], cache: Path, *, show_progress: bool = False
+) -> tuple[dict[Path, Photo], list[Path]]:
+    """The photographs of these files, arguments as in :func:`open_photos`.
+
+    Returns:
+        Those with both sides of at least 256 px, by file; and the files that cannot be read.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    photos = []
+    photos: dict[Path, Photo] = {}
     broken: list[Path] = []
     for path in tqdm(files, desc="decoding", disable=not show_progress, leave=False):
         try:
@@ -77,13 +104,8 @@ def open_photos(folder: Path, cache: Path, *, show_progress: bool = False) -> li
             broken.append(path)
             continue
         if min(photo.size_hw) >= MIN_SIDE_PX:
-            photos.append(photo)
-    if not photos:
-        raise DatasetError(
-            f"{folder} holds {len(files)} picture files, {len(broken)} of them unreadable, and none with both sides of"
-            f" at least {MIN_SIDE_PX} px; training needs at least one"
-        )
-    return photos
+            photos[path] = photo
+    return photos, broken
 
 
 def _open_photo(path: Path, cache: Path) -> Photo:

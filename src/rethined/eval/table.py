@@ -30,6 +30,9 @@ class Interval:
     low: float
     high: float
 
+    def __format__(self, form: str) -> str:
+        return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -184,15 +187,17 @@ def _figure(value: float, form: str) -> str:
 
 
 def _interval(interval: Interval | None, form: str) -> str:
-    if interval is None:
-        return ""
-    return f"{interval.mean:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+    return "" if interval is None else f"{interval:{form}}"
 
 
 def to_markdown(summaries: Sequence[Summary]) -> str:
-    """A Markdown table, padded so that it reads well as plain text too."""
-    rows = [[heading for heading, _ in COLUMNS], *([cell(s) for _, cell in COLUMNS] for s in summaries)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    """Summaries as a Markdown table."""
+    return padded([[heading for heading, _ in COLUMNS], *([cell(s) for _, cell in COLUMNS] for s in summaries)])
+
+
+def padded(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the headings first, padded so that it reads well as plain text too."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from rethined.errors import CheckpointError, ExportParityError
 from rethined.export.onnx import export_onnx, export_tensors
 from rethined.train.run import STATE_FILE, read_config
-from rethined.train.state import load_state
+from rethined.train.state import TrainState, load_state
 
 
 def export_run(run: Path, out: Path, *, training_data: str = "not stated") -> float:
@@ -25,22 +25,47 @@ def export_run(run: Path, out: Path, *, training_data: str = "not stated") -> fl
         CheckpointError: ``run`` is no run.
         ExportParityError: The file does not reproduce the network.
     """
-    if out.suffix != ".onnx":
-        raise CheckpointError(f"the file to write is {out}; expected a name that ends in .onnx")
+    expect_onnx(out)
     folder = run.parent if run.name == STATE_FILE else run
     state = load_state(folder / STATE_FILE, read_config(folder))
+    return write_network(state, out, facts={"training_data": training_data})
+
+
+def expect_onnx(out: Path) -> None:
+    """Refuses a file to write that does not end in ``.onnx``.
+
+    Raises:
+        CheckpointError: It does not.
+    """
+    if out.suffix != ".onnx":
+        raise CheckpointError(f"the file to write is {out}; expected a name that ends in .onnx")
+
+
+def write_network(state: TrainState, out: Path, *, facts: dict[str, str]) -> float:
+    """Writes the averaged weights of a state as ONNX, and beside it as safetensors.
+
+    Args:
+        state: What was trained.
+        out: File to write, ending in ``.onnx``.
+        facts: More facts to keep in the file beside the checksum of the weights and how long they were trained.
+
+    Returns:
+        The largest difference between torch and ONNX Runtime.
+
+    Raises:
+        ExportParityError: The file does not reproduce the network.
+    """
     network = state.averaged_network()
     tensors = out.with_suffix(".safetensors")
-    checksum = export_tensors(network, tensors)
-    facts = {
-        "weights_sha256": checksum,
-        "training_data": training_data,
+    metadata = {
+        "weights_sha256": export_tensors(network, tensors),
         "training_steps": str(state.step),
         "training_samples": str(state.position),
         "training_minutes": f"{state.minutes:.0f}",
+        **facts,
     }
     try:
-        return export_onnx(network, out, metadata=facts)
+        return export_onnx(network, out, metadata=metadata)
     except ExportParityError:
         tensors.unlink()
         raise

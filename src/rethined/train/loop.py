@@ -74,6 +74,8 @@ def train(
     report: Callable[[dict[str, float]], None] | None = None,
     watched: ValSet | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    rate_at: Callable[[int], float] | None = None,
+    on_save: Callable[[], object] = lambda: None,
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
 
@@ -87,6 +89,9 @@ def train(
         report: Receives the means of every 50 steps.
         should_stop: Asked after every step; the run is saved and ends when it says so.
         watched: Photographs to look at whenever the state is saved; the gain goes into the log.
+        rate_at: Learning rate of step number ``step``, the first being 0; as ``config`` says when ``None``. A run whose
+            rate depends on more than the step does not resume exactly.
+        on_save: Called whenever the state has been saved.
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
@@ -98,7 +103,8 @@ def train(
             batch = next(batches)
             waited = time.perf_counter() - began
             meter.is_watching = state.step % WATCH_EVERY == 0
-            _step(state, config, batch, feature_loss, meter)
+            rate = (rate_at or config.learning_rate_at)(state.step)
+            _step(state, config, batch, rate, feature_loss, meter)
             seconds = time.perf_counter() - began
             state.minutes += seconds / 60
             meter.add("wait_share", waited / seconds)
@@ -112,6 +118,7 @@ def train(
             now = time.monotonic()
             if now - saved > SAVE_EVERY_S:
                 save_state(state, config, out / "state.pt")
+                on_save()
                 if watched:
                     meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
                 saved = time.monotonic()
@@ -119,11 +126,13 @@ def train(
             if out_of_time or should_stop():
                 break
     save_state(state, config, out / "state.pt")
+    on_save()
 
 
-def _step(state: TrainState, config: TrainConfig, batch: Batch, feature_loss: FillLoss | None, meter: Meter) -> None:
+def _step(
+    state: TrainState, config: TrainConfig, batch: Batch, rate: float, feature_loss: FillLoss | None, meter: Meter
+) -> None:
     """One step: the coarse view, then the fine view prefilled with what the network made of the coarse one."""
-    rate = config.learning_rate_at(state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)

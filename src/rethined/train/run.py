@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +18,57 @@ from rethined.data.photos import open_photos
 from rethined.data.samples import Sampler
 from rethined.errors import CheckpointError, ConfigError
 from rethined.nn.network import NetworkConfig, count_fused_parameters
+from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
 from rethined.train.loop import FillLoss, train
 from rethined.train.memory import keep_freed_memory
+from rethined.train.settings import merge, read_settings
 from rethined.train.state import load_state, new_state
 from rethined.train.watch import ValSet
 
 STATE_FILE = "state.pt"
 CONFIG_FILE = "config.json"
+BOARD_FOLDER = "tensorboard"
 
 
 def train_folder(
     folder: Path,
     out: Path,
     *,
+    settings_file: Path | None = None,
     changes: dict[str, Any] | None = None,
     cache: Path | None = None,
     val_folder: Path | None = None,
     start_from: Path | None = None,
     max_minutes: float | None = None,
     threads: int | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """Trains on a folder, or goes on with the run in ``out``.
 
     Args:
         folder: Photographs, at any depth.
         out: Folder of the run: settings, state, log.
-        changes: Settings that differ from the defaults, or from the run's own when it is resumed.
+        settings_file: TOML file of settings that differ from the defaults, or from the run's own when it is resumed.
+        changes: Settings that differ from all of these.
         cache: Where decoded photographs are kept.
         val_folder: Photographs to watch the fill on; never trained on.
         start_from: A ``.safetensors`` file of trained weights that a new run begins with.
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
+        tensorboard: Whether to write logs for TensorBoard too.
 
     Raises:
+        MissingExtraError: ``tensorboard`` is wanted and not installed.
         DatasetError: ``folder`` has no photographs that can be used.
         ConfigError, CheckpointError: Settings that cannot be used, or that the run in ``out`` was not made with.
     """
+    if tensorboard:
+        expect_tensorboard()
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    config = _settle_config(out, changes or {})
+    config = _settle_config(out, settings_file, changes or {})
     cache = cache or out / "cache"
     photos = open_photos(folder, cache, show_progress=True)
     watched = None if val_folder is None else ValSet(open_photos(val_folder, cache, show_progress=True))
@@ -70,9 +80,14 @@ def train_folder(
     tqdm.write(
         f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}"
     )
-    with _stop_on_signal() as stop, tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05) as bar:
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_on_signal())
+        bar = stack.enter_context(tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05))
+        board = stack.enter_context(closing(Board(out / BOARD_FOLDER, state, watched))) if tensorboard else None
 
         def report(row: dict[str, float]) -> None:
+            if board:
+                board.add_means(row)
             bar.update(int(row["step"]) - bar.n)
             bar.set_postfix({name: f"{row[name]:.3f}" for name in ("coarse_fill", "coarse_gain_db") if name in row})
 
@@ -82,10 +97,11 @@ def train_folder(
             Sampler(photos, seed=config.seed, crop_px=config.crop_px),
             out,
             max_minutes=max_minutes,
-            feature_loss=_feature_loss(config),
+            feature_loss=make_feature_loss(config),
             report=report,
             watched=watched,
             should_stop=stop.is_set,
+            on_save=board.add_looks if board else lambda: None,
         )
 
 
@@ -117,15 +133,18 @@ def read_config(out: Path) -> TrainConfig:
         raise CheckpointError(f"{file} is not the settings of a run ({error}); give the folder of a run") from error
 
 
-def _settle_config(out: Path, changes: dict[str, Any]) -> TrainConfig:
+def _settle_config(out: Path, settings_file: Path | None, changes: dict[str, Any]) -> TrainConfig:
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     if unknown := sorted(set(changes) - known):
         raise ConfigError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     base = read_config(out) if (out / CONFIG_FILE).exists() else TrainConfig()
-    return dataclasses.replace(base, **changes)
+    said = {} if settings_file is None else read_settings(settings_file)
+    # At once: a value of the file may be out of range beside the old ones and in range beside the new.
+    return merge(base, {**said, **changes})
 
 
-def _feature_loss(config: TrainConfig) -> FillLoss | None:
+def make_feature_loss(config: TrainConfig) -> FillLoss | None:
+    """The feature distance, or nothing where its weight is 0."""
     if config.feature_weight <= 0:
         return None
     from rethined.losses.features import FeatureDistance

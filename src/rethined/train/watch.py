@@ -34,6 +34,17 @@ class ValSet:
         target = torch.from_numpy(truth).permute(2, 0, 1)[None].float() / 255
         return planes, torch.from_numpy(small.hole)[None, None].float(), target
 
+    def looks(self, network: RethinedNetwork, count: int) -> list[torch.Tensor]:
+        """Prefill, fill and truth side by side of the first cases, each ``(3, 384, 3 x 384)`` float32 in 0..1."""
+        network = network.deploy()
+        with torch.inference_mode():
+            return [
+                torch.cat([prefilled, torch.where(hole > 0, network(prefilled, hole).fill, target), target], 3)[
+                    0
+                ].clamp(0, 1)
+                for prefilled, hole, target in self._cases[:count]
+            ]
+
     def gain_db(self, network: RethinedNetwork) -> float:
         """Mean over cases of how much closer to the truth than its prefill the fill is, in dB over hole pixels."""
         network = network.deploy()

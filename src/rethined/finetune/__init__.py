@@ -1,0 +1,1 @@
+"""Fine-tuning: the shipped weights, a user's own photographs, and whether it helped."""

@@ -112,9 +112,9 @@ class Filler:
         """
         with heard() as said:
             image = read_image(task.photo, as_stored=True)
+            hole = hole_of(task, image, invert=self._settings.invert)
             make_folder(task.out.parent)
             expect_writable(task.out, image)
-            hole = hole_of(task, image, invert=self._settings.invert)
             if not hole.any():
                 said.append("its mask marks nothing; the photograph is written as it is")
             result = self._inpainter.fill(image, hole, forbid=self._settings.forbid, inplace=True).image

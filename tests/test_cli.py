@@ -351,7 +351,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["--help"], ["inpaint", "demo", "train", "export", "--version"]),
+        (["--help"], ["inpaint", "batch", "demo", "train", "export", "--version"]),
+        (
+            ["batch", "--help"],
+            ["PHOTOS", "--out", "--recursive", "--manifest", "--mask-dir", "--mask-suffix", "--mask-alpha", "--jobs"],
+        ),
         (
             ["inpaint", "--help"],
             ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],

@@ -38,6 +38,20 @@ def test_the_inpaint_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert filled.size == (96, 64)
 
 
+def test_the_batch_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scans/deep").mkdir(parents=True)
+    Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save("scans/deep/a.jpg")
+    mask = np.zeros((64, 96), np.uint8)
+    mask[20:40, 30:60] = 255
+    Image.fromarray(mask).save("scans/deep/a_mask.png")
+    preview, fill = (line for line in commands() if line.startswith("rethined batch"))
+    assert main(shlex.split(preview)[1:]) == 0
+    assert [path.name for path in Path("filled").rglob("*.*") if path.is_file()] == ["a.jpg.preview.jpg"]
+    assert main(shlex.split(fill)[1:]) == 0
+    assert Path("filled/deep/a.jpg").is_file()
+
+
 def test_the_python_lines_run() -> None:
     photo = np.full((64, 96, 3), 90, np.uint8)
     mask = np.zeros((64, 96), bool)

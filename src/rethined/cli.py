@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rethined._version import __version__
 from rethined.errors import DatasetError, MissingExtraError, OptionError, RethinedError
 
+if TYPE_CHECKING:
+    from rethined.batch.jobs import JobList
+    from rethined.options import InpaintOptions
+
 SILENT_S = 2.0
 """How long a command may say nothing."""
-EXIT_OK, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit status: 0 done, 2 input that cannot be used, 130 interrupted."""
+    """Runs one command; returns its exit status.
+
+    0: done. 1: some of many photographs failed. 2: input that cannot be used. 130: interrupted.
+    """
     parser = build_parser()
     parsed = parser.parse_args(arguments)
     try:
-        run: Callable[[argparse.Namespace], None] = parsed.run
-        run(parsed)
+        run: Callable[[argparse.Namespace], int | None] = parsed.run
+        return run(parsed) or EXIT_OK
     except RethinedError as error:
         print(f"rethined: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("rethined: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return EXIT_OK
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rethined {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_inpaint(commands)
+    _add_batch(commands)
     _add_demo(commands)
     _add_train(commands)
     _add_finetune(commands)
@@ -69,39 +78,57 @@ def _add_inpaint(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
-    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
-    parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
-    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
-    parser.add_argument(
-        "--preset",
-        default="balanced",
-        help="fast, balanced or best: how closely the network may look (default balanced)",
-    )
-    parser.add_argument(
-        "--working-px",
-        type=int,
-        metavar="PX",
-        help="long side of the network's closest look instead, from 512, whatever it costs",
-    )
-    parser.add_argument(
-        "--max-memory",
-        type=int,
-        metavar="MB",
-        help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
-        " no limit)",
-    )
-    _add_engine_options(parser)
-    parser.add_argument(
-        "--runtime",
-        default="onnxruntime",
-        help="what runs the network: onnxruntime, or openvino, which is faster on some processors and needs:"
-        " pip install 'rethined[openvino]'",
-    )
+    _add_fill_options(parser)
     parser.add_argument(
         "--explain", metavar="OUT", help="also write a picture of where each part of the fill was copied from"
     )
     parser.add_argument("--times", action="store_true", help="print the milliseconds of each stage")
     parser.set_defaults(run=_run_inpaint)
+
+
+def _add_batch(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "batch",
+        help="fill many photographs",
+        description="Fills all PHOTOS and writes the results below DIR under the same names. Run the same command again"
+        " to go on where it stopped: what is filled already is not filled again. Exit status: 0 all done, 1 some"
+        " failed, 2 nothing can be done, 130 interrupted.",
+    )
+    parser.add_argument("photos", metavar="PHOTOS", nargs="*", help="files, folders, or patterns in quotes")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="folder of the results")
+    parser.add_argument("-r", "--recursive", action="store_true", help="look into folders within folders too")
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="instead of PHOTOS and a rule for masks: a CSV file with the columns image,mask[,out] or JSON lines with"
+        " these keys; paths are relative to FILE, out is relative to DIR",
+    )
+    masks = parser.add_argument_group("which mask belongs to a photograph, one of")
+    masks.add_argument("--mask", type=Path, metavar="FILE", help="one mask for all")
+    masks.add_argument(
+        "--mask-dir", type=Path, metavar="DIR", help="the picture in DIR of the same relative path, else the same name"
+    )
+    masks.add_argument(
+        "--mask-suffix", metavar="TEXT", help="the picture beside it whose name goes on: a_mask.png with _mask"
+    )
+    masks.add_argument(
+        "--mask-alpha",
+        action="store_true",
+        help="its own transparency: alpha up to half is filled, and what is filled becomes opaque",
+    )
+    parser.add_argument("--format", metavar="NAME", help="png, jpg, webp, tif, bmp (default: that of each photograph)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="photographs at once, each in a process (1)")
+    parser.add_argument("--again", action="store_true", help="fill as well what is filled already")
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="fill nothing: write small copies with the hole tinted, NAME.preview.jpg, and print how each mask was"
+        " understood",
+    )
+    parser.add_argument("--quiet", action="store_true", help="tell what is odd and what failed, and nothing else")
+    _add_fill_options(parser)
+    parser.set_defaults(run=_run_batch)
 
 
 def _add_demo(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -293,6 +320,37 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
     onnx.set_defaults(run=_run_export_onnx)
 
 
+def _add_fill_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
+    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
+    parser.add_argument(
+        "--preset",
+        default="balanced",
+        help="fast, balanced or best: how closely the network may look (default balanced)",
+    )
+    parser.add_argument(
+        "--working-px",
+        type=int,
+        metavar="PX",
+        help="long side of the network's closest look instead, from 512, whatever it costs",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=int,
+        metavar="MB",
+        help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
+        " no limit)",
+    )
+    _add_engine_options(parser)
+    parser.add_argument(
+        "--runtime",
+        default="onnxruntime",
+        help="what runs the network: onnxruntime, or openvino, which is faster on some processors and needs:"
+        " pip install 'rethined[openvino]'",
+    )
+
+
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     _add_network_option(parser)
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
@@ -316,14 +374,8 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.engine import Inpainter
     from rethined.imageio import expect_writable, read_image, write_image
     from rethined.masks import as_hole
-    from rethined.options import InpaintOptions
 
-    options = InpaintOptions(
-        preset=parsed.preset,
-        working_px=parsed.working_px,
-        grow_px=parsed.grow,
-        max_memory_mb=parsed.max_memory,
-    )
+    options = _fill_options(parsed)
     expect_writable(parsed.out)
     if parsed.explain is not None:
         expect_writable(parsed.explain)
@@ -342,6 +394,75 @@ def _run_inpaint(parsed: argparse.Namespace) -> None:
     if parsed.times:
         for name, milliseconds in result.stages_ms.items():
             print(f"{name:10s} {milliseconds:8.1f} ms")
+
+
+def _fill_options(parsed: argparse.Namespace) -> InpaintOptions:
+    from rethined.options import InpaintOptions
+
+    return InpaintOptions(
+        preset=parsed.preset,
+        working_px=parsed.working_px,
+        grow_px=parsed.grow,
+        max_memory_mb=parsed.max_memory,
+    )
+
+
+def _run_batch(parsed: argparse.Namespace) -> int:
+    from rethined.batch.fill import Settings
+    from rethined.batch.pool import stop_on_interrupt
+    from rethined.batch.progress import Progress
+    from rethined.batch.run import fill_all, preview_all
+    from rethined.weights import SHIPPED_NETWORK
+
+    settings = Settings(
+        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
+        options=_fill_options(parsed),
+        invert=parsed.invert,
+        forbid=None if parsed.forbid is None else Path(parsed.forbid),
+        threads=parsed.threads,
+        runtime=parsed.runtime,
+    )
+    jobs = _batch_jobs(parsed, settings.forbid)
+
+    def progress(total: int) -> Progress:
+        return Progress(total, sys.stderr, quiet=parsed.quiet)
+
+    def on_stop() -> None:
+        # One write to the file itself: the stream may be in the middle of a line when the signal comes.
+        os.write(2, b"\nrethined: finishing what is going on; Ctrl-C again ends at once\n")
+
+    with stop_on_interrupt(on_stop) as is_stopped:
+        if parsed.preview:
+            outcome = preview_all(jobs, settings, parsed.out, progress, on_line=print, is_stopped=is_stopped)
+        else:
+            outcome = fill_all(
+                jobs, settings, parsed.out, progress, processes=parsed.jobs, again=parsed.again, is_stopped=is_stopped
+            )
+        if is_stopped():
+            raise KeyboardInterrupt
+    return EXIT_SOME_FAILED if outcome.failed else EXIT_OK
+
+
+def _batch_jobs(parsed: argparse.Namespace, forbid: Path | None) -> JobList:
+    """What the arguments of ``batch`` ask for."""
+    from rethined.batch.jobs import MaskRule, as_preview, keep_name, list_jobs, pair_jobs, with_format
+    from rethined.batch.manifest import read_manifest
+
+    naming = keep_name if parsed.format is None else with_format(parsed.format)
+    if parsed.preview:
+        naming = as_preview
+    given = [parsed.mask, parsed.mask_dir, parsed.mask_suffix, parsed.mask_alpha or None]
+    if parsed.manifest is not None:
+        if parsed.photos or parsed.recursive or any(rule is not None for rule in given):
+            raise OptionError("--manifest names photographs and masks; leave out PHOTOS, --recursive and --mask...")
+        pairs = read_manifest(parsed.manifest, parsed.out)
+        return pair_jobs(pairs, parsed.manifest.parent, parsed.out, naming=naming, forbid=forbid)
+    if not parsed.photos:
+        raise OptionError("no photographs are given; expected files, folders or patterns, or a --manifest")
+    if parsed.mask_alpha and parsed.invert:
+        raise OptionError("--invert goes with a mask, not with --mask-alpha: what is transparent is not known")
+    rule = MaskRule(file=parsed.mask, folder=parsed.mask_dir, suffix=parsed.mask_suffix, alpha=parsed.mask_alpha)
+    return list_jobs(parsed.photos, rule, parsed.out, recursive=parsed.recursive, naming=naming, forbid=forbid)
 
 
 def _tell_when_slow() -> Callable[[str, float], None]:

@@ -44,6 +44,10 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": _TIFF,
     ".bmp": ("BMP", {}),
 }
+WRITE_SUFFIXES = tuple(_WRITERS)
+"""Endings of the files that can be written, in lower case."""
+READ_SUFFIXES = (*WRITE_SUFFIXES, ".gif", ".ppm", ".pgm", ".pnm", ".avif", ".jp2")
+"""Endings that pictures usually have of all that can be read. What a file holds decides, not its name."""
 
 _CHANNELS = {
     ("PNG", "uint8"): (1, 2, 3, 4),

@@ -1,0 +1,179 @@
+"""One photograph of many: read, filled, written; in this process or in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rethined.batch.jobs import Task
+from rethined.batch.journal import stamp
+from rethined.engine import Inpainter
+from rethined.errors import ImageReadError, ImageWriteError, MaskError, OptionError
+from rethined.files import sha256_of
+from rethined.imageio import expect_writable, read_image, write_image
+from rethined.masks import MaskWarning, as_hole, grow_hole
+from rethined.options import InpaintOptions
+from rethined.session import Runtime
+from rethined.types import HoleMap, Pixels
+from rethined.weights import SHIPPED_NETWORK
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How all photographs of a run are filled.
+
+    Attributes:
+        network: The network file.
+        options: How to fill.
+        invert: Fill what masks leave black instead.
+        forbid: Mask of what is never copied from, one for all.
+        threads: Threads of each process; ``None`` shares the cores out evenly.
+        runtime: What runs the network.
+    """
+
+    network: Path = SHIPPED_NETWORK
+    options: InpaintOptions = field(default_factory=InpaintOptions)
+    invert: bool = False
+    forbid: Path | None = None
+    threads: int | None = None
+    runtime: Runtime = "onnxruntime"
+
+    def inpainter(self, threads: int | None) -> Inpainter:
+        """An engine of these settings.
+
+        Raises:
+            ModelNotFoundError, ModelSignatureError, MissingExtraError, OptionError: As :class:`Inpainter`.
+        """
+        return Inpainter(self.network, options=self.options, threads=threads, runtime=self.runtime)
+
+    def key(self) -> str:
+        """Checksum of all that a fill depends on besides the photograph and its mask; threads are not among it.
+
+        Raises:
+            ImageReadError: There is no forbid mask where one is said to be.
+        """
+        try:
+            forbid = None if self.forbid is None else stamp(self.forbid)
+        except OSError as error:
+            raise ImageReadError(f"there is no forbid mask at {str(self.forbid)!r}; check the path") from error
+        facts = {
+            "network": sha256_of(self.network),
+            "options": asdict(self.options),
+            "invert": self.invert,
+            "forbid": forbid,
+            "runtime": self.runtime,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is to be said about a finished photograph.
+
+    Attributes:
+        warnings: What is odd about its masks.
+        line: How its mask was understood, of a preview.
+    """
+
+    warnings: tuple[str, ...] = ()
+    line: str = ""
+
+
+class Filler:
+    """Fills photographs one after another with one engine.
+
+    Args:
+        settings: How.
+        threads: Threads of the engine; ``None`` takes all cores.
+
+    Raises:
+        ModelNotFoundError, ModelSignatureError, MissingExtraError, OptionError: As :class:`Inpainter`.
+    """
+
+    def __init__(self, settings: Settings, threads: int | None) -> None:
+        self._settings = settings
+        self._inpainter = settings.inpainter(threads)
+
+    def __call__(self, task: Task) -> Report:
+        """Writes the result of a task, whole or not at all.
+
+        Where the photograph's transparency is its mask, all that was filled becomes opaque.
+
+        Raises:
+            ImageError, MaskError, ImageReadError, ImageWriteError, MemoryBudgetError, InferenceError: As
+                :meth:`Inpainter.fill` and :func:`write_image`.
+        """
+        with heard() as said:
+            image = read_image(task.photo, as_stored=True)
+            hole = hole_of(task, image, invert=self._settings.invert)
+            make_folder(task.out.parent)
+            expect_writable(task.out, image)
+            if not hole.any():
+                said.append("its mask marks nothing; the photograph is written as it is")
+            result = self._inpainter.fill(image, hole, forbid=self._settings.forbid, inplace=True).image
+            if task.mask is None:
+                result[..., -1][grow_hole(hole, self._settings.options.grow_px)] = np.iinfo(result.dtype).max
+            write_image(task.out, result)
+        return Report(tuple(dict.fromkeys(said)))
+
+
+def hole_of(task: Task, image: Pixels, *, invert: bool) -> HoleMap:
+    """What to fill of a photograph, before it is widened: ``(H, W)`` bool.
+
+    Args:
+        task: Names the mask.
+        image: The photograph as it is stored.
+        invert: Fill what the mask leaves black instead.
+
+    Raises:
+        MaskError, ImageReadError: As :func:`as_hole`; or the mask is to be the photograph's transparency, and it has
+            none.
+    """
+    size_hw = (image.shape[0], image.shape[1])
+    if task.mask is not None:
+        return as_hole(task.mask, size_hw, invert=invert)
+    if image.ndim == 2 or image.shape[2] not in (2, 4):
+        raise MaskError(
+            "it has no alpha channel that says what to fill (a palette's transparency is not read); save it as grey or"
+            " RGB with alpha, or give another rule for masks"
+        )
+    return as_hole(image[..., -1] <= np.iinfo(image.dtype).max // 2, size_hw)
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Collects what is odd about masks, as text."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MaskWarning)
+        yield said
+    said += [str(warning.message) for warning in caught if issubclass(warning.category, MaskWarning)]
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it.
+
+    Raises:
+        ImageWriteError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(f"cannot make the folder {folder}: {error.strerror}; give another --out") from error
+
+
+def expect_no_less_than_one(name: str, value: int | None) -> None:
+    """Checks a number of threads or processes.
+
+    Raises:
+        OptionError: Below 1.
+    """
+    if value is not None and value < 1:
+        raise OptionError(f"{name} is {value}; expected a whole number from 1")

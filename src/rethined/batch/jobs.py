@@ -1,0 +1,385 @@
+"""What is to be done: which photographs, with which masks, written where. Nothing is decoded here."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from rethined.errors import ImageReadError, InputError, MaskError, OptionError, RethinedError
+from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES
+
+Naming = Callable[[PurePath], PurePath]
+"""What a result is called: from a path relative to the input to one relative to the folder of the results."""
+PREVIEW_SUFFIX = ".preview.jpg"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photograph to fill.
+
+    Attributes:
+        photo: The file.
+        mask: Its mask; ``None`` for its own transparency.
+        out: Where the result goes.
+        name: ``out`` relative to the folder of the results, with slashes.
+    """
+
+    photo: Path
+    mask: Path | None
+    out: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class JobList:
+    """All that a run is asked for.
+
+    Attributes:
+        tasks: What can be tried, in the order of the input.
+        problems: What cannot: the photograph and the reason.
+        results_left_out: How many pictures below the input were not taken because they lie in the results' folder.
+    """
+
+    tasks: list[Task]
+    problems: list[tuple[Path, str]]
+    results_left_out: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRule:
+    """Which mask belongs to a photograph; exactly one of the attributes is set.
+
+    Attributes:
+        file: One mask for all.
+        folder: The picture there of the same relative path, else of the same name, whatever its ending.
+        suffix: The picture beside the photograph whose name goes on with this: ``_mask`` for ``a_mask.png``.
+        alpha: The photograph's own transparency.
+
+    Raises:
+        OptionError: Not exactly one, or one that cannot be used.
+        ImageReadError: No such file or folder.
+    """
+
+    file: Path | None = None
+    folder: Path | None = None
+    suffix: str | None = None
+    alpha: bool = False
+
+    def __post_init__(self) -> None:
+        given = [self.file is not None, self.folder is not None, self.suffix is not None, self.alpha]
+        if sum(given) != 1:
+            raise OptionError(
+                f"{sum(given)} rules for masks are given; expected one: --mask FILE, --mask-dir DIR,"
+                " --mask-suffix TEXT or --mask-alpha (or a --manifest instead of photographs)"
+            )
+        if self.file is not None and not self.file.is_file():
+            raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
+        if self.folder is not None and not self.folder.is_dir():
+            raise ImageReadError(f"there is no folder of masks at {str(self.folder)!r}; check the path")
+        if self.suffix is not None and (not self.suffix or PurePath(self.suffix).name != self.suffix):
+            raise OptionError(f"the mask suffix is {self.suffix!r}; expected part of a file name, such as _mask")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A photograph, its path relative to what it was found by, and its mask or why it has none."""
+
+    photo: Path
+    relative: PurePath
+    mask: Path | MaskError | None
+
+
+def keep_name(relative: PurePath) -> PurePath:
+    """The same path and format."""
+    return relative
+
+
+def with_format(name: str) -> Naming:
+    """The same path in another format.
+
+    Args:
+        name: An ending such as ``png``, with or without its dot.
+
+    Raises:
+        OptionError: One that cannot be written.
+    """
+    suffix = f".{name.lower().removeprefix('.')}"
+    if suffix not in WRITE_SUFFIXES:
+        known = ", ".join(known.removeprefix(".") for known in WRITE_SUFFIXES)
+        raise OptionError(f"the format is {name!r}; expected one of {known}")
+    return lambda relative: relative.with_suffix(suffix)
+
+
+def as_preview(relative: PurePath) -> PurePath:
+    """Beside where the result would be, and never in its place."""
+    return relative.with_name(relative.name + PREVIEW_SUFFIX)
+
+
+def list_jobs(
+    inputs: Sequence[str],
+    rule: MaskRule,
+    out: Path,
+    *,
+    recursive: bool = False,
+    naming: Naming = keep_name,
+    forbid: Path | None = None,
+) -> JobList:
+    """What to do with files, folders and patterns.
+
+    In folders and of patterns, files with the ending of a picture are taken; hidden ones, masks and what lies below
+    ``out`` are not.
+
+    Args:
+        inputs: Each a file, a folder or a pattern as :mod:`glob` knows them, ``**`` included.
+        rule: Which mask belongs to a photograph.
+        out: Folder of the results.
+        recursive: Whether to look into folders within folders.
+        naming: How results are called.
+        forbid: Forbid mask of all, which is no photograph either.
+
+    Raises:
+        ImageReadError: An input that names nothing.
+        OptionError: ``out`` or the folder of masks is a folder of photographs, or a result would replace an input.
+    """
+    scan = _Scan(rule, out, recursive, {_real(path) for path in (rule.file, forbid) if path is not None})
+    masks = _MaskFinder(rule)
+    found = [_Found(photo, relative, masks.find(photo, relative)) for photo, relative in scan.photos(inputs)]
+    return _settled(found, out, naming, scan.results_left_out, [rule.file, forbid])
+
+
+def pair_jobs(
+    pairs: Iterable[tuple[Path, Path, PurePath | None]],
+    base: Path,
+    out: Path,
+    *,
+    naming: Naming = keep_name,
+    forbid: Path | None = None,
+) -> JobList:
+    """What to do with photographs and masks that are given pair by pair.
+
+    Args:
+        pairs: Photograph, mask, and what the result is called below ``out``; ``None``: as the photograph, relative to
+            ``base`` where it lies below that.
+        base: Folder that the list belongs to.
+        out: Folder of the results.
+        naming: How results are called.
+        forbid: Forbid mask of all.
+
+    Raises:
+        OptionError: A result would replace an input.
+    """
+    found = []
+    for photo, mask, name in pairs:
+        relative = PurePath(os.path.relpath(photo, base)) if _is_below(photo, base) else PurePath(photo.name)
+        found.append((_Found(photo, relative, mask), name))
+    return _settled([item for item, _ in found], out, naming, 0, [forbid], [name for _, name in found])
+
+
+def _settled(
+    found: Sequence[_Found],
+    out: Path,
+    naming: Naming,
+    results_left_out: int,
+    more_inputs: Sequence[Path | None],
+    names: Sequence[PurePath | None] | None = None,
+) -> JobList:
+    """Names every result; sorts out what has no mask, no format or no name of its own."""
+    done = JobList([], [], results_left_out)
+    taken: dict[str, Path] = {}
+    for item, given in zip(found, names or [None] * len(found), strict=True):
+        name = naming(item.relative if given is None else given)
+        target = out / name
+        if isinstance(item.mask, MaskError):
+            done.problems.append((item.photo, str(item.mask)))
+        elif target.suffix.lower() not in WRITE_SUFFIXES:
+            done.problems.append(
+                (item.photo, f"files ending in {target.suffix!r} are read but not written; pass --format png")
+            )
+        elif (place := _real(target)) in taken:
+            done.problems.append(
+                (item.photo, f"its result would be written to {target}, as that of {taken[place]}; use another --out")
+            )
+        else:
+            taken[place] = item.photo
+            done.tasks.append(Task(item.photo, item.mask, target, name.as_posix()))
+    _expect_inputs_safe(done.tasks, found, more_inputs)
+    return done
+
+
+def _expect_inputs_safe(tasks: Sequence[Task], found: Sequence[_Found], more_inputs: Sequence[Path | None]) -> None:
+    inputs = {_real(item.photo) for item in found}
+    inputs |= {_real(item.mask) for item in found if isinstance(item.mask, Path)}
+    inputs |= {_real(path) for path in more_inputs if path is not None}
+    for task in tasks:
+        if _real(task.out) in inputs:
+            raise OptionError(
+                f"the result of {task.photo} would replace {task.out}, which is an input; give another --out"
+            )
+
+
+@dataclass
+class _Scan:
+    """Looks for photographs.
+
+    Attributes:
+        rule: Tells what is a mask.
+        out: Folder of the results.
+        recursive: Whether folders within folders count.
+        not_photos: Real paths of other pictures that are inputs.
+        results_left_out: How many pictures it found below ``out`` so far.
+    """
+
+    rule: MaskRule
+    out: Path
+    recursive: bool
+    not_photos: set[str]
+    results_left_out: int = 0
+    _seen: set[str] = field(default_factory=set)
+
+    def photos(self, inputs: Sequence[str]) -> Iterator[tuple[Path, PurePath]]:
+        """Each photograph once, with its path relative to what it was found by."""
+        for given in inputs:
+            for photo, base in self._of_input(given):
+                if self._is_mask(photo) or _real(photo) in self._seen:
+                    continue
+                self._seen.add(_real(photo))
+                relative = PurePath(os.path.relpath(photo, base))
+                yield photo, PurePath(photo.name) if ".." in relative.parts else relative
+
+    def _of_input(self, given: str) -> Iterator[tuple[Path, Path]]:
+        path = Path(given)
+        if given and path.is_dir():
+            yield from ((photo, path) for photo in self._below(path))
+        elif given and path.is_file():
+            yield path, path.parent
+        elif glob.has_magic(given):
+            base = _fixed_part(path)
+            self._expect_apart(base)
+            pictures = [match for match in _matches(path, base) if match.is_file() and _is_picture(match.name)]
+            if not pictures:
+                raise ImageReadError(f"no picture file matches {given!r}; check the pattern")
+            yield from ((photo, base) for photo in pictures if self._is_input(photo))
+        else:
+            raise ImageReadError(f"there is no file or folder at {given!r}; check the path, and quote patterns")
+
+    def _below(self, folder: Path) -> Iterator[Path]:
+        self._expect_apart(folder)
+        for place, folders, files in os.walk(folder):
+            folders[:] = sorted(name for name in folders if self.recursive and not name.startswith("."))
+            for name in sorted(files):
+                if _is_picture(name) and self._is_input(Path(place, name)):
+                    yield Path(place, name)
+
+    def _expect_apart(self, folder: Path) -> None:
+        """Checks that what is looked for in a folder is not all results or masks."""
+        for role, other in (("out", self.out), ("mask-dir", self.rule.folder)):
+            if other is not None and _is_below(folder, other):
+                raise OptionError(
+                    f"the photographs of {str(folder)!r} lie in --{role} {str(other)!r}, whose pictures are not taken"
+                    " as photographs; give another folder"
+                )
+
+    def _is_input(self, photo: Path) -> bool:
+        """Whether a file that was found, not named, is an input and neither a result nor a mask."""
+        if _is_below(photo, self.out):
+            self.results_left_out += 1
+            return False
+        return self.rule.folder is None or not _is_below(photo, self.rule.folder)
+
+    def _is_mask(self, photo: Path) -> bool:
+        suffix = self.rule.suffix
+        return _real(photo) in self.not_photos or (suffix is not None and photo.stem.endswith(suffix))
+
+
+class _MaskFinder:
+    """Finds masks by a rule; looks into each folder once."""
+
+    def __init__(self, rule: MaskRule) -> None:
+        self._rule = rule
+        self._stems: dict[Path, dict[str, list[Path]]] = {}
+
+    def find(self, photo: Path, relative: PurePath) -> Path | MaskError | None:
+        """The mask of a photograph, or why there is none; ``None`` where it is its own."""
+        rule = self._rule
+        if rule.folder is not None:
+            places = dict.fromkeys([rule.folder / relative.parent / relative.stem, rule.folder / relative.stem])
+            return self._first(places, photo)
+        if rule.suffix is not None:
+            return self._first([photo.with_name(photo.stem + rule.suffix)], photo)
+        return rule.file
+
+    def _first(self, places: Iterable[Path], photo: Path) -> Path | MaskError:
+        """The picture at the first of the places, given without ending, that holds any."""
+        places = list(places)
+        for place in places:
+            found = self._in(place.parent).get(place.name, [])
+            same = [mask for mask in found if mask.suffix == photo.suffix]
+            if len(found) == 1 or len(same) == 1:
+                return found[0] if len(found) == 1 else same[0]
+            if found:
+                return MaskError(f"has several masks: {', '.join(map(str, found))}; leave one of them there")
+        return MaskError(f"has no mask: there is no picture {' or '.join(f'{place}.*' for place in places)}")
+
+    def _in(self, folder: Path) -> dict[str, list[Path]]:
+        if folder not in self._stems:
+            stems: dict[str, list[Path]] = {}
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if _is_picture(path.name) and path.is_file():
+                    stems.setdefault(path.stem, []).append(path)
+            self._stems[folder] = stems
+        return self._stems[folder]
+
+
+def expect_some(jobs: JobList) -> None:
+    """Checks that there is anything to do.
+
+    Raises:
+        InputError: Nothing at all.
+    """
+    if jobs.tasks or jobs.problems:
+        return
+    left_out = jobs.results_left_out
+    why = f"; {left_out} pictures below --out were left out, since they are results" if left_out else ""
+    raise InputError(f"no photograph was found{why}; check the paths, or pass --recursive for folders within folders")
+
+
+def below(out: Path, name: str) -> PurePath:
+    """A path of a result that a user has written down, checked to stay below ``out``.
+
+    Raises:
+        RethinedError: It would not.
+    """
+    if not name or PurePath(name).is_absolute() or not _is_below(out / name, out) or _real(out / name) == _real(out):
+        raise RethinedError(f"out is {name!r}; expected a path below --out, such as holidays/beach.png")
+    return PurePath(os.path.normpath(name))
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and PurePath(name).suffix.lower() in READ_SUFFIXES
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folders of a pattern before its first wildcard."""
+    parts = pattern.parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:fixed])
+
+
+def _matches(pattern: Path, base: Path) -> list[Path]:
+    try:
+        found = sorted(base.glob(pattern.relative_to(base).as_posix()))
+    except ValueError as error:
+        raise OptionError(f"the pattern {str(pattern)!r} cannot be used: {error}") from error
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(base).parts)]
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return PurePath(_real(path)).is_relative_to(_real(folder))
+
+
+def _real(path: Path) -> str:
+    """One spelling for each file."""
+    return os.path.normcase(os.path.realpath(path))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rethined.batch.fill import Filler, Settings
+from rethined.batch.jobs import Task
+from rethined.engine import Inpainter
+from rethined.errors import ImageReadError, ImageWriteError, MaskError
+from rethined.imageio import read_image, write_image
+from rethined.masks import grow_hole
+from rethined.options import InpaintOptions
+from rethined.types import HoleMap, Image8
+
+pytestmark = pytest.mark.usefixtures("album")
+
+
+@pytest.fixture
+def settings(tiny_network_path: Path) -> Settings:
+    return Settings(network=tiny_network_path)
+
+
+def task(photo: str, mask: str | None = "mask.png", out: str = "out/result.png") -> Task:
+    return Task(Path(photo), None if mask is None else Path(mask), Path(out), Path(out).name)
+
+
+def test_a_photograph_is_filled_as_the_engine_fills_it_in_its_own_depth(
+    settings: Settings, photo: Image8, hole: HoleMap
+) -> None:
+    fill, engine = Filler(settings, 1), Inpainter(settings.network, threads=1)
+    assert fill(task("photos/a.png")).warnings == ()
+    np.testing.assert_array_equal(read_image("out/result.png"), engine(photo, hole))
+    fill(task("photos/deep/c.tif", out="out/deep/c.tif"))
+    np.testing.assert_array_equal(read_image("out/deep/c.tif", as_stored=True), engine(photo * np.uint16(257), hole))
+
+
+def test_all_settings_reach_the_fill(settings: Settings, photo: Image8, hole: HoleMap) -> None:
+    forbidden = np.zeros_like(hole)
+    forbidden[:, 50:] = True
+    write_image("forbid.png", forbidden * np.uint8(255))
+    write_image("kept.png", ~hole * np.uint8(255))
+    options = InpaintOptions(grow_px=3, preset="best")
+    others = replace(settings, options=options, invert=True, forbid=Path("forbid.png"))
+    Filler(others, 1)(task("photos/a.png", "kept.png"))
+    expected = Inpainter(settings.network, options=options, threads=1)(photo, hole, forbid=forbidden)
+    np.testing.assert_array_equal(read_image("out/result.png"), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("grow_px", [0, 2])
+def test_what_is_filled_by_its_transparency_becomes_opaque(
+    settings: Settings, photo: Image8, hole: HoleMap, dtype: type, grow_px: int
+) -> None:
+    white = np.iinfo(dtype).max
+    alpha = np.where(hole, white // 2, white // 2 + 1).astype(dtype)
+    alpha[25:30, 35:40] = 0
+    stored = np.dstack([photo.astype(dtype) * (white // 255), alpha])
+    write_image("clear.png", stored)
+    Filler(replace(settings, options=InpaintOptions(grow_px=grow_px)), 1)(task("clear.png", None))
+    result = read_image("out/result.png", as_stored=True)
+    filled = grow_hole(hole, grow_px)
+    np.testing.assert_array_equal(result[..., 3], np.where(filled, white, alpha))
+    np.testing.assert_array_equal(result[~filled], stored[~filled])
+    assert (result[filled][:, :3] != stored[filled][:, :3]).any(axis=1).mean() > 0.9
+
+
+def test_without_transparency_there_is_nothing_to_go_by(settings: Settings) -> None:
+    with pytest.raises(MaskError, match="has no alpha channel"):
+        Filler(settings, 1)(task("photos/a.png", None))
+    assert not Path("out").exists()
+
+
+def test_odd_masks_are_used_and_told(settings: Settings, photo: Image8, hole: HoleMap) -> None:
+    write_image("odd.png", ~hole * np.uint8(150))
+    (grey, half) = Filler(settings, 1)(task("photos/a.png", "odd.png")).warnings
+    assert "are grey" in grey
+    assert "if it is inverted" in half
+    write_image("empty.png", np.zeros(hole.shape, np.uint8))
+    (nothing,) = Filler(settings, 1)(task("photos/a.png", "empty.png")).warnings
+    assert nothing.startswith("its mask marks nothing")
+    np.testing.assert_array_equal(read_image("out/result.png"), photo)
+
+
+def test_what_the_format_cannot_hold_is_told_and_leaves_nothing(settings: Settings) -> None:
+    with pytest.raises(ImageWriteError, match="JPEG files hold 8-bit grey, RGB"):
+        Filler(settings, 1)(task("photos/deep/c.tif", out="out/c.jpg"))
+    assert list(Path("out").iterdir()) == []
+
+
+def test_the_key_changes_with_all_that_the_fill_depends_on(settings: Settings, zero_head_network_path: Path) -> None:
+    Path("f.png").write_text("1")
+    key = settings.key()
+    assert replace(settings, threads=7).key() == key
+    changes: list[dict[str, object]] = [
+        {"network": zero_head_network_path},
+        {"options": InpaintOptions(grow_px=1)},
+        {"options": InpaintOptions(working_px=1024)},
+        {"invert": True},
+        {"forbid": Path("f.png")},
+        {"runtime": "openvino"},
+    ]
+    keys = [replace(settings, **change).key() for change in changes]
+    os.utime("f.png", ns=(1, 1))
+    keys.append(replace(settings, forbid=Path("f.png")).key())
+    assert len({key, *keys}) == 1 + len(keys)
+    with pytest.raises(ImageReadError, match=r"no forbid mask at 'missing.png'"):
+        replace(settings, forbid=Path("missing.png")).key()

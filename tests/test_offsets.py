@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from planted import PERIOD_PX, square_hole, stripes
 from rethined.matching import Matches, corrupted_tokens
@@ -67,3 +68,23 @@ def test_finer_tokens_inherit_from_the_token_above_and_its_neighbours() -> None:
     # Own, above (itself at the border), below (not set: own), left (itself), right.
     expected = [[[2, 2], [2, 2], [2, 2], [2, 2], [4, 4]]]
     np.testing.assert_array_equal(finer_offsets(OffsetField(offset, is_set), finer), expected)
+
+
+@pytest.mark.parametrize("is_rough", [False, True])
+def test_of_two_sources_that_fit_the_fill_the_one_with_the_detail_around_wins(
+    is_rough: bool, rng: np.random.Generator
+) -> None:
+    """The network's fill is flat, so it cannot tell them apart."""
+    picture = np.full((96, 192, 3), 120, np.float32)
+    grain = rng.uniform(-30, 30, (96, 192, 1)).astype(np.float32)
+    picture[:, 96:] += grain[:, 96:]  # rough on the right, smooth on the left
+    column = 136 if is_rough else 40
+    touched = square_hole((96, 192), Box(32, column, 64, column + 16))
+    picture[touched] = 120
+    corrupted = corrupted_tokens(touched)
+    to_other = 136 - 40 if not is_rough else 40 - 136
+    offered = np.array([[0, to_other], [0, 32], [0, to_other + 24]], np.int32)
+    candidates = np.broadcast_to(offered, (int(corrupted.sum()), 3, 2)).copy()
+    field = choose_offsets(picture, touched, corrupted, candidates, steps_px=(), passes=0)
+    inner = field.offset_yx[5:7, column // 8 : column // 8 + 2].reshape(-1, 2)
+    assert (inner == (0, 32)).all(), "the source on its own side"

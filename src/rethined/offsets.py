@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.detail import detail_levels
 from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
@@ -22,6 +23,9 @@ FILL_BLUR_PX = 9
 the truth's without, .79 with it."""
 MEAN_FORGIVEN = 0.75
 """Share of the squared difference in mean colour that does not count: the membrane corrects tone."""
+LESS_DETAIL, MORE_DETAIL = np.float32(20), np.float32(40)
+"""What a source costs that has less or more detail than the surroundings of the token, for each squared grey level.
+Measured at 2048 px: perceptual distance -.8 %, sharpness .93 to .95 of the truth's, hole PSNR -.05 dB."""
 REFINE_STEPS_PX = (2, 1)
 """Offsets tried above, below and beside the best one, in network pixels."""
 COHERENCE_PASSES = 2
@@ -138,7 +142,8 @@ class _Search:
 
     The cost of an offset is the difference between two windows of 16 x 16 px, the token's own and the source's, sampled
     every 2 px; part of the difference in mean colour is forgiven. In the hole only low bands are compared: the
-    network's fill is softer than any source, and would otherwise choose the softest.
+    network's fill is softer than any source, and would otherwise choose the softest. What detail to choose is told by
+    the known pixels around: a source with another amount of it costs more.
     """
 
     def __init__(self, picture: Float32, touched: HoleMap, free: HoleMap, corners_yx: Ints, workers: Workers) -> None:
@@ -153,6 +158,8 @@ class _Search:
         self._height = picture.shape[0]
         self._free = free
         self._corners_yx = corners_yx
+        self._offered, asked = detail_levels(picture, touched)
+        self._asked = asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX]
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")
         self._samples_y = corners_yx[:, :1] + grid_y.ravel()
@@ -193,7 +200,9 @@ class _Search:
         parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
         found = self._workers.map(lambda part: self._window_cost(rows[part], moved[part]), parts)
         if found:
-            cost[rows, columns] = np.concatenate(found)
+            missing = self._asked[rows] - self._offered[source[rows, columns, 0], source[rows, columns, 1]]
+            unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
+            cost[rows, columns] = np.concatenate(found) + unlike
         return cost
 
     def _window_cost(self, rows: Ints, moved_yx: Ints) -> Float32:

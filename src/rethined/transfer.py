@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.depth import WHITE, in_levels
+from rethined.detail import detail_levels
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import on_grid, sample_at, spread
@@ -45,8 +46,6 @@ VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
 VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
-DETAIL_PX = 3
-"""Side of the mean that detail is told from, in network pixels."""
 DETAIL_TOLERANCE = 1.4
 """How much stronger than around a hole the copied detail may be. Measured at 2048 px: hole PSNR +.09 dB, perceptual
 distance -.4 %, sharpness .97 to .92 of the truth's; with 1.0 they are +.20 dB, -1.1 % and .86, too soft in texture."""
@@ -228,16 +227,8 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
     Returns:
         ``(H / 8, W / 8)`` float32 in 0..1; 1 for tokens without a source.
     """
-    luma = cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)
-    detail = cv2.absdiff(luma, cv2.blur(luma, (DETAIL_PX, DETAIL_PX), borderType=cv2.BORDER_REPLICATE))
-    # The mean over the patch whose top left is there: what a source offers.
-    offered = cv2.blur(detail, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    known = np.subtract(1, touched, dtype=np.float32)
-    grid_wh = field.is_set.shape[::-1]
-    share = np.asarray(cv2.resize(known, grid_wh, interpolation=cv2.INTER_AREA), np.float32)
-    detail = cv2.multiply(detail, known, dst=detail)
-    amount = cv2.resize(detail, grid_wh, interpolation=cv2.INTER_AREA) / np.maximum(share, np.float32(1e-6))
-    expected = spread(np.asarray(cv2.merge([amount] * 3), np.float32), share)[..., 0][field.is_set]
+    offered, asked = detail_levels(filled, touched)
+    expected = asked[field.is_set]
     corners = np.argwhere(field.is_set) * TOKEN_PX + field.offset_yx[field.is_set]
     corners = np.clip(corners, 0, np.array(touched.shape) - TOKEN_PX)
     source = offered[corners[:, 0], corners[:, 1]]

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rethined.detail import DETAIL_PX
 from rethined.nn.network import TOKEN_PX
 from rethined.resample import PULL_GAIN
 from rethined.transfer import (
     BASE_LEVELS,
     DETAIL_FLOOR,
-    DETAIL_PX,
     DETAIL_TOLERANCE,
     SEAM_GRID_PX,
     SEAM_LEVELS,

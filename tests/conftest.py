@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -84,3 +85,14 @@ def write_network() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def threads_restored() -> Iterator[None]:
+    """OpenCV and torch have as many threads afterwards as before."""
+    import torch
+
+    before = (cv2.getNumThreads(), torch.get_num_threads())
+    yield
+    cv2.setNumThreads(before[0])
+    torch.set_num_threads(before[1])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rethined.depth import LEVELS, in_levels
 from rethined.regions import SIZE_MULTIPLE, Plan, Window
-from rethined.resample import Shrunk, on_grid, pull_push, resize_linear, sample_at, shrink_known
+from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
 
@@ -100,7 +100,7 @@ def _look_at_photograph(
 ) -> None:
     """Fills windows of the photograph, and writes the means of what was filled into the hole of the finest rung."""
     scale_yx = (hole.shape[0] / small_hole.shape[0], hole.shape[1] / small_hole.shape[1])
-    found: list[tuple[NDArray[np.intp], Float32]] = []
+    found: list[tuple[NDArray[np.intp], NDArray[np.intp], Float32]] = []
     for window in windows:
         around = window.around
         seen, part = _as_seen(image[around.slices]), hole[around.slices]
@@ -109,15 +109,10 @@ def _look_at_photograph(
         padded, padded_hole = _padded(seen, part)
         session.fill(padded, padded_hole)
         y, x = np.nonzero(part & _inside(window.core, around))
-        cell_y = ((y + around.top) / scale_yx[0]).astype(np.intp)
-        cell_x = ((x + around.left) / scale_yx[1]).astype(np.intp)
-        found.append((cell_y * small_hole.shape[1] + cell_x, padded[y, x]))
-    cell, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    count = np.bincount(cell, minlength=small_hole.size)
-    cells = np.flatnonzero((count > 0) & small_hole.ravel())
-    for channel in range(3):
-        total = np.bincount(cell, colours[:, channel], small_hole.size)
-        filled.reshape(-1, 3)[cells, channel] = total[cells] / count[cells]
+        found.append((y + around.top, x + around.left, padded[y, x]))
+    y, x, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    means, is_met = cell_means(y, x, colours, small_hole.shape, scale_yx)
+    filled[small_hole & is_met] = means[small_hole & is_met]
 
 
 def _as_seen(pixels: Pixels) -> Float32:

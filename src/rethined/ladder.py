@@ -21,12 +21,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.options import FIRST_PX
 from rethined.regions import SIZE_MULTIPLE, Plan, Window, group_cells, plan_rungs
 from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, SizeHW
 
-FIRST_PX = 512
-"""Long side of the first look at the whole picture (paper: 512)."""
 LEAST_GRID_PX = 1024
 """Up to this long side the grid may be as fine as the photograph: there its fill is worth more than sharpness."""
 MOST_GRID_PX = 2048

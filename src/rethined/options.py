@@ -11,7 +11,9 @@ Preset = Literal["fast", "balanced", "best"]
 BUDGETS_PX: dict[Preset, float] = {"fast": 0, "balanced": 1.1e6, "best": 24e6}
 """How many pixels the network may see after its first look at the whole picture: a preset is a budget on one ladder. On
 two cores a million takes some 90 ms."""
-LEAST_PX, MOST_PX = 512, 8192
+FIRST_PX = 512
+"""Long side of the first look at the whole picture (paper: 512)."""
+MOST_PX = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class InpaintOptions:
         if self.preset not in get_args(Preset):
             raise OptionError(f"preset is {self.preset!r}; expected one of {', '.join(get_args(Preset))}")
         if self.working_px is not None:
-            _expect_range("working_px", self.working_px, LEAST_PX, MOST_PX)
+            _expect_range("working_px", self.working_px, FIRST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
         _expect_range("grow_px", self.grow_px, 0, 512)
         if self.max_memory_mb is not None:

@@ -61,8 +61,7 @@ class Plan:
     @property
     def looks_px(self) -> tuple[int, ...]:
         """Pixels of each look: those of the rungs, and that of the photograph itself where there is one."""
-        looks = self.windows or tuple((Window(box, box),) for box in (Box(0, 0, *rung) for rung in self.rungs_hw))
-        areas = [sum(w.around.height * w.around.width for w in windows) for windows in (*looks, self.native)]
+        areas = [sum(w.around.height * w.around.width for w in looks) for looks in (*self.windows, self.native)]
         return tuple(area for area in areas if area)
 
     @property

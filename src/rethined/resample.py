@@ -177,6 +177,34 @@ def on_grid(
     return rows, columns
 
 
+def cell_means(
+    y: NDArray[np.integer[Any]],
+    x: NDArray[np.integer[Any]],
+    values: Float32,
+    grid_hw: tuple[int, int],
+    scale_yx: tuple[float, float],
+) -> tuple[Float32, NDArray[np.bool_]]:
+    """Means of the values of some pixels in the cells of a grid that they lie in.
+
+    Args:
+        y, x: ``(N,)`` rows and columns of the pixels.
+        values: ``(N, C)`` float32.
+        grid_hw: Height and width of the grid.
+        scale_yx: Pixels per cell of it.
+
+    Returns:
+        ``(h, w, C)`` float32, and ``(h, w)`` bool, whether a cell has any of the pixels; without, its mean is zero.
+    """
+    area, channels = grid_hw[0] * grid_hw[1], values.shape[1]
+    cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
+    count = np.bincount(cell, minlength=area)
+    met = np.flatnonzero(count)
+    means = np.zeros((area, channels), np.float32)
+    for channel in range(channels):
+        means[met, channel] = np.bincount(cell, values[:, channel], area)[met] / count[met]
+    return means.reshape(*grid_hw, channels), (count > 0).reshape(grid_hw)
+
+
 def sample_at(
     picture: Float32 | Image8, y: NDArray[np.generic], x: NDArray[np.generic], *, linear: bool = False
 ) -> Float32:

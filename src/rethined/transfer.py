@@ -36,7 +36,7 @@ from rethined.depth import WHITE, in_levels
 from rethined.detail import detail_levels
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
-from rethined.resample import on_grid, sample_at, spread
+from rethined.resample import cell_means, on_grid, sample_at, spread
 from rethined.sheet import PixelSheet, lay_sheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Box, Float32, HoleMap, Ints, Pixels, SizeHW
@@ -122,9 +122,7 @@ def transfer(
     pieces = batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX)
     parts = workers.map(fill, pieces, on_done=stretch(on_done, 0.2, 0.9))
     y, x, missing = _joined((part.rim_y, part.rim_x, part.rim_missing) for part in parts)
-    seam_hw, levels = touched.shape, SEAM_LEVELS
-    while max(seam_hw) > SEAM_GRID_PX and levels > 1:
-        seam_hw, levels = (seam_hw[0] // 2, seam_hw[1] // 2), levels - 1
+    seam_hw, levels = seam_grid(touched.shape)
     seam_yx = (hole.shape[0] / seam_hw[0], hole.shape[1] / seam_hw[1])
     seam = close_seam(y, x, missing, seam_hw, seam_yx, levels)
     workers.map(lambda part: part.correct(seam, seam_yx), parts, on_done=stretch(on_done, 0.9, 1))
@@ -328,6 +326,14 @@ def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int)
     return spread(values.astype(np.float32), weight.astype(np.float32), levels=levels)
 
 
+def seam_grid(small_hw: SizeHW) -> tuple[SizeHW, int]:
+    """The grid on which seams are closed, and the halvings of its pyramid, for a network picture of a size."""
+    grid_hw, levels = small_hw, SEAM_LEVELS
+    while max(grid_hw) > SEAM_GRID_PX and levels > 1:
+        grid_hw, levels = (grid_hw[0] // 2, grid_hw[1] // 2), levels - 1
+    return grid_hw, levels
+
+
 def close_seam(
     y: Ints, x: Ints, missing: Float32, grid_hw: SizeHW, scale_yx: tuple[float, float], levels: int
 ) -> Float32:
@@ -343,14 +349,8 @@ def close_seam(
     Returns:
         ``(h, w, C)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
     """
-    area, channels = grid_hw[0] * grid_hw[1], missing.shape[1]
-    cell = (y / scale_yx[0]).astype(np.int64) * grid_hw[1] + (x / scale_yx[1]).astype(np.int64)
-    count = np.bincount(cell, minlength=area)
-    cells = np.flatnonzero(count)
-    mean = np.zeros((area, channels), np.float32)
-    for channel in range(channels):
-        mean[cells, channel] = np.bincount(cell, missing[:, channel], area)[cells] / count[cells]
-    return spread(mean.reshape(*grid_hw, channels), (count > 0).astype(np.float32).reshape(grid_hw), levels=levels)
+    mean, is_met = cell_means(y, x, missing, grid_hw, scale_yx)
+    return spread(mean, is_met.astype(np.float32), levels=levels)
 
 
 def _sheet_of(

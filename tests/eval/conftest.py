@@ -1,23 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from rethined.imageio import write_image
 
 
 @pytest.fixture(autouse=True)
-def threads_restored() -> Iterator[None]:
+def keep_threads(threads_restored: None) -> None:
     """The command sets threads for the process it has to itself; here it has not."""
-    before = (cv2.getNumThreads(), torch.get_num_threads())
-    yield
-    cv2.setNumThreads(before[0])
-    torch.set_num_threads(before[1])
 
 
 @pytest.fixture

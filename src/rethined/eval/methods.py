@@ -16,8 +16,7 @@ from rethined.eval.cases import blanked
 from rethined.eval.learned import LEARNED_SUFFIXES, load_learned
 from rethined.eval.worker import HOW_TO, WorkerPeer
 from rethined.files import sha256_of
-from rethined.ladder import FIRST_PX
-from rethined.options import InpaintOptions, Preset
+from rethined.options import FIRST_PX, InpaintOptions, Preset
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import OnnxSession, Runtime

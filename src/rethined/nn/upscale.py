@@ -17,11 +17,11 @@ from rethined.transfer import (
     BASE_LEVELS,
     DETAIL_FLOOR,
     DETAIL_TOLERANCE,
-    SEAM_GRID_PX,
-    SEAM_LEVELS,
     VOICE,
     VOICE_BLUR_PX,
+    seam_grid,
 )
+from rethined.types import SizeHW
 
 
 def spread(values: Tensor, weight: Tensor, levels: int | None = None) -> Tensor:
@@ -103,17 +103,15 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     result = low + membrane + (mean - low) * gate / norm
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
     error, weight = (image - result) * rim, rim.to(image.dtype)
-    seam = _enlarge(_close_seam(error, rim, small_hw), hole.shape)
+    seam = _enlarge(_close_seam(error, rim, (small_hw[0], small_hw[1])), hole.shape)
     share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
     nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
     return torch.where(hole, result + torch.where(share > 1e-6, nearest, seam), image)
 
 
-def _close_seam(error: Tensor, rim: Tensor, small_hw: tuple[int, ...]) -> Tensor:
+def _close_seam(error: Tensor, rim: Tensor, small_hw: SizeHW) -> Tensor:
     """What is missing at the rim, ``(3, H, W)``, spread on a coarse grid."""
-    (grid_h, grid_w), levels = small_hw, SEAM_LEVELS
-    while max(grid_h, grid_w) > SEAM_GRID_PX and levels > 1:
-        grid_h, grid_w, levels = grid_h // 2, grid_w // 2, levels - 1
+    (grid_h, grid_w), levels = seam_grid(small_hw)
     y, x = rim.nonzero(as_tuple=True)
     cell = (y * (grid_h / rim.shape[0])).long() * grid_w + (x * (grid_w / rim.shape[1])).long()
     count = torch.bincount(cell, minlength=grid_h * grid_w)

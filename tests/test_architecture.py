@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "rethined"
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 WORKSHOP = ("bench", "data", "dataset", "eval", "export", "figures", "finetune", "losses", "nn", "train")
-PRINTS = ("cli.py", "demo.py")
+PRINTS = ("cli", "demo.py")
 RUNTIME_SOURCES = [source for source in SOURCES if source.split("/")[0] not in WORKSHOP]
 
 REFUSE_IMPORTS = """
@@ -127,7 +127,7 @@ def test_sources_are_found() -> None:
     assert {"__init__.py", "errors.py"} <= set(RUNTIME_SOURCES)
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source not in PRINTS])
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.split("/")[0] not in PRINTS])
 def test_only_the_doors_print(source: str) -> None:
     assert lines_with(source, is_print) == []
 

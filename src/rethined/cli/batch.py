@@ -1,0 +1,119 @@
+"""``rethined batch``: many photographs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rethined.cli.shared import EXIT_OK, EXIT_SOME_FAILED, Commands, add_fill_options, fill_options
+from rethined.errors import OptionError
+
+if TYPE_CHECKING:
+    from rethined.batch.jobs import JobList
+
+
+def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds ``batch`` to the commands."""
+    parser = commands.add_parser(
+        "batch",
+        help="fill many photographs",
+        description="Fills all PHOTOS and writes the results below DIR under the same names. Run the same command again"
+        " to go on where it stopped: what is filled already is not filled again. Exit status: 0 all done, 1 some"
+        " failed, 2 nothing can be done, 130 interrupted.",
+    )
+    parser.add_argument("photos", metavar="PHOTOS", nargs="*", help="files, folders, or patterns in quotes")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", required=True, help="folder of the results")
+    parser.add_argument("-r", "--recursive", action="store_true", help="look into folders within folders too")
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="instead of PHOTOS and a rule for masks: a CSV file with the columns image,mask[,out] or JSON lines with"
+        " these keys; paths are relative to FILE, out is relative to DIR",
+    )
+    masks = parser.add_argument_group("which mask belongs to a photograph, one of")
+    masks.add_argument("--mask", type=Path, metavar="FILE", help="one mask for all")
+    masks.add_argument(
+        "--mask-dir", type=Path, metavar="DIR", help="the picture in DIR of the same relative path, else the same name"
+    )
+    masks.add_argument(
+        "--mask-suffix", metavar="TEXT", help="the picture beside it whose name goes on: a_mask.png with _mask"
+    )
+    masks.add_argument(
+        "--mask-alpha",
+        action="store_true",
+        help="its own transparency: alpha up to half is filled, and what is filled becomes opaque",
+    )
+    parser.add_argument("--format", metavar="NAME", help="png, jpg, webp, tif, bmp (default: that of each photograph)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="photographs at once, each in a process (1)")
+    parser.add_argument("--again", action="store_true", help="fill as well what is filled already")
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="fill nothing: write small copies with the hole tinted, NAME.preview.jpg, and print how each mask was"
+        " understood",
+    )
+    parser.add_argument("--quiet", action="store_true", help="tell what is odd and what failed, and nothing else")
+    add_fill_options(parser)
+    parser.set_defaults(run=_run_batch)
+
+
+def _run_batch(parsed: argparse.Namespace) -> int:
+    from rethined.batch.fill import Settings
+    from rethined.batch.pool import stop_on_interrupt
+    from rethined.batch.progress import Progress
+    from rethined.batch.run import fill_all, preview_all
+    from rethined.weights import SHIPPED_NETWORK
+
+    settings = Settings(
+        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
+        options=fill_options(parsed),
+        invert=parsed.invert,
+        forbid=None if parsed.forbid is None else Path(parsed.forbid),
+        threads=parsed.threads,
+        runtime=parsed.runtime,
+    )
+    jobs = _batch_jobs(parsed, settings.forbid)
+
+    def progress(total: int) -> Progress:
+        return Progress(total, sys.stderr, quiet=parsed.quiet)
+
+    def on_stop() -> None:
+        # One write to the file itself: the stream may be in the middle of a line when the signal comes.
+        os.write(2, b"\nrethined: finishing what is going on; Ctrl-C again ends at once\n")
+
+    with stop_on_interrupt(on_stop) as is_stopped:
+        if parsed.preview:
+            outcome = preview_all(jobs, settings, parsed.out, progress, on_line=print, is_stopped=is_stopped)
+        else:
+            outcome = fill_all(
+                jobs, settings, parsed.out, progress, processes=parsed.jobs, again=parsed.again, is_stopped=is_stopped
+            )
+        if is_stopped():
+            raise KeyboardInterrupt
+    return EXIT_SOME_FAILED if outcome.failed else EXIT_OK
+
+
+def _batch_jobs(parsed: argparse.Namespace, forbid: Path | None) -> JobList:
+    """What the arguments of ``batch`` ask for."""
+    from rethined.batch.jobs import MaskRule, as_preview, keep_name, list_jobs, pair_jobs, with_format
+    from rethined.batch.manifest import read_manifest
+
+    naming = keep_name if parsed.format is None else with_format(parsed.format)
+    if parsed.preview:
+        naming = as_preview
+    given = [parsed.mask, parsed.mask_dir, parsed.mask_suffix, parsed.mask_alpha or None]
+    if parsed.manifest is not None:
+        if parsed.photos or parsed.recursive or any(rule is not None for rule in given):
+            raise OptionError("--manifest names photographs and masks; leave out PHOTOS, --recursive and --mask...")
+        pairs = read_manifest(parsed.manifest, parsed.out)
+        return pair_jobs(pairs, parsed.manifest.parent, parsed.out, naming=naming, forbid=forbid)
+    if not parsed.photos:
+        raise OptionError("no photographs are given; expected files, folders or patterns, or a --manifest")
+    if parsed.mask_alpha and parsed.invert:
+        raise OptionError("--invert goes with a mask, not with --mask-alpha: what is transparent is not known")
+    rule = MaskRule(file=parsed.mask, folder=parsed.mask_dir, suffix=parsed.mask_suffix, alpha=parsed.mask_alpha)
+    return list_jobs(parsed.photos, rule, parsed.out, recursive=parsed.recursive, naming=naming, forbid=forbid)

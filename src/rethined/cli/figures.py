@@ -1,0 +1,44 @@
+"""``rethined figures``: drawings of scores and times."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rethined.cli.shared import Commands, missing_extra
+
+
+def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Adds ``figures`` to the commands."""
+    parser = commands.add_parser(
+        "figures",
+        help="draw what eval and bench found",
+        description="Draws quality against latency, latency against size and latency against the share of the hole,"
+        " each as SVG and PNG, as far as the reports have them. Needs: pip install 'rethined[bench]'.",
+    )
+    parser.add_argument("--eval", type=Path, dest="eval_file", metavar="FILE", help="report.json of rethined eval")
+    parser.add_argument("--bench", type=Path, dest="bench_file", metavar="FILE", help="bench.json of rethined bench")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder to write to (figures)")
+    parser.add_argument("--score", default="perc", metavar="NAME", help="quality: perc, lpips or psnr (perc)")
+    parser.add_argument("--size", type=int, metavar="PX", help="the only size of the evaluation to show")
+    parser.add_argument("--masks", metavar="NAME", help="the only hole preset of the evaluation to show")
+    parser.set_defaults(run=_run_figures)
+
+
+def _run_figures(parsed: argparse.Namespace) -> None:
+    try:
+        from rethined.figures.command import run_figures
+    except ImportError as error:
+        raise missing_extra("bench", error) from error
+    drawn = run_figures(
+        parsed.out,
+        eval_file=parsed.eval_file,
+        bench_file=parsed.bench_file,
+        score=parsed.score,
+        size_px=parsed.size,
+        preset=parsed.masks,
+    )
+    for line in drawn.left_out:
+        print(f"left out: {line}")
+    for file in drawn.files:
+        print(file)

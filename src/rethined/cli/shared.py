@@ -1,0 +1,138 @@
+"""What several commands need: options of a fill, lists of numbers, lines for people, exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rethined.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from rethined.options import InpaintOptions
+
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+Commands = argparse._SubParsersAction  # the only name argparse has for it
+
+
+def add_fill_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that fills."""
+    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
+    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
+    parser.add_argument(
+        "--preset",
+        default="balanced",
+        help="fast, balanced or best: how closely the network may look (default balanced)",
+    )
+    parser.add_argument(
+        "--working-px",
+        type=int,
+        metavar="PX",
+        help="long side of the network's closest look instead, from 512, whatever it costs",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=int,
+        metavar="MB",
+        help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
+        " no limit)",
+    )
+    add_engine_options(parser)
+    parser.add_argument(
+        "--runtime",
+        default="onnxruntime",
+        help="what runs the network: onnxruntime, or openvino, which is faster on some processors and needs:"
+        " pip install 'rethined[openvino]'",
+    )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """The network and the threads."""
+    add_network_option(parser)
+    parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
+
+
+def add_network_option(parser: argparse.ArgumentParser) -> None:
+    """The network."""
+    parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
+
+
+def add_peer_options(parser: argparse.ArgumentParser) -> None:
+    """Where peers that cannot share this Python are."""
+    parser.add_argument(
+        "--peers-python",
+        type=Path,
+        metavar="PATH",
+        help="interpreter with opencv-contrib-python-headless, for the methods xphoto-shiftmap, xphoto-fsr-fast and"
+        " xphoto-fsr-best",
+    )
+
+
+def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
+    """The engine's options as :func:`add_fill_options` took them."""
+    from rethined.options import InpaintOptions
+
+    return InpaintOptions(
+        preset=parsed.preset,
+        working_px=parsed.working_px,
+        grow_px=parsed.grow,
+        max_memory_mb=parsed.max_memory,
+    )
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Tells what is odd about a mask in one line, and once: the engine looks at the same mask again."""
+    from rethined.masks import MaskWarning
+
+    told: set[str] = set()
+
+    def tell(message: Warning | str, *_where: object, **_more: object) -> None:
+        if str(message) not in told:
+            print(f"rethined: warning: {message}", file=sys.stderr)
+        told.add(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MaskWarning)
+        warnings.showwarning = tell
+        yield
+
+
+def missing_extra(extra: str, error: ImportError) -> MissingExtraError:
+    """What to install, from an import that failed."""
+    return MissingExtraError(f"this command needs the package {error.name!r}: pip install 'rethined[{extra}]'")
+
+
+def whole_numbers(text: str) -> list[int]:
+    """``1024,2048`` as numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of whole numbers; expected for example 1024,2048") from error
+
+
+def numbers(text: str) -> list[float]:
+    """``0.01,0.07`` as numbers."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers; expected for example 0.01,0.07") from error
+
+
+def thread_counts(text: str) -> list[int | None]:
+    """``1,all`` as numbers, ``None`` for all."""
+    try:
+        return [None if part == "all" else int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"{text!r} is no list of numbers of threads; expected for example 1,all") from error
+
+
+def tell(line: str) -> None:
+    """One line about what is going on, where it does not disturb results."""
+    print(f"rethined: {line}", file=sys.stderr)

@@ -13,6 +13,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
@@ -24,7 +25,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError
 from rethined.files import whole_or_nothing
-from rethined.types import Image8, ImageLike, PathLike, Pixels
+from rethined.types import Image8, ImageLike, PathLike, Pixels, SizeHW
 
 MAX_PIXELS = 250_000_000
 """Largest picture that is decoded, in pixels; 250 megapixels are 750 MB of RGB."""
@@ -79,6 +80,24 @@ _UPRIGHT: dict[int, tuple[int, bool]] = {
 _pillow_limit_lock = threading.Lock()
 
 
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a picture file says of itself.
+
+    Attributes:
+        format_name: Pillow's name of the format: PNG, JPEG, TIFF...
+        size_hw: Height and width in pixels as stored, not yet upright.
+    """
+
+    format_name: str
+    size_hw: SizeHW
+
+    @property
+    def suffix(self) -> str | None:
+        """Ending of a file of this format, ``None`` where it cannot be written."""
+        return next((suffix for suffix, (name, _) in _WRITERS.items() if name == self.format_name), None)
+
+
 @overload
 def read_image(path: PathLike, *, as_stored: Literal[False] = False) -> Image8: ...
 @overload
@@ -117,6 +136,18 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
         raise ImageReadError(f"cannot use {os.fsdecode(path)!r}: {error}") from error
 
 
+def read_header(path: PathLike) -> PictureHeader:
+    """What a picture file says of itself, before anything is decoded and whatever its size.
+
+    Raises:
+        ImageReadError: No file there, a folder, an empty file, or not a picture of a known format.
+    """
+    source = _existing_file(path)
+    with _blaming_the_file(source), source.open("rb") as file:
+        image = _identified(file, source)
+        return PictureHeader(image.format or "", (image.height, image.width))
+
+
 def open_picture(path: PathLike) -> Image.Image:
     """The picture in a file, decoded and upright, in the pixel mode of the file.
 
@@ -129,14 +160,20 @@ def open_picture(path: PathLike) -> Image.Image:
 def _opened(path: PathLike) -> tuple[Image.Image, int]:
     """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
     source = _existing_file(path)
+    with _blaming_the_file(source), source.open("rb") as file:
+        image = _small_enough(_identified(file, source), source)
+        with _pillow_limit_raised_for(image):
+            image.load()
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        ImageOps.exif_transpose(image, in_place=True)
+        return image, orientation
+
+
+@contextlib.contextmanager
+def _blaming_the_file(source: Path) -> Iterator[None]:
+    """Turns what goes wrong while a file is read into one error that names it."""
     try:
-        with source.open("rb") as file:
-            image = _identified(file, source)
-            with _pillow_limit_raised_for(image):
-                image.load()
-            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-            ImageOps.exif_transpose(image, in_place=True)
-            return image, orientation
+        yield
     except ImageReadError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any class when a file is damaged
@@ -164,7 +201,7 @@ def _existing_file(path: PathLike) -> Path:
 
 
 def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
-    """The picture with its header read and its size checked, nothing decoded yet.
+    """The picture with its header read, nothing decoded yet.
 
     Pillow's own ``Image.open`` warns at 89 megapixels and refuses at 179, and moving those limits is a setting of
     the whole process. Calling the registered format readers directly leaves it alone and needs no lock.
@@ -178,7 +215,7 @@ def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
         # An answer that is a str says that this Pillow was built without the library for the format.
         if factory is not None and accepts is not None and accepts(prefix) is True:
             file.seek(0)
-            return _small_enough(factory(file, ""), source)
+            return factory(file, "")
     raise ImageReadError(
         f"{str(source)!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
     )

@@ -210,7 +210,11 @@ function usePhoto(file, picture) {
 async function fill() {
   if (state() !== "edit" || !photo || hole.isEmpty) return;
   const { file: source, picture } = photo;
-  if (!grow.reportValidity()) return;
+  if (!grow.checkValidity()) {
+    options.open = true; // hidden, it could not say what is wrong
+    grow.reportValidity();
+    return;
+  }
   await busyWith("Filling", async (signal) => {
     await new Promise((resolve) => setTimeout(resolve)); // shows that it has begun before the mask is drawn
     const mask = drawMask(hole.marks, picture.width, picture.height);

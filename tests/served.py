@@ -51,7 +51,7 @@ class SlowWork:
         return Done({}, (), 0, 0)
 
 
-def until(is_so: Callable[[], object], seconds: float = 60) -> None:
+def until(is_so: Callable[[], object], seconds: float = 20) -> None:
     """Waits for something that happens in another thread."""
     end = time.monotonic() + seconds
     while not is_so():

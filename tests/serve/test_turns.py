@@ -95,6 +95,7 @@ def test_when_the_client_leaves_the_work_ends(turns: Turns) -> None:
     with pytest.raises(HTTPException) as refused:
         run(turn, until_ended(turn), leaving=at_once)
     assert refused.value.status_code == 499
+    until(lambda: turns.running == 0)
     turn.close()
     until(lambda: turns.taken == 0)
 

@@ -375,7 +375,7 @@ def test_what_goes_wrong_is_said_in_words(page: Page, photo: Image8, photo_path:
         page.click("error-close")
         return said
 
-    assert refused("text.png", b"no picture").startswith("'image' is not a picture in a known format; convert it to")
+    assert refused("text.png", b"no picture").startswith("'text.png' is not a picture in a known format; convert it to")
     large = encoded(photo.repeat(2, axis=0).repeat(2, axis=1), "JPEG")
     assert refused("large.jpg", large) == "large.jpg is 960 × 720; this server takes 0.4 megapixels at most."
     assert refused("heavy.png", bytes(2_100_000)) == "heavy.png has 2.1 MB; this server takes 2 MB at most."

@@ -9,7 +9,7 @@ import { view } from "./server.js";
 
 /**
  * Decodes a file, upright; what the browser does not know, TIFF for example, the server shows.
- * @param {Blob} file
+ * @param {File} file
  * @param {AbortSignal} signal
  * @returns {Promise<Picture>}
  */

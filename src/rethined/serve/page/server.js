@@ -9,7 +9,7 @@ export class ServerError extends Error {}
 
 /** @returns {Promise<Info>} */
 export async function info() {
-  return (await ask("v1/info", {})).json();
+  return (await ask("v1/info", {}, "")).json();
 }
 
 /**
@@ -25,7 +25,7 @@ export async function fill(photo, mask, options, signal) {
   form.append("image", photo);
   form.append("mask", mask, "mask.png");
   for (const [name, value] of Object.entries(options)) form.append(name, value);
-  const answer = await ask("v1/fill", { method: "POST", body: form, signal });
+  const answer = await ask("v1/fill", { method: "POST", body: form, signal }, photo.name);
   return {
     blob: await answer.blob(),
     warnings: answer.headers.get("Rethined-Warning") ?? "",
@@ -35,17 +35,13 @@ export async function fill(photo, mask, options, signal) {
 
 /**
  * A picture that the browser cannot show, in a form that it can.
- * @param {Blob} picture
+ * @param {File} picture
  * @param {AbortSignal} signal
  * @returns {Promise<{blob: Blob, width: number, height: number}>} the size is that of the picture itself
  */
 export async function view(picture, signal) {
-  const answer = await ask("v1/view", {
-    method: "POST",
-    body: picture,
-    headers: { "Content-Type": "application/octet-stream" },
-    signal,
-  });
+  const headers = { "Content-Type": "application/octet-stream" };
+  const answer = await ask("v1/view", { method: "POST", body: picture, headers, signal }, picture.name);
   const [width, height] = (answer.headers.get("Rethined-Size") ?? "").split("x").map(Number);
   return { blob: await answer.blob(), width, height };
 }
@@ -53,9 +49,10 @@ export async function view(picture, signal) {
 /**
  * @param {string} address
  * @param {RequestInit} request
+ * @param {string} name what the picture is called here; to the server it is 'image'
  * @returns {Promise<Response>}
  */
-async function ask(address, request) {
+async function ask(address, request, name) {
   let answer;
   try {
     answer = await fetch(address, request);
@@ -65,7 +62,8 @@ async function ask(address, request) {
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new ServerError(sentence(problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`));
+  const detail = problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`;
+  throw new ServerError(sentence(detail.replaceAll("'image'", `'${name}'`)));
 }
 
 /** @param {string} text */

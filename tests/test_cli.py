@@ -288,7 +288,7 @@ def test_without_fastapi_the_server_says_what_to_install(
 
 
 def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path) -> None:
-    pytest.importorskip("fastapi")
+    pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
     heard: list[ServeSettings] = []
     monkeypatch.setattr("rethined.serve.run.serve", lambda _inpainter, settings, _tell, **_more: heard.append(settings))
     given = "--host ::1 --port 0 --max-pixels 1000 --max-mb 7 --max-memory 900 --queue 3 --timeout 1.5 --workers 4"
@@ -317,7 +317,7 @@ def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_
 def test_a_server_that_cannot_be_ends_with_two_and_one_line(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("fastapi")
+    pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
     assert main(["serve", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -18,6 +18,7 @@ from rethined.types import HoleMap, Image8
 from served import SIZE_HW, SlowWork, decoded, encoded, until
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 pytest.importorskip("httpx2", reason="the test client needs httpx2")
 from fastapi.testclient import TestClient
 

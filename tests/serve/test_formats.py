@@ -5,6 +5,7 @@ import pytest
 from rethined.imageio import PictureHeader
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 from starlette.exceptions import HTTPException
 
 from rethined.serve.formats import format_of_result

@@ -8,6 +8,7 @@ from rethined.types import Image8
 from served import encoded
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 pytest.importorskip("httpx2", reason="the test client needs httpx2")
 from fastapi.testclient import TestClient
 

@@ -23,6 +23,7 @@ from rethined.types import HoleMap, Image8
 from served import SlowWork, encoded, served, until
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 pytest.importorskip("selenium", reason="the page is tested by selenium: pip install 'rethined[browser-tests]'")
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains

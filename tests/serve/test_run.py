@@ -20,6 +20,7 @@ from rethined.types import Image8
 from served import SlowWork, encoded, served, until
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 from rethined.serve.app import create_app
 from rethined.serve.run import serve
 from rethined.serve.settings import ServeSettings

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
 from starlette.exceptions import HTTPException
 
 from rethined.serve.turns import EndedError, Turn, Turns

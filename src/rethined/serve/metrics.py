@@ -54,4 +54,5 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it, as ``text/plain; version=0.0.4``."""
-        return generate_latest(self._registry)
+        text: bytes = generate_latest(self._registry)
+        return text

@@ -19,7 +19,8 @@ from rethined.data.samples import Batch, Sampler, prefetch
 from rethined.losses.fill import masked_huber
 from rethined.losses.matching import oracle_matching
 from rethined.losses.windows import cut_windows, hole_windows
-from rethined.nn.network import NetworkOutput, RethinedNetwork
+from rethined.nn.cells import CELL_PX, from_cells, to_cells
+from rethined.nn.network import RethinedNetwork
 from rethined.nn.prefill import finer_prefill
 from rethined.train.config import TrainConfig
 from rethined.train.state import TrainState, save_state
@@ -185,24 +186,27 @@ def _learn(
     name: str,
 ) -> Tensor:
     """Adds the gradients of one view and returns its fill, detached."""
-    output: NetworkOutput = network(view.prefilled, view.hole)
-    loss = fill_loss = masked_huber(output.fill, view.target, view.hole)
+    output = network.in_cells(view.prefilled, view.hole)
+    wanted = to_cells((view.target - view.prefilled) * view.hole)
+    loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole))
     matching = oracle_matching(output, view.target, view.hole, network.temperature, generator)
     loss = loss + config.matching_weight * matching
     if feature_loss is not None:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        feature = feature_loss(
-            *(cut_windows(planes, corners, side_px) for planes in (output.fill, view.target, view.hole))
-        )
+        prefilled, target, hole = (cut_windows(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
+        in_cells = [(top // CELL_PX, left // CELL_PX) for top, left in corners]
+        residual = from_cells(cut_windows(output.residual, in_cells, side_px // CELL_PX))
+        feature = feature_loss(prefilled + residual, target, hole)
         loss = loss + config.feature_weight * feature
         meter.add(f"{name}_feature", float(feature.detach()))
     (loss / 2).backward()
     meter.add(f"{name}_fill", float(fill_loss.detach()))
     meter.add(f"{name}_matching", float(matching.detach()))
+    fill = view.prefilled + from_cells(output.residual.detach())
     if meter.is_watching:
-        meter.add(f"{name}_gain_db", _gain_db(output.fill.detach(), view))
-    return output.fill.detach()
+        meter.add(f"{name}_gain_db", _gain_db(fill, view))
+    return fill
 
 
 def _gain_db(fill: Tensor, view: View) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rethined import __version__, cli, demo
-from rethined.cli import main
+from rethined import __version__, demo
+from rethined.cli import inpaint, main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
 from rethined.masks import grow_hole
@@ -41,7 +41,7 @@ def write_mask(path: Path, values: np.ndarray) -> None:
 def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``rethined inpaint`` in a folder with a photograph and several masks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "SILENT_S", 1e9)  # on a busy machine every fill is slow
+    monkeypatch.setattr(inpaint, "SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
     write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
@@ -76,6 +76,15 @@ def test_invert_fills_what_is_black(run: Run, hole: HoleMap, mask: str) -> None:
     assert run() == 0
     assert run("--invert", mask=mask, out="inverted-out.png") == 0
     np.testing.assert_array_equal(read_image("inverted-out.png"), read_image("out.png"))
+
+
+def test_feather_lets_the_fill_fade_in(run: Run, photo: Image8, hole: HoleMap) -> None:
+    assert run() == 0
+    sharp = read_image("out.png").astype(int)
+    assert run("--feather", "400") == 0
+    soft = read_image("out.png").astype(int)
+    nearer = np.abs(soft - photo)[hole] < np.abs(sharp - photo)[hole]
+    assert (nearer | (np.abs(sharp - photo)[hole] <= 1)).mean() > 0.99
 
 
 def test_grow_widens_the_hole(run: Run, photo: Image8, hole: HoleMap) -> None:
@@ -142,7 +151,7 @@ def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixtur
 def test_a_slow_fill_names_its_stages_as_they_begin(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "SILENT_S", -1)
+    monkeypatch.setattr(inpaint, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
     assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES

@@ -716,6 +716,20 @@ def test_grow_px_widens_the_hole_by_a_disc(inpainter: Inpainter, grow_px: int, p
     assert hole.sum() == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_feather_px_fades_in_from_what_the_photograph_shows(inpainter: Inpainter, dtype: type) -> None:
+    image, hole = photo((80, 80)), block((80, 80), 30, 30, 50, 50)
+    image[hole] = (255, 0, 255)
+    image = (image * (np.float32(1) / 255)) if dtype is np.float32 else image * dtype(257 if dtype is np.uint16 else 1)
+    results = {
+        px: inpainter.with_options(InpaintOptions(feather_px=px))(image, hole).astype(float) for px in (0, 4, 512)
+    }
+    away = {px: np.abs(result - image)[hole].mean() for px, result in results.items()}
+    assert away[0] > away[4] > 10 * away[512] > 0
+    np.testing.assert_array_equal(results[4][~hole], image[~hole])
+    np.testing.assert_allclose(results[4][35:45, 35:45], results[0][35:45, 35:45], atol=0)
+
+
 def test_a_hole_that_grows_over_everything_is_refused(inpainter: Inpainter) -> None:
     with pytest.raises(MaskError, match=r"grown by 200 px covers the whole picture.*smaller grow_px"):
         inpainter.with_options(InpaintOptions(grow_px=200))(photo((80, 80)), block((80, 80), 40, 40, 41, 41))

@@ -7,7 +7,7 @@ import pytest
 from rethined.errors import OptionError
 from rethined.options import InpaintOptions
 
-RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512)}
+RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
 
 
 def test_defaults() -> None:
@@ -16,6 +16,7 @@ def test_defaults() -> None:
         "working_px": None,
         "candidates": 4,
         "grow_px": 0,
+        "feather_px": 0,
         "max_memory_mb": None,
     }
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
-from rethined.composite import paste
+from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
@@ -242,6 +242,8 @@ class Inpainter:
                 workers=found.workers,
             )
         with clock.stage("composite"):
+            if self.options.feather_px:
+                fade_in(picture.pixels, hole, y, x, colours, self.options.feather_px)
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
             result = paste(picture.given, y, x, colours, inplace=inplace)
         used_transfer = bool(found.field.is_set.any())
@@ -319,6 +321,7 @@ class Inpainter:
             pixel_bytes=picture.given.nbytes // hole.size,
             has_forbidden=has_forbidden,
             is_grown=self.options.grow_px > 0,
+            is_feathered=self.options.feather_px > 0,
             inplace=inplace,
         )
         return fit_plan(plan, load, workers=self._workers.threads, limit_mb=self.options.max_memory_mb)

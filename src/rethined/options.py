@@ -28,6 +28,9 @@ class InpaintOptions:
         working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
         candidates: How many sources per token are ranked; half of them learned, half by appearance.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
+        feather_px: Over this many pixels from its edge the hole keeps, ever less, of what the photograph shows there: a
+            soft transition for masks whose edge lies on good pixels. What the hole is to hide shows through if it
+            reaches so near to the edge. Known pixels never change.
         max_memory_mb: Most that a fill may take beside the picture, the mask and the loaded network, in MB (10^6
             bytes), as estimated before it starts. Where the fill would take more, ``working_px`` is lowered, down to
             512, and fewer threads copy; the result's plan says what was used. No limit when ``None``.
@@ -40,6 +43,7 @@ class InpaintOptions:
     working_px: int | None = None
     candidates: int = 4
     grow_px: int = 0
+    feather_px: int = 0
     max_memory_mb: int | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +53,7 @@ class InpaintOptions:
             _expect_range("working_px", self.working_px, FIRST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
         _expect_range("grow_px", self.grow_px, 0, 512)
+        _expect_range("feather_px", self.feather_px, 0, 512)
         if self.max_memory_mb is not None:
             _expect_range("max_memory_mb", self.max_memory_mb, 1, 1_000_000)
 

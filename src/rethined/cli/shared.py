@@ -26,6 +26,13 @@ def add_fill_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
+        "--feather",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="let the fill fade in over PX pixels inside the hole, from what the photograph shows there (default 0)",
+    )
+    parser.add_argument(
         "--preset",
         default="balanced",
         help="fast, balanced or best: how closely the network may look (default balanced)",
@@ -82,6 +89,7 @@ def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
         preset=parsed.preset,
         working_px=parsed.working_px,
         grow_px=parsed.grow,
+        feather_px=parsed.feather,
         max_memory_mb=parsed.max_memory,
     )
 

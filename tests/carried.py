@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 from functools import cache
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -92,7 +91,7 @@ def waves(size_hw: SizeHW) -> Image8:
     return np.clip(np.rint(soft + grain), 0, 255).astype(np.uint8)
 
 
-def jpeg_of(image: Image8, **options: Any) -> bytes:
+def jpeg_of(image: Image8, **options: object) -> bytes:
     """A JPEG as Pillow makes it."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, "JPEG", **options)

@@ -7,9 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from carried import MAKER_NOTE, TAKEN, exif_block, jpeg_of, srgb, waves
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
+from carried import MAKER_NOTE, TAKEN, exif_block, jpeg_of, srgb, waves
 from rethined.containers import (
     APP0,
     APP1,
@@ -30,7 +30,7 @@ from rethined.types import Pixels
 PICTURE = waves((40, 56))
 
 
-def opened(content: bytes) -> Any:
+def opened(content: bytes) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(content))
     image.load()
     return image

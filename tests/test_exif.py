@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
-from carried import MAKER_NOTE, TAKEN, THUMBNAIL, exif_block
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from carried import MAKER_NOTE, TAKEN, THUMBNAIL, exif_block
 from rethined import exif
 
 orders = pytest.mark.parametrize("order", "<>")
@@ -78,7 +80,7 @@ def test_names_before_a_block_are_taken_away(name: bytes) -> None:
 @pytest.mark.parametrize("block", [b"", b"II", b"XX*\0\0\0\0\x08", b"II*\0", b"MM\0*\0\0\0\x7f", exif_block()[:40]])
 def test_a_damaged_block_is_refused(block: bytes) -> None:
     for edit in (exif.without_preview, lambda given: exif.upright(given, is_turned=True)):
-        with pytest.raises(ValueError, match="not as a TIFF does|lies beyond its end"):
+        with pytest.raises(ValueError, match=r"not as a TIFF does|lies beyond its end"):
             edit(block)
 
 
@@ -88,7 +90,5 @@ def test_whatever_is_in_it_is_edited_or_refused(noise: bytes, at: int, length: i
     block[at : at + len(noise)] = noise
     for whole in (bytes(block), bytes(block[:length])):
         for edit in (exif.without_preview, lambda given: exif.upright(given, is_turned=True)):
-            try:
+            with contextlib.suppress(ValueError):
                 assert len(edit(whole)) <= len(whole)
-            except ValueError:
-                pass

@@ -8,12 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from carried import jpeg_of, waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
+from carried import jpeg_of, waves
 from rethined import jpeg
 from rethined.containers import APP0, COM, DQT, Segment, jpeg_layout, jpeg_with
 from rethined.errors import MissingExtraError
@@ -54,9 +54,10 @@ def decoded(content: bytes) -> Pixels:
     return np.array(Image.open(io.BytesIO(content)))
 
 
-def read(content: bytes, folder: Path) -> Any:
+def read(content: bytes, folder: Path) -> SimpleNamespace:
     (folder / "read.jpg").write_bytes(content)
-    return jpegio.read(str(folder / "read.jpg"))
+    stored: SimpleNamespace = jpegio.read(str(folder / "read.jpg"))
+    return stored
 
 
 def hole_of(size_hw: SizeHW, top: int, left: int, bottom: int, right: int) -> HoleMap:
@@ -71,7 +72,7 @@ def filled(picture: Pixels, hole: HoleMap, colour: tuple[int, int, int] = RED) -
     return result
 
 
-def changed_blocks(before: Any, after: Any) -> list[NDArray[np.bool_]]:
+def changed_blocks(before: SimpleNamespace, after: SimpleNamespace) -> list[NDArray[np.bool_]]:
     """Of each component, which of its blocks differ in any coefficient."""
     return [
         (one != other).reshape(one.shape[0] // 8, 8, -1, 8).any(axis=(1, 3))
@@ -160,7 +161,7 @@ def test_without_a_hole_nothing_changes(tmp_path: Path) -> None:
 
 
 @needs_jpegio
-def test_the_file_says_what_it_is_told_to(tmp_path: Path) -> None:
+def test_the_file_says_what_it_is_told_to() -> None:
     content = jpeg_of(waves((50, 70)), comment=b"old")
     segments = [jfif((300, 300)), Segment(COM, b"new")]
     result = patched(content + b"behind", decoded(content), np.zeros((50, 70), bool), segments)
@@ -204,7 +205,7 @@ def test_pixels_of_another_jpeg_bring_its_coefficients(tmp_path: Path, sampling:
 
 
 @needs_jpegio
-def test_known_pixels_of_touched_blocks_change_less_than_when_all_is_encoded_anew(tmp_path: Path) -> None:
+def test_known_pixels_of_touched_blocks_change_less_than_when_all_is_encoded_anew() -> None:
     content = coded(waves((128, 128)), "4:4:4", quality=75)
     picture = decoded(content)
     hole = np.zeros((128, 128), bool)
@@ -318,7 +319,7 @@ def test_a_change_far_from_the_hole_is_noticed_before_anything_is_written(monkey
     content = coded(waves((64, 96)), "4:2:0")
     renew = jpeg._renew
 
-    def too_much(component: Any, picture: Pixels, hole: HoleMap) -> None:
+    def too_much(component: jpeg._Component, picture: Pixels, hole: HoleMap) -> None:
         renew(component, picture, hole)
         component.coefficients[-16, -16] += 9
 

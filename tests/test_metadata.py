@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, PngImagePlugin
+
 from carried import (
     MAKER_NOTE,
     TAKEN,
@@ -21,8 +23,6 @@ from carried import (
     srgb,
     waves,
 )
-from PIL import ExifTags, Image, PngImagePlugin
-
 from rethined import exif
 from rethined.containers import APP0, APP1, APP2, APP14, COM, Segment, png_international_text
 from rethined.metadata import (
@@ -48,7 +48,7 @@ def read(content: bytes) -> Metadata:
     return metadata_of(image, file)  # type: ignore[arg-type]
 
 
-def saved(format_name: str, **options: Any) -> bytes:
+def saved(format_name: str, **options: object) -> bytes:
     content = io.BytesIO()
     Image.fromarray(PICTURE).save(content, format_name, **options)
     return content.getvalue()
@@ -239,8 +239,10 @@ def test_the_first_segment_holds_the_resolution(
 
 @pytest.mark.parametrize(
     ("space", "channels", "is_kept"),
-    [(b"RGB ", 3, True), (b"RGB ", 4, True), (b"GRAY", 1, True), (b"GRAY", 2, True), (b"Lab ", 3, True)]
-    + [(b"GRAY", 3, False), (b"RGB ", 1, False), (b"RGB ", 2, False), (b"CMYK", 3, False)],
+    [
+        *((b"RGB ", 3, True), (b"RGB ", 4, True), (b"GRAY", 1, True), (b"GRAY", 2, True), (b"Lab ", 3, True)),
+        *((b"GRAY", 3, False), (b"RGB ", 1, False), (b"RGB ", 2, False), (b"CMYK", 3, False)),
+    ],
 )
 def test_a_profile_for_other_pixels_is_left_out_and_told(space: bytes, channels: int, is_kept: bool) -> None:
     chunks = ((b"iCCP", b"x"), (b"gAMA", bytes(4)))
@@ -268,17 +270,18 @@ def test_what_a_format_cannot_hold_is_told(format_name: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("block", [b"no TIFF at all", b"II*\0"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_exif_that_is_none_says_nothing(block: bytes) -> None:
-    with pytest.warns(FileWarning, match="its EXIF is damaged"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        metadata = read(jpeg_of(PICTURE, exif=b"Exif\0\0" + block))
+    content = jpeg_of(PICTURE, exif=b"Exif\0\0" + block)
+    with pytest.warns(FileWarning, match="its EXIF is damaged"):
+        metadata = read(content)
     assert (metadata.exif, metadata.orientation) == (b"", 1)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_is_left_out_and_told() -> None:
     content = jpeg_of(PICTURE, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05", comment=b"hello")
-    with pytest.warns(FileWarning, match="its EXIF is damaged .* and is left out"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    with pytest.warns(FileWarning, match=r"its EXIF is damaged .* and is left out"):
         metadata = read(content)
     assert metadata.exif == b""
     assert [segment.marker for segment in metadata.segments] == [APP0, COM]

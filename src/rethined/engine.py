@@ -149,8 +149,8 @@ class Inpainter:
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
                 are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, others become RGB. Alpha is never filled; pixels of alpha 0 count as
-                not known.
+                I (in 0..65535) keep their mode, CMYK is refused, others become RGB. Alpha is never filled; pixels of
+                alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,

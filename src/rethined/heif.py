@@ -46,6 +46,7 @@ def encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
     import pillow_heif
 
     content = io.BytesIO()
-    image.info.update({name: options.pop(name) for name in ("icc_profile", "exif", "xmp") if name in options})
+    if "icc_profile" in options:
+        image.info["icc_profile"] = options.pop("icc_profile")
     pillow_heif.from_pillow(image).save(content, **options)
     return content.getvalue()

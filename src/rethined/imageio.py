@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from rethined import heif
+from rethined.containers import tiff_with
 from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError
 from rethined.files import whole_or_nothing
@@ -101,7 +102,7 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
     """The picture in a file, upright, as a new ``(H, W, 3)`` uint8 RGB array, range 0..255; or as it is stored.
 
     The EXIF orientation is applied. Grey and palette pictures become RGB, alpha is dropped (the colour below it
-    stays), CMYK is converted without its profile. Of 16-bit values the high byte is kept, for grey and for colour
+    stays), CMYK is converted without its profile (but see ``as_stored``). Of 16-bit values the high byte is kept, for grey and for colour
     alike: 0 -> 0, 65535 -> 255, ``257 * v -> v``. Of several frames the first is read.
 
     Pillow's settings stay as the host process made them. A host that has set ``ImageFile.LOAD_TRUNCATED_IMAGES``
@@ -112,13 +113,14 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
         path: The file.
         as_stored: Keep depth and channels where an array can: grey as ``(H, W)``, grey and alpha as ``(H, W, 2)``, RGB
             as ``(H, W, 3)``, RGBA as ``(H, W, 4)``, each uint8 or, in 0..65535, uint16. 16-bit colour is kept of PNG
-            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white, palette
-            and CMYK pictures become 8-bit RGB all the same.
+            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white and
+            palette pictures become 8-bit RGB all the same, or RGBA where a colour of theirs is transparent.
 
     Raises:
         ImageReadError: No file there, a folder, an empty file, not a picture of a known format, a damaged or
             truncated picture, one above 250 megapixels, or one of a pixel type without a known range (float).
-            ``as_stored`` also refuses 16-bit colour with premultiplied alpha.
+            ``as_stored`` also refuses CMYK, which could not be given back, and 16-bit colour with premultiplied alpha.
+            HEIC without the extra ``heif``.
     """
     image, orientation = _opened(path)
     with _naming(path):
@@ -351,20 +353,19 @@ def _as_stored(image: Image.Image, orientation: int, path: Path) -> Pixels:
     """The pixels of a file that Pillow has read, in their own depth."""
     if image.mode in _OWN_MODES and _stored_bits(image, path) == 16:
         return _deep_colour(image, path.read_bytes(), orientation)
+    if image.mode in ("P", "PA", "L", "RGB") and image.has_transparency_data:  # some colour is said to be transparent
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
     return _own_array(image)
 
 
 def _own_array(image: Image.Image) -> Pixels:
-    """The pixels of a PIL image in its own depth; modes that no array here can carry as 8-bit RGB or RGBA."""
+    """The pixels of a PIL image in its own depth; modes that no array here can carry as 8-bit RGB."""
     if image.mode == "CMYK":
         raise ImageError(
             "the picture is CMYK, for print, and its colours are those of one printer; convert it to RGB with its"
             " profile first, in a photo editor for example"
         )
     if image.width and image.height:
-        if image.mode != "I;16" and image.has_transparency_data and image.mode not in ("La", "RGBa"):
-            # A palette or a colour of which some is said to be transparent.
-            image = image.convert("LA" if image.mode in ("L", "LA") else "RGBA")
         if image.mode in _OWN_MODES:
             return np.array(image)
         if image.mode.startswith("I"):
@@ -424,12 +425,13 @@ def write_image(path: PathLike, image: Pixels) -> None:
     """Writes a picture in its own depth; the suffix chooses the format, and the file appears whole or not at all.
 
     Args:
-        path: ``.png``, ``.webp`` (lossless), ``.tif``, ``.tiff``, ``.bmp`` keep every value; ``.jpg`` and ``.jpeg``
-            are lossy (quality 95, colour not subsampled). An existing file is replaced and keeps its permissions;
+        path: ``.png``, ``.webp`` (lossless), ``.tif``, ``.tiff``, ``.bmp`` keep every value; ``.jpg``, ``.jpeg``
+            (quality 95), ``.avif``, ``.heic`` and ``.heif`` (90; the last two need the extra ``heif``) are lossy, their
+            colour not subsampled. An existing file is replaced and keeps its permissions;
             a link is written through.
-        image: ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB, uint8 in 0..255. PNG, TIFF and WebP also hold
-            ``(H, W, 2)`` grey and alpha and ``(H, W, 4)`` RGBA; PNG and TIFF also uint16 in 0..65535, except grey and
-            alpha. WebP stores grey as three equal channels.
+        image: ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB, uint8 in 0..255. All but JPEG and BMP also
+            hold ``(H, W, 2)`` grey and alpha and ``(H, W, 4)`` RGBA; PNG and TIFF also uint16 in 0..65535, except grey
+            and alpha. WebP, AVIF and HEIC store grey as three equal channels.
 
     Raises:
         ImageError: ``image`` is not a picture.
@@ -496,6 +498,8 @@ def _encoded(
     is_put_in = format_name in ("PNG", "JPEG", "TIFF") and metadata != Metadata()
     if image.dtype == np.uint16 and image.ndim == 3:
         content = _encoded_deep(image, format_name, options)
+        if format_name == "TIFF" and image.shape[2] == 4:
+            content = memoryview(b"".join(tiff_with(content, _straight_alpha())))
     else:
         into = io.BytesIO() if is_put_in else file
         given = {} if is_put_in else save_options(format_name, metadata)
@@ -504,6 +508,13 @@ def _encoded(
             return []
         content = into.getbuffer()
     return embedded(content, format_name, metadata) if is_put_in else [content]
+
+
+def _straight_alpha() -> Image.Exif:
+    """What OpenCV does not say of a TIFF's fourth channel."""
+    tags = Image.Exif()
+    tags[TiffImagePlugin.EXTRASAMPLES] = 2
+    return tags
 
 
 def _encoded_deep(image: Pixels, format_name: str, options: Mapping[str, Any]) -> memoryview:
@@ -583,7 +594,7 @@ def as_image(value: ImageLike) -> Pixels:
 
     Raises:
         ImageError: Another type, dtype, shape or channel count, no pixels, values without a meaning (NaN for example),
-            or a PIL mode without a known range.
+            or a PIL image that is CMYK or of a mode without a known range.
         ImageReadError: A path that cannot be read, or a lazily opened PIL image whose file is damaged.
     """
     if isinstance(value, np.ndarray):

@@ -64,6 +64,7 @@ class Coding:
         # Pillow numbers tables by their order, and asks for no gaps.
         tables = [self.tables[number] for number in sorted(self.tables)]
         return {
+            "quality": -1,  # of the default, by which tables would be scaled
             "qtables": tables,
             "subsampling": self.subsampling,
             "progressive": self.is_progressive,

@@ -59,6 +59,8 @@ class InpaintOptions:
         _expect_range("grow_px", self.grow_px, 0, 512)
         if self.max_memory_mb is not None:
             _expect_range("max_memory_mb", self.max_memory_mb, 1, 1_000_000)
+        if not isinstance(self.strip, bool):
+            raise OptionError(f"strip is {self.strip!r}; expected True or False")
         if self.jpeg is not None and self.jpeg not in get_args(Jpeg):
             raise OptionError(f"jpeg is {self.jpeg!r}; expected one of {', '.join(get_args(Jpeg))}, or None")
 

@@ -35,7 +35,7 @@ SAMPLINGS = {
     "4:1:1": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
 }
 UNITS_YX = {"grey": (8, 8), "4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16), "4:4:0": (16, 8), "4:1:1": (8, 32)}
-RED, GREY = (220, 30, 40), (120, 120, 120)
+RED, GREEN, GREY = (220, 30, 40), (30, 220, 60), (120, 120, 120)
 
 
 def coded(picture: Pixels, sampling: str, *, quality: int = 85, progressive: bool = False, restart: int = 0) -> bytes:
@@ -231,14 +231,43 @@ def test_nothing_of_the_removed_colour_is_left(tmp_path: Path) -> None:
 
 
 @needs_jpegio
-def test_coefficients_stay_within_what_can_be_coded(tmp_path: Path) -> None:
-    picture = np.zeros((32, 32), np.uint8)
-    picture[::2, ::2] = 255
-    content = jpeg_of(picture, quality=100)
-    given, hole = 255 - decoded(content), np.ones((32, 32), bool)
-    hole[0, 0] = False
-    after = read(patched(content, given, hole, []), tmp_path)
-    assert np.abs(after.coef_arrays[0]).max() <= 1023
+@pytest.mark.parametrize(("sampling", "share"), [("4:2:0", 0.25), ("4:2:2", 0.5), ("4:4:4", 1.0)])
+def test_a_sample_of_several_pixels_keeps_its_share_of_the_known_ones(
+    tmp_path: Path, sampling: str, share: float
+) -> None:
+    content = coded(np.full((32, 32, 3), GREEN, np.uint8), sampling, quality=95)
+    hole = np.zeros((32, 32), bool)
+    hole[::2, ::2] = True
+    if sampling == "4:2:2":
+        hole[1::2, ::2] = True
+    if sampling == "4:4:4":
+        hole[:] = True
+    hole[:, 16:] = False
+    result = patched(content, filled(decoded(content), hole), hole, [])
+    before, after = (read(given, tmp_path) for given in (content, result))
+    step = after.quant_tables[1][0, 0]
+    red_difference = (RED[0] - (0.299 * RED[0] + 0.587 * RED[1] + 0.114 * RED[2])) / 1.402
+    expected = (1 - share) * before.coef_arrays[2][0, 0] + share * 8 * red_difference / step
+    assert after.coef_arrays[2][0, 0] == round(expected)
+
+
+@needs_jpegio
+def test_codes_are_made_for_the_new_coefficients() -> None:
+    content = jpeg_of(np.full((64, 64, 3), GREY, np.uint8), optimize=True)  # with codes for nothing else
+    hole = hole_of((64, 64), 8, 8, 40, 40)
+    given = np.where(hole[..., None], waves((64, 64)), decoded(content))
+    error = np.abs(decoded(patched(content, given, hole, [])).astype(int) - given)
+    assert error[16:32, 16:32].mean() < 8
+
+
+def test_coefficients_stay_within_what_can_be_coded() -> None:
+    coefficients = np.zeros((8, 8), np.int32)
+    coefficients[0, 1:4] = 1023, -572, -572  # samples of nearly 0 in the first column, and far beyond in others
+    component = jpeg._Component(coefficients, np.ones((8, 8)), (1, 1), None, 128)
+    hole = hole_of((8, 8), 0, 0, 1, 1)
+    jpeg._renew(component, np.full((8, 8), 255, np.uint8), hole)
+    assert coefficients[0, 0] == 16  # a white pixel
+    assert coefficients[0, 1] == 1023
 
 
 # ---- how files are coded ----
@@ -268,11 +297,12 @@ def renumbered(content: bytes) -> bytes:
 
 @needs_jpegio
 def test_tables_may_have_any_numbers(tmp_path: Path) -> None:
-    content = renumbered(coded(waves((40, 56)), "4:2:0"))
-    hole = hole_of((40, 56), 16, 16, 32, 32)
-    result = patched(content, filled(decoded(content), hole), hole, [])
-    expect_others_kept(content, result, hole, "4:2:0", tmp_path)
-    assert np.abs(decoded(result)[20:28, 20:28].astype(int) - RED).max() <= 3
+    content = coded(waves((40, 56)), "4:2:0", quality=30)
+    hole = hole_of((40, 56), 16, 16, 30, 30)
+    given = filled(decoded(content), hole)
+    usual, other = (read(patched(c, given, hole, []), tmp_path) for c in (content, renumbered(content)))
+    assert [info.quant_tbl_no for info in other.comp_info] == [1, 3, 3]
+    assert not any(changed.any() for changed in changed_blocks(usual, other))
 
 
 def with_tables_between_scans(content: bytes) -> bytes:

@@ -16,6 +16,18 @@ from typing import IO
 
 from PIL import Image
 
+PILLOW_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What Pillow raises over tags that are damaged."""
+
 # ---- JPEG: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B ----
 
 APP0, APP1, APP2, APP13, APP14, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
@@ -193,8 +205,8 @@ def tiff_with(content: memoryview, tags: Image.Exif) -> list[bytes | memoryview]
         data = directory[2 + (len(merged) - len(own)) * _ENTRY_BYTES + 4 :]
         head = bytes(content[:4]) + struct.pack(f"{order}I", end)
         count = struct.pack(f"{order}H", len(merged))
-    except (struct.error, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"its tags do not fit into a TIFF: {error}") from error
+    except PILLOW_ERRORS as error:
+        raise ValueError(f"its tags do not fit into a TIFF ({error}): strip leaves them out") from error
     return [head, content[8:], bytes(end - len(content)), count, entries, bytes(4), data]
 
 

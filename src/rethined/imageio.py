@@ -102,8 +102,8 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
     """The picture in a file, upright, as a new ``(H, W, 3)`` uint8 RGB array, range 0..255; or as it is stored.
 
     The EXIF orientation is applied. Grey and palette pictures become RGB, alpha is dropped (the colour below it
-    stays), CMYK is converted without its profile (but see ``as_stored``). Of 16-bit values the high byte is kept, for grey and for colour
-    alike: 0 -> 0, 65535 -> 255, ``257 * v -> v``. Of several frames the first is read.
+    stays), CMYK is converted without its profile, but see ``as_stored``. Of 16-bit values the high byte is kept, for
+    grey and for colour alike: 0 -> 0, 65535 -> 255, ``257 * v -> v``. Of several frames the first is read.
 
     Pillow's settings stay as the host process made them. A host that has set ``ImageFile.LOAD_TRUNCATED_IMAGES``
     has asked for half-read pictures and gets them here too. WebP files above Pillow's own limit

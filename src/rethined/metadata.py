@@ -25,6 +25,7 @@ from rethined.containers import (
     APP2,
     APP14,
     COM,
+    PILLOW_ERRORS,
     SEGMENT_BYTES,
     Segment,
     jpeg_layout,
@@ -154,8 +155,7 @@ def orientation_of(image: Image.Image) -> int:
     """How the pixels of a picture are turned, 1..8 as in EXIF; 1, upright, where nothing that can be read says so."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    # What Pillow raises over damaged EXIF, and over a text of a PNG that bears the name of EXIF or XMP.
-    except (SyntaxError, TypeError, ValueError, OSError, struct.error):
+    except PILLOW_ERRORS:  # damaged, or a text of a PNG that bears the name of EXIF or XMP
         return 1
     return orientation if isinstance(orientation, int) and orientation in range(1, 9) else 1
 
@@ -224,7 +224,7 @@ def as_segments(metadata: Metadata) -> list[Segment]:
     segments = [jfif(metadata.dpi)]
     for what, name, data in (("EXIF", _EXIF_NAME, metadata.exif), ("XMP", _XMP_NAME, metadata.xmp)):
         if len(name) + len(data) > SEGMENT_BYTES:
-            raise ValueError(f"its {what} has {len(data)} bytes, more than a JPEG holds ({SEGMENT_BYTES - len(name)})")
+            raise ValueError(f"its {what} has {len(data)} bytes, more than a JPEG holds: strip leaves it out")
         if data:
             segments.append(Segment(APP1, name + data))
     piece_bytes = SEGMENT_BYTES - len(_ICC_NAME) - 2
@@ -280,18 +280,18 @@ def _block_of_tiff(tags: Image.Exif) -> bytes:
     """The tags of a TIFF that say something about the picture, as a block of their own."""
     kept = Image.Exif()
     kept.endian = tags.endian
-    for tag, value in tags.items():
-        if tag not in _TIFF_LAYOUT and tag not in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            kept[tag] = value
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if directory in tags:
-            inner = dict(tags.get_ifd(directory))
-            if ExifTags.IFD.Interop in inner:
-                inner[ExifTags.IFD.Interop] = tags.get_ifd(ExifTags.IFD.Interop)
-            kept[directory] = inner
     try:
+        for tag, value in tags.items():
+            if tag not in _TIFF_LAYOUT and tag not in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                kept[tag] = value
+        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if directory in tags:
+                inner = dict(tags.get_ifd(directory))
+                if ExifTags.IFD.Interop in inner:
+                    inner[ExifTags.IFD.Interop] = tags.get_ifd(ExifTags.IFD.Interop)
+                kept[directory] = inner
         return exif.bare(kept.tobytes()) if len(kept) else b""
-    except (struct.error, TypeError, AttributeError, OverflowError, ValueError) as error:
+    except PILLOW_ERRORS as error:
         _warn(f"its EXIF is damaged ({error}) and is left out")
         return b""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from rethined import __version__, demo
-from rethined.cli import inpaint, main
+from rethined import __version__, demo, jpeg
+from rethined.cli import main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
 from rethined.masks import grow_hole
@@ -41,7 +42,7 @@ def write_mask(path: Path, values: np.ndarray) -> None:
 def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``rethined inpaint`` in a folder with a photograph and several masks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inpaint, "SILENT_S", 1e9)  # on a busy machine every fill is slow
+    monkeypatch.setattr("rethined.cli.inpaint.SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
     write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
@@ -151,7 +152,7 @@ def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixtur
 def test_a_slow_fill_names_its_stages_as_they_begin(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inpaint, "SILENT_S", -1)
+    monkeypatch.setattr("rethined.cli.inpaint.SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
     assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES
@@ -193,6 +194,66 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
     assert (filled[hole][:, :3] != deep[hole][:, :3]).any()
 
 
+# ---- files ----
+
+
+def with_exif(path: str, photo: Image8, hole: HoleMap) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture = photo // 8 + 100  # what JPEG can hold
+    Image.fromarray(picture).save(path, exif=exif, **({"quality": 95} if path.endswith(".jpg") else {}))
+    write_mask(Path("mask.png"), hole * 255)
+
+
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_what_the_photo_said_is_kept_unless_it_is_stripped(
+    run: Run, photo: Image8, hole: HoleMap, name: str, strip: bool
+) -> None:
+    with_exif(name, photo, hole)
+    assert run(*["--strip"] * strip, "--jpeg", "reencode", photo=name, out="out-" + name) == 0
+    with Image.open("out-" + name) as image:
+        assert image.getexif().get(0x010F) == (None if strip else "Maker")
+
+
+@pytest.mark.usefixtures("run")
+def test_without_out_the_result_goes_beside_the_photo_in_its_format(
+    photo: Image8, hole: HoleMap, tiny_network_path: Path
+) -> None:
+    with_exif("a.tif", photo, hole)
+    assert main(["inpaint", "a.tif", "mask.png", "--network", str(tiny_network_path)]) == 0
+    with Image.open("a-filled.tif") as image:
+        assert image.format == "TIFF"
+
+
+def test_a_jpeg_that_is_encoded_anew_is_told_unless_that_is_asked_for(
+    run: Run, photo: Image8, hole: HoleMap, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    with_exif("a.jpg", photo, hole)
+    assert run(photo="a.jpg", out="told.jpg") == 0
+    err = capsys.readouterr().err
+    assert err.startswith("rethined: warning: told.jpg is encoded anew as a whole: ")
+    assert "pip install 'rethined[jpeg]'" in err
+    assert err.count("\n") == 1
+    assert run("--jpeg", "reencode", photo="a.jpg", out="silent.jpg") == 0
+    assert capsys.readouterr().err == ""
+    assert run("--jpeg", "lossless", photo="a.jpg", out="refused.jpg") == 2
+    assert "pip install 'rethined[jpeg]'; or choose reencode" in capsys.readouterr().err
+    assert not Path("refused.jpg").exists()
+
+
+@pytest.mark.skipif(not jpeg.is_installed(), reason=f"jpegio is not installed: {jpeg.INSTALL}")
+def test_a_jpeg_keeps_what_the_hole_does_not_touch(
+    run: Run, photo: Image8, hole: HoleMap, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_exif("a.jpg", photo, hole)
+    assert run(photo="a.jpg", out="out.jpg") == 0
+    assert capsys.readouterr() == ("", "")
+    far = ~grow_hole(hole, 32)
+    np.testing.assert_array_equal(read_image("out.jpg")[far], read_image("a.jpg")[far])
+
+
 # ---- what cannot be done ----
 
 
@@ -220,6 +281,7 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
         ({}, ["--max-memory", "1"], "max_memory_mb is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "grow_px is -1"),
+        ({}, ["--jpeg", "exact"], "jpeg is 'exact'; expected one of lossless, reencode"),
         ({}, ["--threads", "0"], "threads is 0"),
         ({}, ["--network", "missing.onnx"], "no network file at missing.onnx"),
         ({}, ["--network", "text.png"], "text.png is not an ONNX file"),
@@ -243,8 +305,7 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
     [
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
-        (["inpaint"], "required: PHOTO, MASK, -o/--out"),
-        (["inpaint", "a.png", "b.png"], "required: -o/--out"),
+        (["inpaint"], "required: PHOTO, MASK"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],
             "--working-px: invalid int value: 'many'",
@@ -368,6 +429,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["inpaint", "--help"],
             ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
+        ),
+        (
+            ["inpaint", "--help"],
+            ["--strip", "--jpeg", "lossless", "reencode", "pip install 'rethined[jpeg]'"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rethined import engine
+from rethined import engine, jpeg
 from rethined.engine import Inpainter, inpaint
 from rethined.errors import (
     ImageError,
@@ -563,6 +563,32 @@ def test_path_in_path_out(inpainter: Inpainter, tmp_path: Path, out: str | None,
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"my.photo.png", expected})
     np.testing.assert_array_equal(read_image(target), inpainter(image, hole))
     assert source.read_bytes() == before
+
+
+def test_a_file_comes_back_with_what_it_said_unless_it_is_stripped(inpainter: Inpainter, tmp_path: Path) -> None:
+    source, hole = tmp_path / "a.webp", block((70, 90), 20, 30, 40, 50)
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 3
+    Image.fromarray(photo((70, 90))).save(source, lossless=True, exif=exif)
+    target = inpainter(source, hole)
+    assert target == tmp_path / "a-filled.webp"
+    with Image.open(target) as image:
+        assert dict(image.getexif()) == {0x010F: "Maker", 0x0112: 1}
+    np.testing.assert_array_equal(read_image(target)[~hole], photo((70, 90))[::-1, ::-1][~hole])
+    inpainter.with_options(InpaintOptions(strip=True))(source, hole, out=tmp_path / "b.webp")
+    with Image.open(tmp_path / "b.webp") as image:
+        assert not image.getexif()
+
+
+def test_of_a_jpeg_the_widened_hole_is_written(inpainter: Inpainter, tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    Image.fromarray(photo((70, 90))).save(source, quality=95, subsampling=0)
+    hole = block((70, 90), 24, 32, 40, 48)
+    options = InpaintOptions(grow_px=8, jpeg="lossless" if jpeg.is_installed() else "reencode")
+    wide = inpainter.with_options(options)
+    target = wide(source, hole)
+    filled = wide(read_image(source), hole)
+    assert np.abs(read_image(target)[16:48, 24:56].astype(int) - filled[16:48, 24:56]).mean() < 6
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

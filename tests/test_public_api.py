@@ -13,6 +13,7 @@ from rethined import errors
 PUBLIC_NAMES = [
     "Explanation",
     "FileError",
+    "FileWarning",
     "ImageError",
     "ImageReadError",
     "ImageWriteError",
@@ -58,7 +59,7 @@ SIGNATURES = {
     "Inpainter.explain": "(self, image, mask, *, forbid)",
     "Inpainter.fill": "(self, image, mask, *, forbid, inplace, on_progress)",
     "Inpainter.with_options": "(self, options)",
-    "InpaintOptions": "(*, preset, working_px, candidates, grow_px, max_memory_mb)",
+    "InpaintOptions": "(*, preset, working_px, candidates, grow_px, max_memory_mb, strip, jpeg)",
     "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
     "inpaint": "(image, mask, *, forbid, out, options)",
     "read_image": "(path, *, as_stored)",
@@ -104,9 +105,10 @@ def test_exported_errors_are_those_of_the_tree() -> None:
     assert set(ERRORS) - exported == workshop, "an error of the runtime cannot be caught by its public name"
 
 
-def test_warnings_are_user_warnings() -> None:
-    assert issubclass(rethined.MaskWarning, UserWarning)
-    assert not issubclass(rethined.MaskWarning, rethined.RethinedError)
+@pytest.mark.parametrize("warning", [rethined.MaskWarning, rethined.FileWarning])
+def test_warnings_are_user_warnings(warning: type[Warning]) -> None:
+    assert issubclass(warning, UserWarning)
+    assert not issubclass(warning, rethined.RethinedError)
 
 
 def test_the_version_is_that_of_the_installation() -> None:

@@ -24,11 +24,13 @@ from rethined.errors import (
 from rethined.explain import Explanation
 from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
+from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
 
 __all__ = [
     "Explanation",
     "FileError",
+    "FileWarning",
     "ImageError",
     "ImageReadError",
     "ImageWriteError",

@@ -19,13 +19,14 @@ from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
-from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
+from rethined.imageio import as_image, like_input
 from rethined.ladder import plan_looks
 from rethined.masks import as_forbidden, as_hole, grow_hole
 from rethined.matching import Matches
 from rethined.memory import fit_plan, load_of
 from rethined.offsets import OffsetField
 from rethined.options import InpaintOptions
+from rethined.photo import read_photo
 from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import OnnxSession, Runtime
@@ -148,16 +149,17 @@ class Inpainter:
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
                 are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, others become RGB. Alpha is never filled; pixels of alpha 0 count as
-                not known.
+                I (in 0..65535) keep their mode, CMYK is refused, others become RGB. Alpha is never filled; pixels of
+                alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
                 the hole gets the network's fill enlarged.
             inplace: Only with an array: write the fill into it and give it back. It has to be writable and
                 C-contiguous. No copy is made; after an error it is as it was.
-            out: Only with a path: where to write; depth and channels stay, so the format has to hold them. Without it
-                the result goes beside the photograph, as ``NAME-filled.png``.
+            out: Only with a path: where to write; depth and channels stay, so the format has to hold them, and what
+                the file says beside its pixels goes along (``docs/files.md``). Without it the result goes beside the
+                photograph, as ``NAME-filled``, in its format.
 
         Returns:
             An array of the same dtype and shape, a PIL image, or the path of the file written.
@@ -181,11 +183,12 @@ class Inpainter:
         if inplace:
             _expect_fillable(image)
         if isinstance(image, str | os.PathLike):
-            source = Path(image)
-            pixels = read_image(image, as_stored=True)
-            target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
-            expect_writable(target, pixels)
-            write_image(target, self.fill(pixels, mask, forbid=forbid).image)
+            photo = read_photo(image)
+            target = Path(out) if out is not None else photo.default_out
+            photo.expect_writable(target, self.options)
+            hole = as_hole(mask, photo.pixels.shape[:2])
+            filled = self.fill(photo.pixels, hole, forbid=forbid).image
+            photo.write(target, filled, grow_hole(hole, self.options.grow_px), self.options)
             return target
         if out is not None:
             raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")

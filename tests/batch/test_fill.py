@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rethined import jpeg
 from rethined.batch.fill import Filler, Settings
 from rethined.batch.jobs import Task
 from rethined.engine import Inpainter
-from rethined.errors import ImageReadError, ImageWriteError, MaskError
+from rethined.errors import ImageReadError, ImageWriteError, MaskError, MissingExtraError
 from rethined.imageio import read_image, write_image
 from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
@@ -68,6 +70,36 @@ def test_what_is_filled_by_its_transparency_becomes_opaque(
     assert (result[filled][:, :3] != stored[filled][:, :3]).any(axis=1).mean() > 0.9
 
 
+@pytest.mark.parametrize("strip", [True, False])
+def test_files_come_back_with_what_they_said_unless_they_are_stripped(
+    settings: Settings, photo: Image8, strip: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    Image.fromarray(photo).save("a.jpg", exif=exif)
+    options = InpaintOptions(strip=strip, jpeg="reencode")
+    assert Filler(replace(settings, options=options), 1)(task("a.jpg", out="out/a.jpg")).warnings == ()
+    with Image.open("out/a.jpg") as image:
+        assert image.getexif().get(0x010F) == (None if strip else "Maker")
+
+
+def test_of_a_jpeg_the_widened_hole_is_written(settings: Settings, photo: Image8) -> None:
+    Image.fromarray(photo // 8).save("a.jpg", quality=95, subsampling=0)
+    options = InpaintOptions(grow_px=8, jpeg="lossless" if jpeg.is_installed() else "reencode")
+    Filler(replace(settings, options=options), 1)(task("a.jpg", out="out/a.jpg"))
+    filled = Inpainter(settings.network, options=options, threads=1)(read_image("a.jpg"), read_image("mask.png"))
+    assert np.abs(read_image("out/a.jpg").astype(int) - filled)[12:48, 22:58].mean() < 6
+
+
+def test_what_is_not_kept_is_told(settings: Settings, photo: Image8, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    Image.fromarray(photo).save("a.jpg")
+    (told,) = Filler(settings, 1)(task("a.jpg", out="out/a.jpg")).warnings
+    assert "is encoded anew as a whole" in told
+    with pytest.raises(MissingExtraError, match="jpegio"):  # once, and not for each photograph
+        Filler(replace(settings, options=InpaintOptions(jpeg="lossless")), 1)
+
+
 def test_without_transparency_there_is_nothing_to_go_by(settings: Settings) -> None:
     with pytest.raises(MaskError, match="has no alpha channel"):
         Filler(settings, 1)(task("photos/a.png", None))
@@ -99,6 +131,8 @@ def test_the_key_changes_with_all_that_the_fill_depends_on(settings: Settings, z
         {"network": zero_head_network_path},
         {"options": InpaintOptions(grow_px=1)},
         {"options": InpaintOptions(working_px=1024)},
+        {"options": InpaintOptions(strip=True)},
+        {"options": InpaintOptions(jpeg="reencode")},
         {"invert": True},
         {"forbid": Path("f.png")},
         {"runtime": "openvino"},

@@ -21,10 +21,15 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         description="Fills what MASK marks white in PHOTO and writes the result. All other pixels stay as they are.",
     )
     parser.add_argument(
-        "photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF or BMP; depth and alpha stay"
+        "photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF, AVIF, HEIC or BMP; depth and alpha stay"
     )
     parser.add_argument("mask", metavar="MASK", help="picture of the same size; white (128 and above) is filled")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="where to write; the suffix names the format")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="where to write; the suffix names the format (default: beside PHOTO, as NAME-filled, in its format)",
+    )
     add_fill_options(parser)
     parser.add_argument(
         "--explain", metavar="OUT", help="also write a picture of where each part of the fill was copied from"
@@ -35,23 +40,25 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _run_inpaint(parsed: argparse.Namespace) -> None:
     from rethined.engine import Inpainter
-    from rethined.imageio import expect_writable, read_image, write_image
-    from rethined.masks import as_hole
+    from rethined.imageio import expect_writable, write_image
+    from rethined.masks import as_hole, grow_hole
+    from rethined.photo import read_photo
 
     options = fill_options(parsed)
-    expect_writable(parsed.out)
-    if parsed.explain is not None:
-        expect_writable(parsed.explain)
+    for place in (parsed.out, parsed.explain):
+        if place is not None:
+            expect_writable(place)
     with plain_warnings():
-        image = read_image(parsed.photo, as_stored=True)
-        expect_writable(parsed.out, image)
-        hole = as_hole(parsed.mask, image.shape[:2], invert=parsed.invert)
+        photo = read_photo(parsed.photo)
+        out = photo.default_out if parsed.out is None else parsed.out
+        photo.expect_writable(out, options)
+        hole = as_hole(parsed.mask, photo.pixels.shape[:2], invert=parsed.invert)
         inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads, runtime=parsed.runtime)
-        result = inpainter.fill(image, hole, forbid=parsed.forbid, on_progress=_tell_when_slow())
+        result = inpainter.fill(photo.pixels, hole, forbid=parsed.forbid, on_progress=_tell_when_slow())
         explained = None
         if parsed.explain is not None:
-            explained = inpainter.explain(image, hole, forbid=parsed.forbid).picture()
-    write_image(parsed.out, result.image)
+            explained = inpainter.explain(photo.pixels, hole, forbid=parsed.forbid).picture()
+        photo.write(out, result.image, grow_hole(hole, options.grow_px), options)
     if explained is not None:
         write_image(parsed.explain, explained)
     if parsed.times:

@@ -50,6 +50,17 @@ def add_fill_options(parser: argparse.ArgumentParser) -> None:
         help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
         " no limit)",
     )
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave out EXIF, colour profile, XMP, resolution and text, which are kept otherwise",
+    )
+    parser.add_argument(
+        "--jpeg",
+        metavar="HOW",
+        help="how a JPEG becomes a JPEG: lossless changes only blocks that the hole touches and needs: pip install"
+        " 'rethined[jpeg]'; reencode encodes all of it anew (default: lossless where it can be done)",
+    )
     add_engine_options(parser)
     parser.add_argument(
         "--runtime",
@@ -91,13 +102,16 @@ def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
         grow_px=parsed.grow,
         feather_px=parsed.feather,
         max_memory_mb=parsed.max_memory,
+        strip=parsed.strip,
+        jpeg=parsed.jpeg,
     )
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Tells what is odd about a mask in one line, and once: the engine looks at the same mask again."""
+    """Tells what is odd about a mask or a file in one line, and once: the engine looks at the same mask again."""
     from rethined.masks import MaskWarning
+    from rethined.metadata import FileWarning
 
     told: set[str] = set()
 
@@ -107,7 +121,8 @@ def plain_warnings() -> Iterator[None]:
         told.add(str(message))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", MaskWarning)
+        for category in (MaskWarning, FileWarning):
+            warnings.simplefilter("always", category)
         warnings.showwarning = tell
         yield
 

@@ -363,7 +363,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (
             ["train", "--help"],
-            ["FOLDER", "--max-minutes", "--config", "--tensorboard", "pip install 'rethined[train]'"],
+            ["FOLDER", "--max-minutes", "--config", "--device", "--tensorboard", "pip install 'rethined[train]'"],
         ),
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),

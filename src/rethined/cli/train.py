@@ -35,6 +35,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
     parser.add_argument("--seed", type=int, help="start of all randomness")
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
     parser.add_argument(
         "--tensorboard",
@@ -62,4 +63,5 @@ def _run_train(parsed: argparse.Namespace) -> None:
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,
         tensorboard=parsed.tensorboard,
+        device=parsed.device,
     )

@@ -12,6 +12,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rethined.nn.processes import mean_of_all
+
 STAGES = 3
 """Feature maps compared: the last ones at strides 2, 4 and 8. Deeper ones cost little more but say less of texture."""
 
@@ -38,7 +40,7 @@ class FeatureDistance(nn.Module):
             height, width = ours.shape[-2:]
             weight = functional.adaptive_avg_pool2d(hole, (height, width))
             gap = functional.normalize(ours.float(), dim=1) - functional.normalize(theirs.float(), dim=1)
-            total = total + (gap.square().sum(1, keepdim=True) * weight).sum() / weight.sum().clamp_min(1e-3)
+            total = total + mean_of_all((gap.square().sum(1, keepdim=True) * weight).sum(), weight.sum(), at_least=1e-3)
         return total / STAGES
 
     def _stages(self, picture: Tensor) -> list[Tensor]:

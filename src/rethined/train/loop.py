@@ -21,7 +21,9 @@ from rethined.losses.matching import oracle_matching
 from rethined.losses.windows import cut_windows, hole_windows
 from rethined.nn.network import NetworkOutput, RethinedNetwork
 from rethined.nn.prefill import finer_prefill
+from rethined.nn.processes import any_of_all, average_, means_of_all, place
 from rethined.train.config import TrainConfig
+from rethined.train.device import CPU
 from rethined.train.state import TrainState, save_state
 from rethined.train.watch import ValSet
 
@@ -79,6 +81,9 @@ def train(
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
 
+    Several processes that call this together (:func:`rethined.train.processes.joined`) share each step's samples; the
+    first of them alone writes, reports and watches.
+
     Args:
         state: Where to start; changed in place.
         config: Settings of the run.
@@ -95,9 +100,10 @@ def train(
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
-    meter = Meter()
+    meter, watch_meter = Meter(), Meter()
+    is_first = place().rank == 0
     started = saved = time.monotonic()
-    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step)) as batches:
+    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step, share=place())) as batches:
         while state.step < config.steps:
             began = time.perf_counter()
             batch = next(batches)
@@ -110,23 +116,25 @@ def train(
             meter.add("wait_share", waited / seconds)
             meter.add("crops_per_s", 2 * config.samples_per_step / seconds)
             if state.step % REPORT_EVERY == 0:
-                row = {"step": state.step, "minutes": state.minutes, **meter.take()}
-                with (out / "log.jsonl").open("a") as log:
-                    log.write(json.dumps(row) + "\n")
-                if report:
-                    report(row)
+                row = {"step": state.step, "minutes": state.minutes, **means_of_all(meter.take()), **watch_meter.take()}
+                if is_first:
+                    with (out / "log.jsonl").open("a") as log:
+                        log.write(json.dumps(row) + "\n")
+                    if report:
+                        report(row)
             now = time.monotonic()
-            if now - saved > SAVE_EVERY_S:
+            if is_first and now - saved > SAVE_EVERY_S:
                 save_state(state, config, out / "state.pt")
                 on_save()
                 if watched:
-                    meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
+                    watch_meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
                 saved = time.monotonic()
             out_of_time = max_minutes is not None and now - started > max_minutes * 60
-            if out_of_time or should_stop():
+            if any_of_all(should_stop() or out_of_time):
                 break
-    save_state(state, config, out / "state.pt")
-    on_save()
+    if is_first:
+        save_state(state, config, out / "state.pt")
+        on_save()
 
 
 def _step(
@@ -138,12 +146,13 @@ def _step(
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
     use_features = feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0
     state.optimizer.zero_grad(set_to_none=True)
-    coarse = coarse_view(batch)
+    coarse = coarse_view(batch, state.device)
     fill = _learn(state.network, config, coarse, generator, feature_loss if use_features else None, meter, "coarse")
     composed = torch.where(coarse.hole > 0.5, fill.clamp(0, 1), coarse.prefilled)
     fine = fine_view(batch, composed)
     _learn(state.network, config, fine, generator, feature_loss if use_features else None, meter, "fine")
 
+    average_(shared_tensors(state.network))
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
     meter.add("gradient", float(norm))
     state.optimizer.step()
@@ -152,27 +161,42 @@ def _step(
     state.update_average(config.ema_decay)
 
 
-def coarse_view(batch: Batch) -> View:
+def shared_tensors(network: RethinedNetwork) -> list[Tensor]:
+    """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
+
+    Each process normalises over its own pictures; only their running means are those of the whole step.
+    """
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    statistics = [x for norm in norms for x in (norm.running_mean, norm.running_var) if x is not None]
+    return [*gradients, *statistics]
+
+
+def coarse_view(batch: Batch, device: torch.device = CPU) -> View:
     """The regions at half scale, their holes prefilled by pull-push."""
     samples = batch.samples
     return View(
-        prefilled=_planes([s.coarse_prefilled for s in samples]),
-        hole=_planes([s.coarse_hole[..., None] for s in samples]),
-        target=_planes([s.coarse_target for s in samples]).div_(255),
+        prefilled=_planes([s.coarse_prefilled for s in samples], device),
+        hole=_planes([s.coarse_hole[..., None] for s in samples], device),
+        target=_planes([s.coarse_target for s in samples], device).div_(255),
     )
 
 
 def fine_view(batch: Batch, coarse: Tensor) -> View:
     """The fine crops, their holes prefilled with the coarse result ``(N, 3, C, C)``."""
     samples = batch.samples
-    target = _planes([s.fine_target for s in samples]).div_(255)
-    hole = _planes([s.fine_hole[..., None] for s in samples])
+    target = _planes([s.fine_target for s in samples], coarse.device).div_(255)
+    hole = _planes([s.fine_hole[..., None] for s in samples], coarse.device)
     return View(finer_prefill(coarse, target, hole, [s.corner_yx for s in samples]), hole, target)
 
 
-def _planes(pictures: Sequence[NDArray[Any]]) -> Tensor:
+def _planes(pictures: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
     """Pictures ``(H, W, C)`` to one float32 tensor ``(N, C, H, W)``, channels last in memory as they come."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+    stacked = torch.from_numpy(np.stack(pictures))
+    if device.type == "cuda":
+        stacked = stacked.pin_memory()  # so that the copy need not be waited for
+    # Bytes travel, not floats.
+    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
 
 def _learn(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from rethined.data.photos import open_photos
+from rethined.data.photos import Photo, open_photos
 from rethined.data.samples import Sampler
 from rethined.errors import CheckpointError, ConfigError
 from rethined.nn.network import NetworkConfig, count_fused_parameters
+from rethined.nn.processes import copy_first_, place
 from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
+from rethined.train.device import CPU, choose_device
 from rethined.train.loop import FillLoss, train
 from rethined.train.memory import keep_freed_memory
+from rethined.train.processes import expect_alike, expect_even_shares, first_of_machine_first, joined
 from rethined.train.settings import merge, read_settings
-from rethined.train.state import load_state, new_state
+from rethined.train.state import TrainState, load_state, new_state
 from rethined.train.watch import ValSet
 
 STATE_FILE = "state.pt"
@@ -43,8 +47,9 @@ def train_folder(
     max_minutes: float | None = None,
     threads: int | None = None,
     tensorboard: bool = False,
+    device: str = "cpu",
 ) -> None:
-    """Trains on a folder, or goes on with the run in ``out``.
+    """Trains on a folder, or goes on with the run in ``out``; together with others where torchrun started several.
 
     Args:
         folder: Photographs, at any depth.
@@ -57,6 +62,7 @@ def train_folder(
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
         tensorboard: Whether to write logs for TensorBoard too.
+        device: ``cpu``, ``cuda``, or ``auto`` for a CUDA device where there is one.
 
     Raises:
         MissingExtraError: ``tensorboard`` is wanted and not installed.
@@ -68,22 +74,31 @@ def train_folder(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    config = _settle_config(out, settings_file, changes or {})
-    cache = cache or out / "cache"
-    photos = open_photos(folder, cache, show_progress=True)
-    watched = None if val_folder is None else ValSet(open_photos(val_folder, cache, show_progress=True))
-    state_file = out / STATE_FILE
-    state = load_state(state_file, config) if state_file.exists() else new_state(config, start_from)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
-    millions = count_fused_parameters(state.network) / 1e6
-    tqdm.write(
-        f"{len(photos)} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}"
-    )
+    chosen = choose_device(device)
     with ExitStack() as stack:
+        stack.enter_context(joined(chosen))
+        is_first = place().rank == 0
+        config = _settle_config(out, settings_file, changes or {})
+        expect_even_shares(config.samples_per_step)
+        cache = cache or out / "cache"
+        with first_of_machine_first():
+            photos = open_photos(folder, cache, show_progress=is_first)
+        watched = None
+        if val_folder is not None and is_first:
+            watched = ValSet(open_photos(val_folder, cache, show_progress=True))
+        state = _begin(out / STATE_FILE, config, start_from, chosen)
+        expect_alike({"settings": config, "photographs": _checksum(photos), "steps done": state.step})
+        if is_first:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
+            tqdm.write(_summary(len(photos), state, config))
         stop = stack.enter_context(_stop_on_signal())
-        bar = stack.enter_context(tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05))
-        board = stack.enter_context(closing(Board(out / BOARD_FOLDER, state, watched))) if tensorboard else None
+        bar = stack.enter_context(
+            tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05, disable=not is_first)
+        )
+        board = None
+        if tensorboard and is_first:
+            board = stack.enter_context(closing(Board(out / BOARD_FOLDER, state, watched)))
 
         def report(row: dict[str, float]) -> None:
             if board:
@@ -97,12 +112,37 @@ def train_folder(
             Sampler(photos, seed=config.seed, crop_px=config.crop_px),
             out,
             max_minutes=max_minutes,
-            feature_loss=make_feature_loss(config),
+            feature_loss=make_feature_loss(config, chosen),
             report=report,
             watched=watched,
             should_stop=stop.is_set,
             on_save=board.add_looks if board else lambda: None,
         )
+
+
+def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, device: torch.device) -> TrainState:
+    """The state to go on from; the same in all processes."""
+    if state_file.exists():
+        return load_state(state_file, config, device)
+    state = new_state(config, start_from, device)
+    # Equal seeds give equal weights on equal machines only.
+    copy_first_([*state.network.state_dict().values(), *state.average.values()])
+    return state
+
+
+def _checksum(photos: Sequence[Photo]) -> str:
+    """Of the photographs' names and sizes, in order: where they lie may differ from machine to machine."""
+    facts = "".join(f"{photo.name}{photo.size_hw}" for photo in photos)
+    return f"{len(photos)} with checksum {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+
+
+def _summary(photos: int, state: TrainState, config: TrainConfig) -> str:
+    millions = count_fused_parameters(state.network) / 1e6
+    _, count = place()
+    return (
+        f"{photos} photographs, {millions:.2f} M parameters fused, from step {state.step} of {config.steps}, on"
+        f" {state.device}" + (f" in {count} processes" if count > 1 else "")
+    )
 
 
 @contextmanager
@@ -143,11 +183,11 @@ def _settle_config(out: Path, settings_file: Path | None, changes: dict[str, Any
     return merge(base, {**said, **changes})
 
 
-def make_feature_loss(config: TrainConfig) -> FillLoss | None:
+def make_feature_loss(config: TrainConfig, device: torch.device = CPU) -> FillLoss | None:
     """The feature distance, or nothing where its weight is 0."""
     if config.feature_weight <= 0:
         return None
     from rethined.losses.features import FeatureDistance
 
-    distance: FillLoss = FeatureDistance()
+    distance: FillLoss = FeatureDistance().to(device)
     return distance

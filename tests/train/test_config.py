@@ -34,9 +34,18 @@ def test_longer_runs_are_the_same_until_the_cooldown() -> None:
         ({"crop_px": 100}, "crop_px is 100; expected a positive multiple of 32"),
         *(
             ({name: value}, rf"{name} is {value}; expected more than 0")
-            for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every")
+            for name in (
+                "samples_per_step",
+                "samples_per_photo",
+                "steps",
+                "warmup_steps",
+                "learning_rate",
+                "clip_norm",
+                "feature_every",
+            )
             for value in (0, -1)
         ),
+        ({"window_photos": -1}, "window_photos is -1; expected 0 or more"),
         ({"feature_px": 0}, "feature_px is 0; expected a positive multiple of 32"),
         ({"feature_px": 48}, "feature_px is 48; expected a positive multiple of 32"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd'; expected one of muon, adamw"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,38 @@ def test_folder_to_trained_state_and_on_from_there(
     assert content(whole) == content(state)
     assert not (tmp_path / "whole" / "cache").exists()
     assert len(list((tmp_path / "elsewhere").glob("*.npy"))) == 9
+
+
+@pytest.fixture
+def shards(folder: Path, tmp_path: Path) -> Path:
+    """The photographs of the folder, each in a tar shard of its own."""
+    for number in range(3):
+        with tarfile.open(tmp_path / f"shard-{number}.tar", "w") as tar:
+            tar.add(folder / f"{number}.png", f"{number}.png")
+    return tmp_path / "shard-{0..2}.tar"
+
+
+def test_shards_train_as_a_folder_of_the_same_photographs(
+    folder: Path, shards: Path, tmp_path: Path, changes: dict[str, Any], content: Callable[[TrainState], list[Any]]
+) -> None:
+    for where, out in ((folder, tmp_path / "a"), (shards, tmp_path / "b")):
+        train_folder(where, out, changes=changes)
+    first, second = (load_state(tmp_path / out / "state.pt", read_config(tmp_path / out)) for out in "ab")
+    assert content(first) == content(second)
+
+
+def test_a_run_through_a_window_resumes_exactly(
+    shards: Path, tmp_path: Path, changes: dict[str, Any], content: Callable[[TrainState], list[Any]]
+) -> None:
+    changes = {**changes, "steps": 6, "window_photos": 2, "samples_per_photo": 3}
+    train_folder(shards, tmp_path / "whole", changes=changes)
+    for steps in (2, 6):
+        train_folder(shards, tmp_path / "parts", changes={**changes, "steps": steps})
+    whole, parts = (load_state(tmp_path / out / "state.pt", TrainConfig(**changes)) for out in ("whole", "parts"))
+    assert content(whole) == content(parts)
+    assert len(list((tmp_path / "parts" / "cache" / "window").iterdir())) <= 6
+    train_folder(shards, tmp_path / "all", changes={**changes, "window_photos": 0})
+    assert content(load_state(tmp_path / "all" / "state.pt", TrainConfig(**changes))) != content(whole)
 
 
 def test_unknown_settings_are_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:

@@ -13,13 +13,20 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "train",
         help="train the network on a folder of photographs",
-        description="Trains on all photographs below FOLDER. Run the same command again to go on where it stopped."
-        " Needs: pip install 'rethined[train]'.",
+        description="Trains on all photographs below FOLDER, or in tar shards. Run the same command again to go on"
+        " where it stopped. Needs: pip install 'rethined[train]'.",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        help="photographs, at any depth; or tar shards, in quotation marks: 'shards-{000..099}.tar', 'shards/*.tar'",
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/default"), help="folder of the run (runs/default)")
     parser.add_argument("--cache", type=Path, help="folder of the decoded photographs (OUT/cache)")
-    parser.add_argument("--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on")
+    parser.add_argument(
+        "--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on; shards too"
+    )
     parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
     )

@@ -77,7 +77,7 @@ class Sampler:
     def draw(self, index: int) -> Sample:
         """Sample number ``index``."""
         rng = np.random.default_rng([self._seed, index])
-        photo = self._photos[min(int(np.searchsorted(self._cumulative, rng.random())), len(self._photos) - 1)]
+        photo = self._choose(index, rng)
         region_px = 2 * self._crop_px
         region = self._draw_region(photo, region_px, rng)
         family = FAMILIES[int(rng.integers(len(FAMILIES)))]
@@ -99,6 +99,9 @@ class Sampler:
     def batch(self, start: int, count: int) -> Batch:
         """Samples ``start`` to ``start + count``."""
         return Batch(tuple(self.draw(index) for index in range(start, start + count)), start + count)
+
+    def _choose(self, index: int, rng: np.random.Generator) -> Photo:  # noqa: ARG002 - for samplers that pass by
+        return self._photos[min(int(np.searchsorted(self._cumulative, rng.random())), len(self._photos) - 1)]
 
     def _draw_region(self, photo: Photo, region_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         height, width = photo.size_hw

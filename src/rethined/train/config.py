@@ -11,6 +11,17 @@ from rethined.nn.network import SIZE_MULTIPLE, NetworkConfig
 
 OptimizerName = Literal["muon", "adamw"]
 
+_ABOVE_ZERO = (
+    "samples_per_step",
+    "samples_per_photo",
+    "steps",
+    "warmup_steps",
+    "learning_rate",
+    "clip_norm",
+    "feature_every",
+)
+_NOT_BELOW_ZERO = ("window_photos",)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -24,6 +35,8 @@ class TrainConfig:
         seed: Start of all randomness.
         crop_px: Side of the training crops; a multiple of 32.
         samples_per_step: Samples of a step; each gives a coarse and a fine crop.
+        window_photos: Photographs that are kept decoded at a time and drawn from; 0 keeps all of them.
+        samples_per_photo: Samples after which that window moves on to the next photograph.
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
@@ -43,6 +56,8 @@ class TrainConfig:
     seed: int = 0
     crop_px: int = 256
     samples_per_step: int = 8
+    window_photos: int = 0
+    samples_per_photo: int = 16
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000
@@ -62,9 +77,12 @@ class TrainConfig:
             raise ConfigError(f"crop_px is {self.crop_px}; expected a positive multiple of {SIZE_MULTIPLE}")
         if self.feature_px < SIZE_MULTIPLE or self.feature_px % SIZE_MULTIPLE:
             raise ConfigError(f"feature_px is {self.feature_px}; expected a positive multiple of {SIZE_MULTIPLE}")
-        for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every"):
+        for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
+        for name in _NOT_BELOW_ZERO:
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more")
         if self.optimizer not in get_args(OptimizerName):
             raise ConfigError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(get_args(OptimizerName))}")
         if not 0 <= self.ema_decay < 1:

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from rethined.data.photos import Photo, open_photos
+from rethined.data.photos import find_pictures, open_photos
 from rethined.data.samples import Sampler
+from rethined.data.stream import StreamSampler
 from rethined.errors import CheckpointError, ConfigError
 from rethined.nn.network import NetworkConfig, count_fused_parameters
 from rethined.nn.processes import copy_first_, place
@@ -33,6 +34,8 @@ from rethined.train.watch import ValSet
 STATE_FILE = "state.pt"
 CONFIG_FILE = "config.json"
 BOARD_FOLDER = "tensorboard"
+WINDOW_FOLDER = "window"
+"""Part of the cache that is emptied as the window moves on."""
 
 
 def train_folder(
@@ -52,12 +55,12 @@ def train_folder(
     """Trains on a folder, or goes on with the run in ``out``; together with others where torchrun started several.
 
     Args:
-        folder: Photographs, at any depth.
+        folder: Photographs, at any depth; or tar shards, as for :func:`rethined.data.photos.find_pictures`.
         out: Folder of the run: settings, state, log.
         settings_file: TOML file of settings that differ from the defaults, or from the run's own when it is resumed.
         changes: Settings that differ from all of these.
         cache: Where decoded photographs are kept.
-        val_folder: Photographs to watch the fill on; never trained on.
+        val_folder: Photographs to watch the fill on, likewise; never trained on.
         start_from: A ``.safetensors`` file of trained weights that a new run begins with.
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
@@ -81,17 +84,17 @@ def train_folder(
         config = _settle_config(out, settings_file, changes or {})
         expect_even_shares(config.samples_per_step)
         cache = cache or out / "cache"
+        state = _begin(out / STATE_FILE, config, start_from, chosen)
         with first_of_machine_first():
-            photos = open_photos(folder, cache, show_progress=is_first)
+            sampler, names = _open_sampler(folder, cache, config, state.position, show_progress=is_first)
         watched = None
         if val_folder is not None and is_first:
             watched = ValSet(open_photos(val_folder, cache, show_progress=True))
-        state = _begin(out / STATE_FILE, config, start_from, chosen)
-        expect_alike({"settings": config, "photographs": _checksum(photos), "steps done": state.step})
+        expect_alike({"settings": config, "photographs": _checksum(names), "steps done": state.step})
         if is_first:
             out.mkdir(parents=True, exist_ok=True)
             (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
-            tqdm.write(_summary(len(photos), state, config))
+            tqdm.write(_summary(len(names), state, config))
         stop = stack.enter_context(_stop_on_signal())
         bar = stack.enter_context(
             tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05, disable=not is_first)
@@ -109,7 +112,7 @@ def train_folder(
         train(
             state,
             config,
-            Sampler(photos, seed=config.seed, crop_px=config.crop_px),
+            sampler,
             out,
             max_minutes=max_minutes,
             feature_loss=make_feature_loss(config, chosen),
@@ -130,10 +133,29 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
     return state
 
 
-def _checksum(photos: Sequence[Photo]) -> str:
-    """Of the photographs' names and sizes, in order: where they lie may differ from machine to machine."""
-    facts = "".join(f"{photo.name}{photo.size_hw}" for photo in photos)
-    return f"{len(photos)} with checksum {hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+def _open_sampler(
+    where: Path, cache: Path, config: TrainConfig, position: int, *, show_progress: bool
+) -> tuple[Sampler, list[str]]:
+    """The source of samples, and the names of the photographs it draws from."""
+    if config.window_photos == 0:
+        photos = open_photos(where, cache, show_progress=show_progress)
+        return Sampler(photos, seed=config.seed, crop_px=config.crop_px), [photo.name for photo in photos]
+    pictures = find_pictures(where, cache)
+    sampler = StreamSampler(
+        pictures,
+        cache / WINDOW_FOLDER,
+        seed=config.seed,
+        crop_px=config.crop_px,
+        window_photos=config.window_photos,
+        samples_per_photo=config.samples_per_photo,
+        start=position,
+    )
+    return sampler, [picture.name for picture in pictures]
+
+
+def _checksum(names: Sequence[str]) -> str:
+    """Of what the photographs are called, in order: where they lie may differ from machine to machine."""
+    return f"{len(names)} with checksum {hashlib.sha256(json.dumps(names).encode()).hexdigest()[:12]}"
 
 
 def _summary(photos: int, state: TrainState, config: TrainConfig) -> str:

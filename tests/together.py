@@ -34,6 +34,10 @@ CONFIG = TrainConfig(
     matching_weight=1.0,
     feature_weight=1.0,
     feature_px=32,
+    frequency_weight=30.0,
+    adversarial_weight=0.3,
+    adversarial_features=3.0,
+    adversarial_r1=1.0,
     use_bfloat16=False,
 )
 """Losses that weigh alike, so that none hides behind another."""

@@ -14,6 +14,7 @@ from rethined.data.samples import Batch, Sample
 from rethined.errors import ConfigError
 from rethined.losses.features import FeatureDistance
 from rethined.losses.fill import masked_huber
+from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU, choose_device
@@ -78,14 +79,16 @@ def test_all_that_a_step_computes_stays_on_the_device(make_config: MakeConfig, r
     truth = rng.integers(0, 256, (64, 64, 3), np.uint8)
     sample = Sample((truth / 255).astype(np.float32), hole, truth, truth, hole, (8, 16))
     batch = Batch((sample, sample), 2)
-    state = new_state(make_config(use_bfloat16=True), device=ELSEWHERE)
+    state = new_state(make_config(use_bfloat16=True, adversarial_weight=0.1), device=ELSEWHERE)
+    assert state.adversary is not None
     coarse = coarse_view(batch, state.device)
     output = state.network(coarse.prefilled, coarse.hole)
     fine = fine_view(batch, output.fill.detach())
     loss = masked_huber(output.fill, coarse.target, coarse.hole)
     generator = torch.Generator().manual_seed(0)
     loss = loss + oracle_matching(output, coarse.target, coarse.hole, state.network.temperature, generator)
-    loss = loss + FeatureDistance().to(state.device)(output.fill, coarse.target, coarse.hole)
+    for term in (FeatureDistance().to(state.device), focal_frequency, state.adversary.fill_loss):
+        loss = loss + term(output.fill, coarse.target, coarse.hole)
     loss.backward()
     state.update_average(0.9)
     made = (vars(coarse), vars(fine), output, loss, [p.grad for p in state.network.parameters()], state.average)

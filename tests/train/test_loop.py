@@ -56,11 +56,19 @@ def sampler(photos: list[Photo]) -> Sampler:
     return Sampler(photos, seed=0, crop_px=64)
 
 
-@pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use_bfloat16": False},
+        {"use_bfloat16": True},
+        {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
+    ],
+    ids=["float32", "bfloat16", "all losses"],
+)
 def test_stopping_and_resuming_changes_nothing(
-    use_bfloat16: bool, make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
+    changes: dict[str, Any], make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
 ) -> None:
-    config = make_config(use_bfloat16=use_bfloat16)
+    config = make_config(**changes)
     whole = new_state(config)
     untrained = content(whole)
     train(whole, config, sampler, tmp_path / "whole")
@@ -234,7 +242,11 @@ def test_feature_loss_is_taken_in_its_turn(
     assert heard == calls
 
 
-@pytest.mark.parametrize("changes", [{"matching_weight": 0.5}, {"feature_weight": 0.5, "feature_every": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"matching_weight": 0.5}, {"feature_weight": 0.5}, {"frequency_weight": 0.5}, {"adversarial_weight": 0.5}],
+    ids=str,
+)
 def test_weights_of_the_losses_count(
     changes: dict[str, Any], make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:

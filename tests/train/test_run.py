@@ -106,7 +106,7 @@ def test_a_run_through_a_window_resumes_exactly(
 
 
 def test_unknown_settings_are_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
-    message = "unknown settings colour, size; known are clip_norm, .*weight_decay"
+    message = "unknown settings colour, size; known are adversarial_features, .*weight_decay"
     with pytest.raises(ConfigError, match=message):
         train_folder(folder, tmp_path / "run", changes={"size": 1, "steps": 5, "colour": 2})
     assert not (tmp_path / "run").exists()
@@ -182,7 +182,7 @@ def test_a_folder_that_is_no_run_is_refused(text: str | None, tmp_path: Path) ->
 
 
 def test_settings_survive_their_file(tmp_path: Path, tiny: NetworkConfig) -> None:
-    config = TrainConfig(network=tiny, seed=7, learning_rate=1e-5, use_bfloat16=False)
+    config = TrainConfig(network=tiny, seed=7, learning_rate=1e-5, use_bfloat16=False, feature_strides=(4, 32))
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     assert read_config(tmp_path) == config
 

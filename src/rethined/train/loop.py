@@ -17,9 +17,10 @@ from torch import Tensor
 
 from rethined.data.samples import Batch, Sampler, prefetch
 from rethined.losses.fill import masked_huber
+from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
 from rethined.losses.windows import cut_windows, hole_windows
-from rethined.nn.network import NetworkOutput, RethinedNetwork
+from rethined.nn.network import NetworkOutput
 from rethined.nn.prefill import finer_prefill
 from rethined.nn.processes import any_of_all, average_, means_of_all, place
 from rethined.train.config import TrainConfig
@@ -42,6 +43,15 @@ class View:
     prefilled: Tensor
     hole: Tensor
     target: Tensor
+
+
+@dataclass(frozen=True)
+class WindowTerm:
+    """A dear loss, taken in windows round hole pixels."""
+
+    name: str
+    weight: float
+    loss: FillLoss
 
 
 @dataclass
@@ -144,30 +154,46 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
-    use_features = feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0
+    terms = _window_terms(state, config, feature_loss)
     state.optimizer.zero_grad(set_to_none=True)
     coarse = coarse_view(batch, state.device)
-    fill = _learn(state.network, config, coarse, generator, feature_loss if use_features else None, meter, "coarse")
+    fill = _learn(state, config, coarse, generator, terms, meter, "coarse")
     composed = torch.where(coarse.hole > 0.5, fill.clamp(0, 1), coarse.prefilled)
     fine = fine_view(batch, composed)
-    _learn(state.network, config, fine, generator, feature_loss if use_features else None, meter, "fine")
+    _learn(state, config, fine, generator, terms, meter, "fine")
 
-    average_(shared_tensors(state.network))
+    average_(shared_tensors(state))
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
     meter.add("gradient", float(norm))
     state.optimizer.step()
+    if state.adversary:
+        state.adversary.step(rate / config.learning_rate)
     state.step += 1
     state.position = batch.position
     state.update_average(config.ema_decay)
 
 
-def shared_tensors(network: RethinedNetwork) -> list[Tensor]:
+def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss | None) -> list[WindowTerm]:
+    """The dear losses of this step."""
+    terms = []
+    if feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0:
+        terms.append(WindowTerm("feature", config.feature_weight, feature_loss))
+    if config.frequency_weight > 0:
+        terms.append(WindowTerm("frequency", config.frequency_weight, focal_frequency))
+    if state.adversary:
+        terms.append(WindowTerm("adversarial", config.adversarial_weight, state.adversary.fill_loss))
+    return terms
+
+
+def shared_tensors(state: TrainState) -> list[Tensor]:
     """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
 
     Each process normalises over its own pictures; only their running means are those of the whole step.
     """
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
+    if state.adversary:
+        gradients += state.adversary.gradients
+    norms = [module for module in state.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     statistics = [x for norm in norms for x in (norm.running_mean, norm.running_var) if x is not None]
     return [*gradients, *statistics]
 
@@ -200,28 +226,31 @@ def _planes(pictures: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
 
 
 def _learn(
-    network: RethinedNetwork,
+    state: TrainState,
     config: TrainConfig,
     view: View,
     generator: torch.Generator,
-    feature_loss: FillLoss | None,
+    terms: Sequence[WindowTerm],
     meter: Meter,
     name: str,
 ) -> Tensor:
     """Adds the gradients of one view and returns its fill, detached."""
-    output: NetworkOutput = network(view.prefilled, view.hole)
+    output: NetworkOutput = state.network(view.prefilled, view.hole)
     loss = fill_loss = masked_huber(output.fill, view.target, view.hole)
-    matching = oracle_matching(output, view.target, view.hole, network.temperature, generator)
+    matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
     loss = loss + config.matching_weight * matching
-    if feature_loss is not None:
+    windows: list[Tensor] = []
+    if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        feature = feature_loss(
-            *(cut_windows(planes, corners, side_px) for planes in (output.fill, view.target, view.hole))
-        )
-        loss = loss + config.feature_weight * feature
-        meter.add(f"{name}_feature", float(feature.detach()))
+        windows = [cut_windows(planes, corners, side_px) for planes in (output.fill, view.target, view.hole)]
+    for term in terms:
+        value = term.loss(*windows)
+        loss = loss + term.weight * value
+        meter.add(f"{name}_{term.name}", float(value.detach()))
     (loss / 2).backward()
+    if state.adversary:
+        meter.add(f"{name}_discriminator", state.adversary.learn(*(window.detach() for window in windows)))
     meter.add(f"{name}_fill", float(fill_loss.detach()))
     meter.add(f"{name}_matching", float(matching.detach()))
     if meter.is_watching:

@@ -130,6 +130,8 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
     state = new_state(config, start_from, device)
     # Equal seeds give equal weights on equal machines only.
     copy_first_([*state.network.state_dict().values(), *state.average.values()])
+    if state.adversary:
+        copy_first_(state.adversary.discriminator.state_dict().values())
     return state
 
 
@@ -188,11 +190,15 @@ def read_config(out: Path) -> TrainConfig:
     file = out / CONFIG_FILE
     try:
         values = json.loads(file.read_text())
-        network: dict[str, Any] = values.pop("network")
-        tuples = {name: tuple(value) for name, value in network.items() if isinstance(value, list)}
-        return TrainConfig(network=NetworkConfig(**{**network, **tuples}), **values)
+        network = NetworkConfig(**_with_tuples(values.pop("network")))
+        return TrainConfig(network=network, **_with_tuples(values))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{file} is not the settings of a run ({error}); give the folder of a run") from error
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists only."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _settle_config(out: Path, settings_file: Path | None, changes: dict[str, Any]) -> TrainConfig:
@@ -211,5 +217,5 @@ def make_feature_loss(config: TrainConfig, device: torch.device = CPU) -> FillLo
         return None
     from rethined.losses.features import FeatureDistance
 
-    distance: FillLoss = FeatureDistance().to(device)
+    distance: FillLoss = FeatureDistance(config.feature_strides).to(device)
     return distance

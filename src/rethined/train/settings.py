@@ -77,9 +77,10 @@ def _as_type(value: object, wanted: Any, name: str) -> object:  # noqa: ANN401 -
     if get_origin(wanted) is Literal:
         is_right, expected = value in get_args(wanted), f"one of {', '.join(get_args(wanted))}"
     elif get_origin(wanted) is tuple:
-        count = len(get_args(wanted))
-        is_right = isinstance(value, list) and len(value) == count and all(type(item) is int for item in value)
-        expected = f"a list of {count} whole numbers"
+        count = None if Ellipsis in get_args(wanted) else len(get_args(wanted))
+        is_list = isinstance(value, list) and all(type(item) is int for item in value)
+        is_right = is_list and count in (None, len(value))  # type: ignore[arg-type]
+        expected = "a list of whole numbers" if count is None else f"a list of {count} whole numbers"
     elif wanted is float:
         # A TOML nan would pass every comparison that follows.
         is_right, expected = type(value) in (int, float) and math.isfinite(value), "a number"  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from torch import Tensor
 from rethined.errors import CheckpointError
 from rethined.files import whole_or_nothing
 from rethined.nn.network import NetworkConfig, RethinedNetwork
+from rethined.train.adversary import Adversary, make_adversary
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
 from rethined.train.optimizer import MixedOptimizer, make_optimizer
@@ -33,6 +34,7 @@ class TrainState:
         step: Steps done.
         position: Samples drawn.
         minutes: Wall-clock minutes spent in steps.
+        adversary: Discriminator and its optimiser, where the settings ask for them.
     """
 
     network: RethinedNetwork
@@ -41,6 +43,7 @@ class TrainState:
     step: int = 0
     position: int = 0
     minutes: float = 0.0
+    adversary: Adversary | None = None
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +97,7 @@ def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
         "step": state.step,
         "position": state.position,
         "minutes": state.minutes,
+        "adversary": state.adversary.state_dict() if state.adversary else None,
     }
     with whole_or_nothing(path) as partial:
         torch.save(content, partial)
@@ -149,6 +153,9 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torc
     for group in state.optimizer.param_groups[:-1]:
         # The saved groups carry the old setting with them; the last one holds what never decays.
         group["weight_decay"] = config.weight_decay
+    if state.adversary and (adversary := saved.get("adversary")):
+        # A run that had none until now begins with a new one.
+        state.adversary.load_state_dict(adversary)
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
 
@@ -158,7 +165,7 @@ def _assemble(network: RethinedNetwork, config: TrainConfig, device: torch.devic
     network.to(device)
     network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
     average = {name: p.detach().clone() for name, p in network.named_parameters()}
-    return TrainState(network, average, make_optimizer(network, config))
+    return TrainState(network, average, make_optimizer(network, config), adversary=make_adversary(config, device))
 
 
 __all__ = ["TrainState", "load_state", "new_state", "save_state"]

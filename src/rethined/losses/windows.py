@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,6 +14,8 @@ GRID_PX = 8
 """Windows begin at multiples of this."""
 
 Corners = list[tuple[int, int]]
+FillLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A loss for windows: ``(fill, target, hole)`` to a scalar."""
 
 
 def hole_windows(hole: Tensor, side_px: int, generator: torch.Generator) -> Corners:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 WIDTHS = (16, 48, 96)
-"""Channels at 1/2, 1/4 and 1/8 of the input's resolution. Fewer than is usual: with the passes of both sides it is still
+"""Channels at 1/2, 1/4 and 1/8 of the input's resolution. Fewer than usual: the passes of both sides together still are
 more than a quarter of what the network itself computes."""
 SLOPE = 0.2
 

@@ -19,7 +19,7 @@ from rethined.data.samples import Batch, Sampler, prefetch
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
-from rethined.losses.windows import cut_windows, hole_windows
+from rethined.losses.windows import FillLoss, cut_windows, hole_windows
 from rethined.nn.network import NetworkOutput
 from rethined.nn.prefill import finer_prefill
 from rethined.nn.processes import any_of_all, average_, means_of_all, place
@@ -27,9 +27,6 @@ from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
 from rethined.train.state import TrainState, save_state
 from rethined.train.watch import ValSet
-
-FillLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""``(fill, target, hole)`` to a scalar."""
 
 REPORT_EVERY = 50
 WATCH_EVERY = 10

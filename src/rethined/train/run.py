@@ -19,12 +19,13 @@ from rethined.data.photos import find_pictures, open_photos
 from rethined.data.samples import Sampler
 from rethined.data.stream import StreamSampler
 from rethined.errors import CheckpointError, ConfigError
+from rethined.losses.windows import FillLoss
 from rethined.nn.network import NetworkConfig, count_fused_parameters
 from rethined.nn.processes import copy_first_, place
 from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU, choose_device
-from rethined.train.loop import FillLoss, train
+from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
 from rethined.train.processes import expect_alike, expect_even_shares, first_of_machine_first, joined
 from rethined.train.settings import merge, read_settings
@@ -95,7 +96,7 @@ def train_folder(
             out.mkdir(parents=True, exist_ok=True)
             (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
             tqdm.write(_summary(len(names), state, config))
-        stop = stack.enter_context(_stop_on_signal())
+        stop = stack.enter_context(stop_on_signal())
         bar = stack.enter_context(
             tqdm(total=config.steps, initial=state.step, unit="step", smoothing=0.05, disable=not is_first)
         )
@@ -170,7 +171,7 @@ def _summary(photos: int, state: TrainState, config: TrainConfig) -> str:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """An event that an interrupt or a request to end sets, so that the step under way is finished and saved."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -36,14 +36,23 @@ def read_settings(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as TOML ({error}); give a file like configs/default.toml") from error
     try:
-        network = values.pop(NETWORK, None)
-        settings = _checked(values, TrainConfig)
-        if network is not None:
-            if not isinstance(network, dict):
-                raise ConfigError(f"{NETWORK} is {network!r}; expected a table, [{NETWORK}]")
-            settings[NETWORK] = _checked(network, NetworkConfig, f"{NETWORK}.")
+        return check_settings(values)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
+
+
+def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table of TOML says of a run, as :func:`read_settings` gives it.
+
+    Raises:
+        ConfigError: An unknown key or a value of another type.
+    """
+    network = values.get(NETWORK)
+    settings = _checked({name: value for name, value in values.items() if name != NETWORK}, TrainConfig)
+    if network is not None:
+        if not isinstance(network, dict):
+            raise ConfigError(f"{NETWORK} is {network!r}; expected a table, [{NETWORK}]")
+        settings[NETWORK] = _checked(network, NetworkConfig, f"{NETWORK}.")
     return settings
 
 

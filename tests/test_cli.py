@@ -387,7 +387,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (
             ["train", "--help"],
-            ["FOLDER", "--max-minutes", "--config", "--device", "--tensorboard", "pip install 'rethined[train]'"],
+            [
+                "FOLDER",
+                "--max-minutes",
+                "--config",
+                "--device",
+                "--tensorboard",
+                "--profile-steps",
+                "pip install 'rethined[train]'",
+            ],
         ),
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
         (["ablate", "--help"], ["FOLDER", "VARIANTS", "--val", "--start-from", "ablation.md", "configs/ablations"]),

@@ -18,6 +18,7 @@ from PIL import Image
 from rethined.errors import CheckpointError, ConfigError, DatasetError
 from rethined.export.onnx import export_tensors
 from rethined.nn.network import NetworkConfig, RethinedNetwork
+from rethined.train import loop
 from rethined.train import run as module
 from rethined.train.config import TrainConfig
 from rethined.train.run import read_config, train_folder
@@ -152,6 +153,24 @@ def test_a_refused_resumption_leaves_the_run_as_it_is(
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is not a folder"):
         train_folder(tmp_path / "missing", tmp_path / "run")
+
+
+def test_what_the_time_went_into_is_told_when_asked_for(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    postfixes: list[dict[str, str]] = []
+    monkeypatch.setattr(module.tqdm, "write", said.append)
+    monkeypatch.setattr(module.tqdm, "set_postfix", lambda _, told: postfixes.append(told))
+    monkeypatch.setattr(loop, "REPORT_EVERY", 1)
+    train_folder(folder, tmp_path / "run", changes={**changes, "steps": 5}, profile_steps=9)
+    assert said[-1].startswith("2 steps of ")
+    assert {"data", "forward", "backward", "optimiser", "average"} <= set(said[-1].split())
+    assert len(postfixes) == 5
+    assert all({"coarse_fill", "crops/s", "waiting"} <= told.keys() for told in postfixes)
+    assert all(told["waiting"].endswith("%") and float(told["crops/s"]) > 0 for told in postfixes)
+    with pytest.raises(ConfigError, match="profile_steps is -1; expected 0 or more"):
+        train_folder(folder, tmp_path / "run", profile_steps=-1)
 
 
 def test_time_limit_of_a_call(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -49,6 +49,13 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="also write logs for TensorBoard, in OUT/tensorboard; needs: pip install 'rethined[tensorboard]'",
     )
+    parser.add_argument(
+        "--profile-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="tell where the time of N steps went: data, forward, losses, backward, optimiser, average",
+    )
     parser.set_defaults(run=_run_train)
 
 
@@ -71,4 +78,5 @@ def _run_train(parsed: argparse.Namespace) -> None:
         threads=parsed.threads,
         tensorboard=parsed.tensorboard,
         device=parsed.device,
+        profile_steps=parsed.profile_steps,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from rethined.nn.prefill import finer_prefill
 from rethined.nn.processes import any_of_all, average_, means_of_all, place
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
+from rethined.train.profile import Profile
 from rethined.train.state import TrainState, save_state
 from rethined.train.watch import ValSet
 
@@ -55,6 +56,7 @@ class WindowTerm:
 class Meter:
     """Running sums between two reports; costly figures are taken only while ``is_watching``."""
 
+    profile: Profile = field(default_factory=Profile)
     is_watching: bool = False
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -85,6 +87,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     rate_at: Callable[[int], float] | None = None,
     on_save: Callable[[], object] = lambda: None,
+    profile: Profile | None = None,
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
 
@@ -104,10 +107,11 @@ def train(
         rate_at: Learning rate of step number ``step``, the first being 0; as ``config`` says when ``None``. A run whose
             rate depends on more than the step does not resume exactly.
         on_save: Called whenever the state has been saved.
+        profile: Told when the parts of each step end.
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
-    meter, watch_meter = Meter(), Meter()
+    meter, watch_meter = Meter(profile or Profile()), Meter()
     is_first = place().rank == 0
     started = saved = time.monotonic()
     with closing(prefetch(sampler, start=state.position, count=config.samples_per_step, share=place())) as batches:
@@ -115,15 +119,17 @@ def train(
             began = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - began
+            meter.profile.end_part("data")
             meter.is_watching = state.step % WATCH_EVERY == 0
             rate = (rate_at or config.learning_rate_at)(state.step)
             _step(state, config, batch, rate, feature_loss, meter)
             seconds = time.perf_counter() - began
             state.minutes += seconds / 60
-            meter.add("wait_share", waited / seconds)
-            meter.add("crops_per_s", 2 * config.samples_per_step / seconds)
+            meter.add("wait_s", waited)
+            meter.add("step_s", seconds)
             if state.step % REPORT_EVERY == 0:
-                row = {"step": state.step, "minutes": state.minutes, **means_of_all(meter.take()), **watch_meter.take()}
+                means = _with_throughput(means_of_all(meter.take()), config)
+                row = {"step": state.step, "minutes": state.minutes, **means, **watch_meter.take()}
                 if is_first:
                     with (out / "log.jsonl").open("a") as log:
                         log.write(json.dumps(row) + "\n")
@@ -136,12 +142,19 @@ def train(
                 if watched:
                     watch_meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
                 saved = time.monotonic()
+            meter.profile.end_step()
             out_of_time = max_minutes is not None and now - started > max_minutes * 60
             if any_of_all(should_stop() or out_of_time):
                 break
     if is_first:
         save_state(state, config, out / "state.pt")
         on_save()
+
+
+def _with_throughput(means: dict[str, float], config: TrainConfig) -> dict[str, float]:
+    """The share of the time spent waiting for data, and crops per second, in place of mean seconds."""
+    wait_s, step_s = means.pop("wait_s"), means.pop("step_s")
+    return {"wait_share": wait_s / step_s, "crops_per_s": 2 * config.samples_per_step / step_s, **means}
 
 
 def _step(
@@ -154,20 +167,25 @@ def _step(
     terms = _window_terms(state, config, feature_loss)
     state.optimizer.zero_grad(set_to_none=True)
     coarse = coarse_view(batch, state.device)
+    meter.profile.end_part("views")
     fill = _learn(state, config, coarse, generator, terms, meter, "coarse")
     composed = torch.where(coarse.hole > 0.5, fill.clamp(0, 1), coarse.prefilled)
     fine = fine_view(batch, composed)
+    meter.profile.end_part("views")
     _learn(state, config, fine, generator, terms, meter, "fine")
 
     average_(shared_tensors(state))
+    meter.profile.end_part("exchange")
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
     meter.add("gradient", float(norm))
     state.optimizer.step()
     if state.adversary:
         state.adversary.step(rate / config.learning_rate)
+    meter.profile.end_part("optimiser")
     state.step += 1
     state.position = batch.position
     state.update_average(config.ema_decay)
+    meter.profile.end_part("average (EMA)")
 
 
 def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss | None) -> list[WindowTerm]:
@@ -182,17 +200,17 @@ def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss
     return terms
 
 
-def shared_tensors(state: TrainState) -> list[Tensor]:
+def shared_tensors(state: TrainState) -> Iterator[Tensor]:
     """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
 
     Each process normalises over its own pictures; only their running means are those of the whole step.
     """
-    gradients = [p.grad for p in state.network.parameters() if p.grad is not None]
+    yield from (p.grad for p in state.network.parameters() if p.grad is not None)
     if state.adversary:
-        gradients += state.adversary.gradients
-    norms = [module for module in state.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    statistics = [x for norm in norms for x in (norm.running_mean, norm.running_var) if x is not None]
-    return [*gradients, *statistics]
+        yield from state.adversary.gradients
+    for module in state.network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            yield from (x for x in (module.running_mean, module.running_var) if x is not None)
 
 
 def coarse_view(batch: Batch, device: torch.device = CPU) -> View:
@@ -233,9 +251,12 @@ def _learn(
 ) -> Tensor:
     """Adds the gradients of one view and returns its fill, detached."""
     output: NetworkOutput = state.network(view.prefilled, view.hole)
+    meter.profile.end_part("forward")
     loss = fill_loss = masked_huber(output.fill, view.target, view.hole)
+    meter.profile.end_part("loss: fill")
     matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
     loss = loss + config.matching_weight * matching
+    meter.profile.end_part("loss: matching")
     windows: list[Tensor] = []
     if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
@@ -245,13 +266,17 @@ def _learn(
         value = term.loss(*windows)
         loss = loss + term.weight * value
         meter.add(f"{name}_{term.name}", float(value.detach()))
+        meter.profile.end_part(f"loss: {term.name}")
     (loss / 2).backward()
+    meter.profile.end_part("backward")
     if state.adversary:
         meter.add(f"{name}_discriminator", state.adversary.learn(*(window.detach() for window in windows)))
+        meter.profile.end_part("discriminator")
     meter.add(f"{name}_fill", float(fill_loss.detach()))
     meter.add(f"{name}_matching", float(matching.detach()))
     if meter.is_watching:
         meter.add(f"{name}_gain_db", _gain_db(output.fill.detach(), view))
+    meter.profile.end_part("figures")
     return output.fill.detach()
 
 

@@ -28,6 +28,7 @@ from rethined.train.device import CPU, choose_device
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
 from rethined.train.processes import expect_alike, expect_even_shares, first_of_machine_first, joined
+from rethined.train.profile import Profile
 from rethined.train.settings import merge, read_settings
 from rethined.train.state import TrainState, load_state, new_state
 from rethined.train.watch import ValSet
@@ -52,6 +53,7 @@ def train_folder(
     threads: int | None = None,
     tensorboard: bool = False,
     device: str = "cpu",
+    profile_steps: int = 0,
 ) -> None:
     """Trains on a folder, or goes on with the run in ``out``; together with others where torchrun started several.
 
@@ -67,6 +69,7 @@ def train_folder(
         threads: Threads of the computation.
         tensorboard: Whether to write logs for TensorBoard too.
         device: ``cpu``, ``cuda``, or ``auto`` for a CUDA device where there is one.
+        profile_steps: Steps of which to tell where their time went, part by part.
 
     Raises:
         MissingExtraError: ``tensorboard`` is wanted and not installed.
@@ -77,6 +80,8 @@ def train_folder(
         expect_tensorboard()
     if threads is not None:
         torch.set_num_threads(threads)
+    if profile_steps < 0:
+        raise ConfigError(f"profile_steps is {profile_steps}; expected 0 or more")
     keep_freed_memory()
     chosen = choose_device(device)
     with ExitStack() as stack:
@@ -108,8 +113,12 @@ def train_folder(
             if board:
                 board.add_means(row)
             bar.update(int(row["step"]) - bar.n)
-            bar.set_postfix({name: f"{row[name]:.3f}" for name in ("coarse_fill", "coarse_gain_db") if name in row})
+            told = {"crops/s": f"{row['crops_per_s']:.1f}", "waiting": f"{row['wait_share']:.1%}"}
+            told |= {name: f"{row[name]:.3f}" for name in ("coarse_fill", "coarse_gain_db") if name in row}
+            bar.set_postfix(told)
 
+        profile = Profile(profile_steps if is_first else 0, device=chosen, tell=tqdm.write)
+        stack.callback(profile.close)
         train(
             state,
             config,
@@ -121,6 +130,7 @@ def train_folder(
             watched=watched,
             should_stop=stop.is_set,
             on_save=board.add_looks if board else lambda: None,
+            profile=profile,
         )
 
 

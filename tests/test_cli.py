@@ -330,6 +330,7 @@ def test_wrong_arguments_end_with_two_and_the_usage(
         (["train", "photos"], "train"),
         (["finetune", "photos", "-o", "x.onnx"], "finetune"),
         (["export", "onnx", "runs/x", "-o", "x.onnx"], "export"),
+        (["ablate", "photos", "x.toml", "--val", "others", "--out", "runs/x"], "ablate"),
     ],
 )
 def test_without_torch_the_workshop_says_what_to_install(
@@ -351,6 +352,29 @@ def test_train_passes_the_file_and_what_is_said_beside_it(monkeypatch: pytest.Mo
     )
     assert main(["train", "photos", "--out", "run", "--config", "mine.toml", "--seed", "3"]) == 0
     assert heard == [(Path("photos"), Path("run"), Path("mine.toml"), {"seed": 3})]
+
+
+def test_ablate_passes_its_options_and_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[object, ...]] = []
+
+    def ablate(*places: Path, **options: object) -> str:
+        heard.append((*places, options))
+        return "the table\n"
+
+    monkeypatch.setattr("rethined.ablate.run.ablate", ablate)
+    given = ["--val", "others", "--start-from", "x.safetensors", "--device", "cpu", "--threads", "2", "--cache", "c"]
+    assert main(["ablate", "photos", "variants.toml", "--out", "runs/x", *given]) == 0
+    options = {
+        "val_folder": Path("others"),
+        "cache": Path("c"),
+        "start_from": Path("x.safetensors"),
+        "threads": 2,
+        "device": "cpu",
+    }
+    assert heard == [(Path("photos"), Path("variants.toml"), Path("runs/x"), options)]
+    assert capsys.readouterr().out == "the table\n"
 
 
 def test_finetune_passes_its_options_and_prints_the_table(
@@ -437,9 +461,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (
             ["train", "--help"],
-            ["FOLDER", "--max-minutes", "--config", "--tensorboard", "pip install 'rethined[train]'"],
+            [
+                "FOLDER",
+                "--max-minutes",
+                "--config",
+                "--device",
+                "--tensorboard",
+                "--profile-steps",
+                "pip install 'rethined[train]'",
+            ],
         ),
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
+        (["ablate", "--help"], ["FOLDER", "VARIANTS", "--val", "--start-from", "ablation.md", "configs/ablations"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
         (["export", "--help"], ["onnx"]),

@@ -17,10 +17,10 @@ from rethined.export.onnx import export_onnx, export_tensors
 from rethined.files import sha256_of
 from rethined.finetune import run as module
 from rethined.finetune.run import finetune_folder
-from rethined.finetune.schedule import TimedRate
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.session import OnnxSession
 from rethined.train.config import TrainConfig
+from rethined.train.schedule import TimedRate
 
 TINY = NetworkConfig((8, 16, 16, 16), (1, 1, 1), 1, (1, 1, 1), descriptor_size=8)
 SETTINGS = TrainConfig(

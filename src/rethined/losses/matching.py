@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from rethined.nn.matching import corrupted_tokens, match_logits, sample_rows
 from rethined.nn.network import TOKEN_PX, CellOutput, NetworkOutput
+from rethined.nn.processes import mean_of_all
 
 ROWS_PER_PICTURE = 48
 """Hole tokens supervised per picture; all of them would take most of a training step and teach no more."""
@@ -42,7 +43,7 @@ def oracle_matching(
     with torch.no_grad():
         wanted = oracle_map(target, corrupted, rows)
     loss = -(wanted * logits.log_softmax(2)).sum(2)
-    return (loss * is_real).sum() / is_real.sum().clamp_min(1)
+    return mean_of_all((loss * is_real).sum(), is_real.sum(), at_least=1)
 
 
 def oracle_map(target: Tensor, corrupted: Tensor, rows: Tensor) -> Tensor:

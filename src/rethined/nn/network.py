@@ -236,6 +236,7 @@ def _conv(layer: nn.Conv2d, x: Tensor, order: Tensor | None = None) -> Tensor:
     weight, bias = layer.weight, layer.bias
     assert bias is not None  # noqa: S101 - both heads are built with a bias
     if order is not None:
+        order = order.to(weight.device)
         weight, bias = weight[order], bias[order]
     return functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype))
 

@@ -71,7 +71,7 @@ def test_each_stride_gives_its_own_part(distance: FeatureDistance, target: Tenso
     apart = {}
     for stride, count in channels.items():
         one = FeatureDistance((stride,))
-        (features,) = one._stages(target)
+        (features,) = one._backbone(target, (stride,))
         assert features.shape == (2, count, 64 // stride, 64 // stride)
         apart[stride] = one(1 - target, target, hole)
     assert len({loss.item() for loss in apart.values()}) == 5

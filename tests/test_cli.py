@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rethined import __version__, cli, demo
+from rethined import __version__, demo
+from rethined.cli import inpaint as inpaint_command
 from rethined.cli import main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
@@ -41,7 +42,7 @@ def write_mask(path: Path, values: np.ndarray) -> None:
 def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``rethined inpaint`` in a folder with a photograph and several masks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "SILENT_S", 1e9)  # on a busy machine every fill is slow
+    monkeypatch.setattr(inpaint_command, "SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
     write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
@@ -142,7 +143,7 @@ def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixtur
 def test_a_slow_fill_names_its_stages_as_they_begin(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "SILENT_S", -1)
+    monkeypatch.setattr(inpaint_command, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
     assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -185,6 +186,95 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
     assert (filled[hole][:, :3] != deep[hole][:, :3]).any()
 
 
+# ---- masks ----
+
+
+@pytest.fixture
+def fill(run: Run, tiny_network_path: Path) -> Run:
+    """Runs ``rethined inpaint`` without a mask file, where ``run`` would."""
+
+    def fill(*arguments: str, photo: str = "photo.png", out: str = "out.png") -> int:
+        return main(["inpaint", photo, "-o", out, "--network", str(tiny_network_path), "--threads", "1", *arguments])
+
+    assert run(out="expected.png") == 0
+    return fill
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ["--mask", "mask.png"],
+        ["--mask-dir", "masks"],
+        ["--mask-suffix", ".json"],
+        ["--mask", "photo.json", "--mask-label", "crack"],
+        ["--box", "30,20,20,20"],
+        ["--box", "30,20,20,10", "--box", "30,30,20,10"],
+    ],
+)
+def test_all_rules_for_masks_give_the_same_hole(fill: Run, rule: list[str], hole: HoleMap) -> None:
+    Path("masks").mkdir()
+    write_mask(Path("masks/photo.tif"), hole * 255)
+    shape = {"label": "crack", "shape_type": "rectangle", "points": [[30, 20], [50, 40]]}
+    Path("photo.json").write_text(json.dumps({"shapes": [shape], "imageHeight": 70, "imageWidth": 90}))
+    assert fill(*rule) == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("expected.png"))
+
+
+def test_a_colour_key_is_filled(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("painted.png", np.where(hole[..., None], np.uint8((255, 3, 255)), photo // 2))
+    write_image("half.png", photo // 2)
+    assert fill("--mask-colour", "ff00ff", "--mask-tolerance", "3", photo="painted.png") == 0
+    assert fill("--mask", "mask.png", photo="half.png", out="half-out.png") == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("half-out.png"))
+
+
+def test_what_was_transparent_is_filled_and_becomes_opaque(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("clear.png", np.dstack([photo, ~hole * np.uint8(255)]))
+    assert fill("--mask-alpha", photo="clear.png") == 0
+    filled = read_image("out.png", as_stored=True)
+    np.testing.assert_array_equal(filled[..., :3], read_image("expected.png"))
+    assert (filled[..., 3] == 255).all()
+
+
+def test_a_preview_fills_nothing_and_says_how_the_mask_was_understood(
+    fill: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(Path().iterdir())
+    assert fill("--box", "30,20,20,20", "--grow", "2", "--preview") == 0
+    assert set(Path().iterdir()) - before == {Path("out.png.preview.jpg")}
+    assert capsys.readouterr().out == (
+        "photo.png: 9.0% of the picture is filled: the box at x 30 to 50, y 20 to 40, widened by 2 px\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "0 rules for masks are given"),
+        (["--mask-suffix", "_m"], "photo.png has no mask: there is no picture photo_m.*"),
+        (["--mask-colour", "pink"], "the colour of the mask is 'pink'; expected six hexadecimal digits"),
+        (["--box", "1,2,3"], "the box is '1,2,3'; expected X,Y,W,H in pixels"),
+        (["--box", "1,2,3,0"], "a box is 3 px wide and 0 px high"),
+        (["--box", "900,2,3,4"], "lies beyond the picture"),
+        (["--mask-alpha"], "it has no alpha channel"),
+        (["--mask", "text.json"], "text.json: it is no JSON"),
+        (["--box", "1,2,3,4", "--preview", "--grow", "-1"], "grow_px is -1"),
+        (["--box", "1,2,3,4", "--preview", "--out", "none/out.png"], "there is no folder"),
+    ],
+)
+def test_masks_that_cannot_be_used_end_with_two_and_one_line(
+    fill: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    Path("text.json").write_text("no JSON")
+    before = set(Path().iterdir())
+    assert fill(*arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("rethined: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert set(Path().iterdir()) == before
+
+
 # ---- what cannot be done ----
 
 
@@ -195,7 +285,12 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({"photo": ""}, [], "path is empty"),
         ({"photo": "."}, [], "is a folder"),
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
-        ({"mask": "missing.png"}, [], "there is no picture file at 'missing.png'"),
+        ({"mask": "missing.png"}, [], "there is no mask file at 'missing.png'"),
+        ({}, ["--mask", "mask.png"], "two masks are given, mask.png and --mask mask.png"),
+        ({}, ["--mask-alpha"], "2 rules for masks are given; expected one: --mask FILE, --mask-dir DIR"),
+        ({}, ["--mask-tolerance", "3"], "--mask-tolerance goes with --mask-colour"),
+        ({}, ["--mask-label", "cat"], "--mask-label goes with annotations, and 'mask.png' is a picture"),
+        ({"mask": ""}, [], "there is no mask file at '.'"),
         ({"mask": "text.png"}, [], "not a picture"),
         ({}, ["--forbid", "small.png"], "the forbid mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
         ({}, ["--forbid", "missing.png"], "there is no picture file at 'missing.png'"),
@@ -235,7 +330,7 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
     [
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
-        (["inpaint"], "required: PHOTO, MASK, -o/--out"),
+        (["inpaint"], "required: PHOTO, -o/--out"),
         (["inpaint", "a.png", "b.png"], "required: -o/--out"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],

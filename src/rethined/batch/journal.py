@@ -1,7 +1,8 @@
 """What is done already: a line for each finished file, so that a run that was cut short goes on where it was.
 
-A result counts as done if it is there and its last line in the journal states the same photograph and mask (path, size
-and time of change), options and network. Contents are not compared: reading them costs as much as many a fill.
+A result counts as done if it is there and its last line in the journal states the same photograph and mask (of files
+path, size and time of change), options and network. Contents are not compared: reading them costs as much as many a
+fill.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from rethined.batch.jobs import Task
 from rethined.errors import FileError
+from rethined.files import stamp
 
 JOURNAL_NAME = ".rethined-batch.jsonl"
 
@@ -21,22 +23,12 @@ Facts = dict[str, Any]
 """What a result was made from, as JSON can hold it."""
 
 
-def stamp(path: Path) -> list[Any]:
-    """Path, bytes and time of change in nanoseconds of a file: equal as long as nobody touches it.
-
-    Raises:
-        OSError: It is not there.
-    """
-    status = path.stat()
-    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
-
-
 def facts_of(task: Task, options_key: str) -> Facts | None:
     """What the result of a task depends on; ``None`` when a file is missing, which the fill will tell."""
     try:
         return {
             "photo": stamp(task.photo),
-            "mask": None if task.mask is None else stamp(task.mask),
+            "mask": task.mask.facts(),
             "options": options_key,
         }
     except OSError:

@@ -21,10 +21,8 @@ Commands = argparse._SubParsersAction  # the only name argparse has for it
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that fills."""
-    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    """Options of every command that fills, beside those of :mod:`rethined.cli.masks`."""
     parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
-    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
         "--preset",
         default="balanced",
@@ -75,7 +73,7 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
-    """The engine's options as :func:`add_fill_options` took them."""
+    """The engine's options as :func:`add_fill_options` and :func:`rethined.cli.masks.add_mask_options` took them."""
     from rethined.options import InpaintOptions
 
     return InpaintOptions(

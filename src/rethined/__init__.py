@@ -25,6 +25,7 @@ from rethined.explain import Explanation
 from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
 from rethined.options import InpaintOptions
+from rethined.sources import SourceMap
 
 __all__ = [
     "Explanation",
@@ -45,6 +46,7 @@ __all__ = [
     "ModelSignatureError",
     "OptionError",
     "RethinedError",
+    "SourceMap",
     "__version__",
     "inpaint",
     "read_image",

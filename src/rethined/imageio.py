@@ -10,6 +10,7 @@ compared with what Pillow reads.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
 from rethined.depth import checked
-from rethined.errors import ImageError, ImageReadError, ImageWriteError
+from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.files import whole_or_nothing
 from rethined.types import Image8, ImageLike, PathLike, Pixels
 
@@ -110,11 +111,28 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
         image, orientation = _opened(path)
         if not as_stored:
             return _rgb_array(image)
-        if image.mode in _OWN_MODES and _stored_bits(image, Path(path)) == 16:
-            return _deep_colour(image, Path(path).read_bytes(), orientation)
-        return _own_array(image)
+        with Path(path).open("rb") as file:
+            return _stored_array(image, orientation, file)
     except ImageError as error:
         raise ImageReadError(f"cannot use {os.fsdecode(path)!r}: {error}") from error
+
+
+def decode_image(content: bytes | bytearray, name: str) -> tuple[Pixels, str]:
+    """The picture in the content of a file, as it is stored, see :func:`read_image`, and the name of its format.
+
+    Args:
+        content: All bytes of the file.
+        name: What messages call it.
+
+    Raises:
+        ImageReadError: As :func:`read_image`.
+    """
+    file = io.BytesIO(content)
+    image, orientation, format_name = _decoded(file, name)
+    try:
+        return _stored_array(image, orientation, file), format_name
+    except ImageError as error:
+        raise ImageReadError(f"cannot use {name!r}: {error}") from error
 
 
 def open_picture(path: PathLike) -> Image.Image:
@@ -130,20 +148,34 @@ def _opened(path: PathLike) -> tuple[Image.Image, int]:
     """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
     source = _existing_file(path)
     try:
-        with source.open("rb") as file:
-            image = _identified(file, source)
-            with _pillow_limit_raised_for(image):
-                image.load()
-            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-            ImageOps.exif_transpose(image, in_place=True)
-            return image, orientation
+        file = source.open("rb")
+    except OSError as error:
+        raise _unreadable(str(source), error) from error
+    with file:
+        return _decoded(file, str(source))[:2]
+
+
+def _decoded(file: IO[bytes], name: str) -> tuple[Image.Image, int, str]:
+    """The picture in a stream, decoded and upright, the EXIF orientation it was stored in, and its format."""
+    try:
+        image = _identified(file, name)
+        with _pillow_limit_raised_for(image):
+            image.load()
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        format_name = str(image.format)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image, orientation, format_name
     except ImageReadError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any class when a file is damaged
-        raise ImageReadError(
-            f"cannot read {str(source)!r}: {_reason(error)}; the file is damaged, cut short "
-            "or not readable by this user, so get it again or check its permissions"
-        ) from error
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> ImageReadError:
+    return ImageReadError(
+        f"cannot read {name!r}: {_reason(error)}; the file is damaged, cut short "
+        "or not readable by this user, so get it again or check its permissions"
+    )
 
 
 def _existing_file(path: PathLike) -> Path:
@@ -163,7 +195,7 @@ def _existing_file(path: PathLike) -> Path:
     return source
 
 
-def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
+def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
     """The picture with its header read and its size checked, nothing decoded yet.
 
     Pillow's own ``Image.open`` warns at 89 megapixels and refuses at 179, and moving those limits is a setting of
@@ -172,22 +204,22 @@ def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
     Image.init()
     prefix = file.read(16)
     if not prefix:
-        raise ImageReadError(f"{str(source)!r} is empty (0 bytes); pass a picture file")
+        raise ImageReadError(f"{name!r} is empty (0 bytes); pass a picture file")
     for format_name in _READ_FORMATS:
         factory, accepts = Image.OPEN.get(format_name, (None, None))
         # An answer that is a str says that this Pillow was built without the library for the format.
         if factory is not None and accepts is not None and accepts(prefix) is True:
             file.seek(0)
-            return _small_enough(factory(file, ""), source)
+            return _small_enough(factory(file, ""), name)
     raise ImageReadError(
-        f"{str(source)!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
+        f"{name!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
     )
 
 
-def _small_enough(image: ImageFile.ImageFile, source: Path) -> ImageFile.ImageFile:
+def _small_enough(image: ImageFile.ImageFile, name: str) -> ImageFile.ImageFile:
     if image.width * image.height > MAX_PIXELS:
         raise ImageReadError(
-            f"{str(source)!r} says it is {image.width} x {image.height} pixels; "
+            f"{name!r} says it is {image.width} x {image.height} pixels; "
             f"at most {MAX_PIXELS / 1e6:g} megapixels are read, so scale it down or cut it into parts first"
         )
     return image
@@ -274,11 +306,19 @@ def _own_array(image: Image.Image) -> Pixels:
     return _rgb_array(image)
 
 
-def _stored_bits(image: Image.Image, source: Path) -> int:
-    """Bits per channel in the file; 8 for formats of which no more is read."""
+def _stored_array(image: Image.Image, orientation: int, file: IO[bytes]) -> Pixels:
+    """The pixels of a picture that was read from ``file``, in the depth of the file."""
+    file.seek(0)
+    if image.mode in _OWN_MODES and _stored_bits(image, file.read(25)) == 16:
+        file.seek(0)
+        return _deep_colour(image, file.read(), orientation)
+    return _own_array(image)
+
+
+def _stored_bits(image: Image.Image, head: bytes) -> int:
+    """Bits per channel in the file that begins with ``head``; 8 for formats of which no more is read."""
     if image.format == "PNG":
-        with source.open("rb") as file:
-            return file.read(25)[24]  # the IHDR chunk comes first and is of fixed length
+        return head[24]  # the IHDR chunk comes first and is of fixed length
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
     return 8
@@ -331,19 +371,49 @@ def write_image(path: PathLike, image: Pixels) -> None:
     target, format_name, options = _writable_target(path)
     image = checked(image)
     _expect_held(path, format_name, image)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
     try:
         with whole_or_nothing(target) as partial, partial.open("xb") as file:
-            if image.dtype == np.uint16 and image.ndim == 3:
-                file.write(_encoded_deep(image, format_name))
-            else:
-                Image.fromarray(image).save(file, format_name, **options)
+            _encode(file, image, format_name, options)
     except Exception as error:  # encoders, like decoders, raise nearly any class
         raise ImageWriteError(
             f"cannot write {target!s} as {format_name}: {_reason(error)}; nothing was left behind, "
             "check free space, permissions and the limits of the format"
         ) from error
+
+
+def encode_image(image: Pixels, format_name: str) -> bytes:
+    """The content of a file with a picture, as :func:`write_image` would write it.
+
+    Args:
+        image: As for :func:`write_image`.
+        format_name: PNG, JPEG, WEBP, TIFF or BMP.
+
+    Raises:
+        ImageError: ``image`` is not a picture.
+        ImageWriteError: Another format, one that cannot hold the depth or the channels, or the encoder failed.
+    """
+    formats = dict(_WRITERS.values())
+    if format_name not in formats:
+        raise ImageWriteError(f"{format_name} is read but not written; expected one of {', '.join(formats)}")
+    image = checked(image)
+    _expect_held("the result", format_name, image)
+    file = io.BytesIO()
+    try:
+        _encode(file, image, format_name, formats[format_name])
+    except Exception as error:  # encoders, like decoders, raise nearly any class
+        raise ImageWriteError(
+            f"cannot write a picture as {format_name}: {_reason(error)}; check the limits of the format"
+        ) from error
+    return file.getvalue()
+
+
+def _encode(file: IO[bytes], image: Pixels, format_name: str, options: dict[str, Any]) -> None:
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.dtype == np.uint16 and image.ndim == 3:
+        file.write(_encoded_deep(image, format_name))
+    else:
+        Image.fromarray(image).save(file, format_name, **options)
 
 
 def _encoded_deep(image: Pixels, format_name: str) -> memoryview:
@@ -353,6 +423,19 @@ def _encoded_deep(image: Pixels, format_name: str) -> memoryview:
     if not done:
         raise ValueError("the encoder gave up")
     return content.data
+
+
+def format_of(ending: str) -> str:
+    """The name of the format that files with an ending have, such as PNG for ``png`` or ``.png``.
+
+    Raises:
+        OptionError: One that cannot be written.
+    """
+    suffix = f".{ending.lower().removeprefix('.')}"
+    if suffix not in _WRITERS:
+        known = ", ".join(known.removeprefix(".") for known in _WRITERS)
+        raise OptionError(f"the format is {ending!r}; expected one of {known}")
+    return _WRITERS[suffix][0]
 
 
 def expect_writable(path: PathLike, image: Pixels | None = None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from rethined.errors import ImageReadError, InputError, MaskError, OptionError, RethinedError
-from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES
+from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES, format_of
 from rethined.masking.preview import PREVIEW_SUFFIX
 from rethined.masking.rules import MaskFinder, MaskRule
 from rethined.masking.sources import FileMask, MaskSource
@@ -73,11 +73,8 @@ def with_format(name: str) -> Naming:
     Raises:
         OptionError: One that cannot be written.
     """
-    suffix = f".{name.lower().removeprefix('.')}"
-    if suffix not in WRITE_SUFFIXES:
-        known = ", ".join(known.removeprefix(".") for known in WRITE_SUFFIXES)
-        raise OptionError(f"the format is {name!r}; expected one of {known}")
-    return lambda relative: relative.with_suffix(suffix)
+    format_of(name)
+    return lambda relative: relative.with_suffix(f".{name.lower().removeprefix('.')}")
 
 
 def as_preview(relative: PurePath) -> PurePath:

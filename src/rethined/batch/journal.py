@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -67,7 +68,11 @@ class Journal:
 
     def is_done(self, task: Task, facts: Facts | None) -> bool:
         """Whether the result of a task is there and made from what ``facts`` states."""
-        return facts is not None and self._facts.get(task.name) == facts and task.out.is_file()
+        return facts is not None and self.is_noted(task, facts) and task.out.is_file()
+
+    def is_noted(self, task: Task, facts: Facts) -> bool:
+        """Whether the result of a task was made from what ``facts`` states, and may have been taken away."""
+        return self._facts.get(task.name) == facts
 
     def add(self, task: Task, facts: Facts | None) -> None:
         """Notes that the result of a task is written; both are on the disk when it returns.
@@ -79,7 +84,8 @@ class Journal:
             return
         line = json.dumps({"out": task.name, **facts}, separators=(",", ":"))
         try:
-            with task.out.open("rb+") as result:
+            # Whoever waits for results may have taken this one away already.
+            with suppress(FileNotFoundError), task.out.open("rb+") as result:
                 os.fsync(result.fileno())
             # In one piece, so that two runs cannot mix their lines.
             self._file.write(self._separator + line.encode() + b"\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rethined.cli.masks import add_mask_options, mask_rule, names_a_mask
-from rethined.cli.shared import EXIT_OK, EXIT_SOME_FAILED, Commands, add_fill_options, fill_options
+from rethined.cli.shared import EXIT_OK, EXIT_SOME_FAILED, Commands, add_fill_options, fill_settings
 from rethined.errors import OptionError
 
 if TYPE_CHECKING:
@@ -51,19 +51,11 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _run_batch(parsed: argparse.Namespace) -> int:
-    from rethined.batch.fill import Settings
     from rethined.batch.pool import stop_on_interrupt
     from rethined.batch.progress import Progress
     from rethined.batch.run import fill_all, preview_all
-    from rethined.weights import SHIPPED_NETWORK
 
-    settings = Settings(
-        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
-        options=fill_options(parsed),
-        forbid=None if parsed.forbid is None else Path(parsed.forbid),
-        threads=parsed.threads,
-        runtime=parsed.runtime,
-    )
+    settings = fill_settings(parsed)
     jobs = _batch_jobs(parsed, settings.forbid)
 
     def progress(total: int) -> Progress:

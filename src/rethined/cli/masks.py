@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rethined.errors import OptionError
 
 if TYPE_CHECKING:
-    from rethined.masking import MaskRule, Rectangle
+    from rethined.masking import MaskRule, MaskSource, Rectangle
 
 
 def add_mask_options(parser: argparse.ArgumentParser, *, by_name: bool = True) -> None:
@@ -91,6 +91,19 @@ def mask_rule(parsed: argparse.Namespace) -> MaskRule:
         labels=tuple(parsed.mask_label),
         invert=parsed.invert,
     )
+
+
+def fixed_mask(parsed: argparse.Namespace) -> MaskSource:
+    """The mask of pictures that have no names, from the options of :func:`add_mask_options`.
+
+    Raises:
+        OptionError, ImageReadError: As :func:`mask_rule`.
+    """
+    from rethined.masking.rules import OWN_RULES
+
+    if not (parsed.mask or parsed.mask_alpha or parsed.mask_colour or parsed.box):
+        raise OptionError(f"no mask is given; expected one of {', '.join(OWN_RULES)}")
+    return mask_rule(parsed).fixed()
 
 
 def names_a_mask(parsed: argparse.Namespace) -> bool:

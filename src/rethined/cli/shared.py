@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from rethined.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
+    from rethined.batch.fill import Settings
     from rethined.options import InpaintOptions
 
-EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 0, 1, 2, 130, 141
 
 Commands = argparse._SubParsersAction  # the only name argparse has for it
 
@@ -81,6 +82,20 @@ def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
         working_px=parsed.working_px,
         grow_px=parsed.grow,
         max_memory_mb=parsed.max_memory,
+    )
+
+
+def fill_settings(parsed: argparse.Namespace) -> Settings:
+    """How many photographs are filled, as :func:`add_fill_options` took it."""
+    from rethined.batch.fill import Settings
+    from rethined.weights import SHIPPED_NETWORK
+
+    return Settings(
+        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
+        options=fill_options(parsed),
+        forbid=None if parsed.forbid is None else Path(parsed.forbid),
+        threads=parsed.threads,
+        runtime=parsed.runtime,
     )
 
 

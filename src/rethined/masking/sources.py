@@ -35,10 +35,12 @@ class MaskSource(ABC):
     """Says which pixels of a picture are to be filled.
 
     Attributes:
-        is_transparency: Whether it is the picture's own.
+        is_own: Whether the picture states it itself, so that it may be another in each picture of the same size.
+        is_transparency: Whether it is the picture's own transparency.
         invert: Fill what it does not mark, and keep what it marks.
     """
 
+    is_own: ClassVar[bool] = False
     is_transparency: ClassVar[bool] = False
     invert: bool = False
 
@@ -151,6 +153,7 @@ class AlphaMask(MaskSource):
         OptionError: It is to be inverted; what is transparent is not known.
     """
 
+    is_own: ClassVar[bool] = True
     is_transparency: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -189,6 +192,7 @@ class ColourMask(MaskSource):
         OptionError: A value outside its range.
     """
 
+    is_own: ClassVar[bool] = True
     rgb: tuple[int, int, int]
     tolerance: int = 0
 

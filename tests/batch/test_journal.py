@@ -91,6 +91,17 @@ def test_missing_files_are_never_done(task: Task) -> None:
     assert not is_done(task, None)
 
 
+def test_a_result_that_was_taken_away_is_noted_but_not_done(task: Task) -> None:
+    facts = facts_of(task, "options")
+    task.out.unlink()
+    note(task)
+    assert not is_done(task, facts)
+    with Journal(Path("out")) as journal:
+        assert facts is not None
+        assert journal.is_noted(task, facts)
+        assert not journal.is_noted(task, {**facts, "options": "others"})
+
+
 def test_names_may_hold_anything(task: Task) -> None:
     odd = Task(task.photo, AlphaMask(), Path("out/fü \udcff\n.png"), "fü \udcff\n.png")
     odd.out.write_text("")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -636,6 +637,20 @@ def test_with_sources_another_frame_copies_from_the_same_places(zero_head_networ
     assert inside.sum() > 20
     assert np.corrcoef(followed, wanted)[0, 1] > 0.8
     assert abs(np.corrcoef(searched, wanted)[0, 1]) < 0.4
+
+
+def test_sources_say_how_much_detail_is_copied(zero_head_network_path: Path) -> None:
+    size_hw = (192, 256)
+    image, hole = np.random.default_rng(1).integers(0, 256, (*size_hw, 3), np.uint8), block(size_hw, 64, 80, 128, 160)
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    sources = inpainter.fill(image, hole).sources
+    assert sources is not None
+    shut = replace(sources, gate=np.zeros_like(sources.gate))
+    open_detail, shut_detail = (
+        np.abs(np.diff(inpainter.fill(image, hole, sources=given).image[70:120, 90:150].astype(int), axis=1)).mean()
+        for given in (sources, shut)
+    )
+    assert shut_detail < 0.2 * open_detail
 
 
 def test_with_sources_noise_moves_no_copy(inpainter: Inpainter) -> None:

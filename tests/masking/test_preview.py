@@ -43,3 +43,10 @@ def test_the_line_lies_below_the_picture(photo: Image8) -> None:
     assert (shown[:height, width:] == 255).all()
     assert (shown[height:] < 128).any()
     np.testing.assert_array_equal(shown, with_line(photo, "? line"))
+
+
+def test_a_long_line_is_not_cut_off(photo: Image8) -> None:
+    shown = with_line(photo, "many words " * 20)
+    assert shown.shape[1] > 3 * LEAST_WIDTH_PX
+    assert (shown[photo.shape[0] :, -60:-12] < 128).any()
+    assert (shown[:, -3:] == 255).all()

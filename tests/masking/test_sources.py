@@ -216,6 +216,14 @@ def test_pixels_within_the_tolerance_are_hole_in_any_depth(dtype: type, scale: f
             assert np.argwhere(source.hole(picture)).tolist() == [[4, 1], [4, 2], [4, 4], [4, 5]]
 
 
+def test_deep_values_count_for_the_nearest_of_255_levels() -> None:
+    image = np.full((5, 5, 3), 1000, np.uint16)
+    image[2, 1:4] = 200 * 257 + np.array([[-128], [128], [129]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MaskWarning)
+        assert np.argwhere(ColourMask(rgb=(200, 200, 200)).hole(image)).tolist() == [[2, 1], [2, 2]]
+
+
 def test_of_grey_pictures_the_pixels_of_a_grey_are_hole() -> None:
     grey = np.full((9, 9), 100, np.uint8)
     grey[3:5, 3:6] = (7, 8, 90)

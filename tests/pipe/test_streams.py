@@ -33,6 +33,27 @@ class Trickle(io.RawIOBase):
         return self._inner.readinto(buffer[:7])
 
 
+class Passed(io.RawIOBase):
+    """What has reached the other end."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        self.content += bytes(content)
+        return len(content)
+
+
+def encoded_of(frame: Image8, sink: io.BufferedWriter) -> EncodedFrames:
+    """A stream of which a picture was read."""
+    frames = EncodedFrames(stream(encode_image(frame, "PNG")), sink)
+    frames.read()
+    return frames
+
+
 # ---- raw ----
 
 
@@ -67,6 +88,14 @@ def test_raw_frames_come_in_and_go_out_as_they_lie(
     frames.write(second)
     assert frames.read() is None
     assert sink.getvalue() == content + content[::-1]
+
+
+def test_each_frame_is_passed_on_at_once(frame: Image8) -> None:
+    raw = Passed()
+    for frames in (RawFrames(Trickle(b""), io.BufferedWriter(raw), SIZE_HW), encoded_of(frame, io.BufferedWriter(raw))):
+        before = len(raw.content)
+        frames.write(frame)
+        assert len(raw.content) > before
 
 
 def test_raw_frames_that_are_cut_short_are_refused(frame: Image8) -> None:

@@ -25,7 +25,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "inpaint",
         help="fill the hole of one photograph",
-        description="Fills what MASK marks white in PHOTO and writes the result. All other pixels stay as they are.",
+        description="Fills what a mask marks in PHOTO and writes the result. All other pixels stay as they are.",
     )
     parser.add_argument(
         "photo", metavar="PHOTO", help="picture file: PNG, JPEG, WebP, TIFF or BMP; depth and alpha stay"

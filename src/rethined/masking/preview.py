@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,7 +20,7 @@ MOST_PX = 1600
 TINT, TINT_SHARE = (255, 0, 255), 0.6
 """Colour of the hole, and how much of it."""
 LINE_PX, TEXT_PX, LEAST_WIDTH_PX = 28, 16, 480
-"""Height of the line below, of its letters, and the width it needs."""
+"""Height of the line below, of its letters, and its least width."""
 
 
 def preview(image: Pixels, mask: MaskSource, hole: HoleMap, *, grow_px: int = 0) -> tuple[Image8, str]:
@@ -53,15 +55,16 @@ def tinted(image: Image8, hole: HoleMap) -> Image8:
 
 
 def with_line(image: Image8, line: str) -> Image8:
-    """The picture with a line of text on white below it; a narrow one gets white at its right.
+    """The picture with a line of text on white below it; a narrow one gets as much white at its right as that needs.
 
     Args:
         image: ``(H, W, 3)`` uint8.
         line: What to write; letters that the built-in font may lack become question marks.
     """
     height, width = image.shape[:2]
-    canvas = Image.new("RGB", (max(width, LEAST_WIDTH_PX), height + LINE_PX), "white")
+    text, font = line.encode("ascii", "replace").decode(), ImageFont.load_default(TEXT_PX)
+    canvas_px = max(width, LEAST_WIDTH_PX, ceil(font.getlength(text)) + 12)
+    canvas = Image.new("RGB", (canvas_px, height + LINE_PX), "white")
     canvas.paste(Image.fromarray(image), (0, 0))
-    text = line.encode("ascii", "replace").decode()
-    ImageDraw.Draw(canvas).text((6, height + 5), text, fill="black", font=ImageFont.load_default(TEXT_PX))
+    ImageDraw.Draw(canvas).text((6, height + 5), text, fill="black", font=font)
     return np.array(canvas)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from rethined import __version__, demo, jpeg
+from rethined.cli import inpaint as inpaint_command
 from rethined.cli import main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
@@ -42,7 +44,7 @@ def write_mask(path: Path, values: np.ndarray) -> None:
 def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``rethined inpaint`` in a folder with a photograph and several masks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("rethined.cli.inpaint.SILENT_S", 1e9)  # on a busy machine every fill is slow
+    monkeypatch.setattr(inpaint_command, "SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
     write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
@@ -152,7 +154,7 @@ def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixtur
 def test_a_slow_fill_names_its_stages_as_they_begin(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rethined.cli.inpaint.SILENT_S", -1)
+    monkeypatch.setattr(inpaint_command, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
     assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES
@@ -254,6 +256,117 @@ def test_a_jpeg_keeps_what_the_hole_does_not_touch(
     np.testing.assert_array_equal(read_image("out.jpg")[far], read_image("a.jpg")[far])
 
 
+# ---- masks ----
+
+
+@pytest.fixture
+def fill(run: Run, tiny_network_path: Path) -> Run:
+    """Runs ``rethined inpaint`` without a mask file, where ``run`` would."""
+
+    def fill(*arguments: str, photo: str = "photo.png", out: str = "out.png") -> int:
+        return main(["inpaint", photo, "-o", out, "--network", str(tiny_network_path), "--threads", "1", *arguments])
+
+    assert run(out="expected.png") == 0
+    return fill
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ["--mask", "mask.png"],
+        ["--mask-dir", "masks"],
+        ["--mask-suffix", ".json"],
+        ["--mask", "photo.json", "--mask-label", "crack"],
+        ["--box", "30,20,20,20"],
+        ["--box", "30,20,20,10", "--box", "30,30,20,10"],
+    ],
+)
+def test_all_rules_for_masks_give_the_same_hole(fill: Run, rule: list[str], hole: HoleMap) -> None:
+    Path("masks").mkdir()
+    write_mask(Path("masks/photo.tif"), hole * 255)
+    shape = {"label": "crack", "shape_type": "rectangle", "points": [[30, 20], [50, 40]]}
+    Path("photo.json").write_text(json.dumps({"shapes": [shape], "imageHeight": 70, "imageWidth": 90}))
+    assert fill(*rule) == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("expected.png"))
+
+
+def test_a_colour_key_is_filled(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("painted.png", np.where(hole[..., None], np.uint8((255, 3, 255)), photo // 2))
+    write_image("half.png", photo // 2)
+    assert fill("--mask-colour", "ff00ff", "--mask-tolerance", "3", photo="painted.png") == 0
+    assert fill("--mask", "mask.png", photo="half.png", out="half-out.png") == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("half-out.png"))
+
+
+def test_what_was_transparent_is_filled_and_becomes_opaque(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("clear.png", np.dstack([photo, ~hole * np.uint8(255)]))
+    assert fill("--mask-alpha", photo="clear.png") == 0
+    filled = read_image("out.png", as_stored=True)
+    np.testing.assert_array_equal(filled[..., :3], read_image("expected.png"))
+    assert (filled[..., 3] == 255).all()
+
+
+def test_a_preview_fills_nothing_and_says_how_the_mask_was_understood(
+    fill: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(Path().iterdir())
+    assert fill("--box", "30,20,20,20", "--grow", "2", "--preview") == 0
+    assert set(Path().iterdir()) - before == {Path("out.png.preview.jpg")}
+    assert capsys.readouterr().out == (
+        "photo.png: 9.0% of the picture is filled: the box at x 30 to 50, y 20 to 40, widened by 2 px\n"
+    )
+
+
+@pytest.mark.usefixtures("fill")
+def test_a_preview_lies_beside_where_the_result_would(tiny_network_path: Path) -> None:
+    given = ["--box", "30,20,20,20", "--preview", "--network", str(tiny_network_path)]
+    assert main(["inpaint", "photo.png", *given]) == 0
+    assert Path("photo-filled.png.preview.jpg").exists()
+    assert not Path("photo-filled.png").exists()
+
+
+def test_what_is_transparent_in_a_palette_is_filled_and_the_rest_of_the_file_kept(fill: Run) -> None:
+    picture = Image.fromarray(np.kron(np.uint8([[0, 1], [2, 3]]), np.ones((35, 45), np.uint8)))
+    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90, 1, 2, 3])
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture.save("palette.png", transparency=2, exif=exif)
+    assert fill("--mask-alpha", photo="palette.png") == 0
+    with Image.open("out.png") as image:
+        assert image.mode == "RGBA"
+        assert image.getchannel("A").getextrema() == (255, 255)
+        assert image.getexif()[0x010F] == "Maker"
+        assert image.getpixel((10, 10)) == (10, 20, 30, 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "0 rules for masks are given"),
+        (["--mask-suffix", "_m"], "photo.png has no mask: there is no picture photo_m.*"),
+        (["--mask-colour", "pink"], "the colour of the mask is 'pink'; expected six hexadecimal digits"),
+        (["--box", "1,2,3"], "the box is '1,2,3'; expected X,Y,W,H in pixels"),
+        (["--box", "1,2,3,0"], "a box is 3 px wide and 0 px high"),
+        (["--box", "900,2,3,4"], "lies beyond the picture"),
+        (["--mask-alpha"], "it has no alpha channel"),
+        (["--mask", "text.json"], "text.json: it is no JSON"),
+        (["--box", "1,2,3,4", "--preview", "--grow", "-1"], "grow_px is -1"),
+        (["--box", "1,2,3,4", "--preview", "--out", "none/out.png"], "there is no folder"),
+    ],
+)
+def test_masks_that_cannot_be_used_end_with_two_and_one_line(
+    fill: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    Path("text.json").write_text("no JSON")
+    before = set(Path().iterdir())
+    assert fill(*arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("rethined: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert set(Path().iterdir()) == before
+
+
 # ---- what cannot be done ----
 
 
@@ -264,7 +377,12 @@ def test_a_jpeg_keeps_what_the_hole_does_not_touch(
         ({"photo": ""}, [], "path is empty"),
         ({"photo": "."}, [], "is a folder"),
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
-        ({"mask": "missing.png"}, [], "there is no picture file at 'missing.png'"),
+        ({"mask": "missing.png"}, [], "there is no mask file at 'missing.png'"),
+        ({}, ["--mask", "mask.png"], "two masks are given, mask.png and --mask mask.png"),
+        ({}, ["--mask-alpha"], "2 rules for masks are given; expected one: --mask FILE, --mask-dir DIR"),
+        ({}, ["--mask-tolerance", "3"], "--mask-tolerance goes with --mask-colour"),
+        ({}, ["--mask-label", "cat"], "--mask-label goes with annotations, and 'mask.png' is a picture"),
+        ({"mask": ""}, [], "there is no mask file at '.'"),
         ({"mask": "text.png"}, [], "not a picture"),
         ({}, ["--forbid", "small.png"], "the forbid mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
         ({}, ["--forbid", "missing.png"], "there is no picture file at 'missing.png'"),
@@ -305,7 +423,7 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
     [
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
-        (["inpaint"], "required: PHOTO, MASK"),
+        (["inpaint"], "required: PHOTO"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],
             "--working-px: invalid int value: 'many'",

@@ -16,8 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin
 
 from rethined import imageio
-from rethined.errors import ImageError, ImageReadError, ImageWriteError
-from rethined.imageio import as_image, expect_writable, like_input, read_image, read_stored, write_image
+from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
+from rethined.imageio import (
+    as_image,
+    decode_image,
+    encode_image,
+    expect_writable,
+    format_named,
+    like_input,
+    read_image,
+    read_stored,
+    write_image,
+)
 from rethined.types import Box, Image8, ImageLike, Pixels
 
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
@@ -669,3 +679,55 @@ def test_box_grows_inside_the_picture(margin_px: int, expected: Box) -> None:
     values: NDArray[np.int64] = np.zeros((9, 11), np.int64)
     assert (box.height, box.width) == values[box.slices].shape == (3, 6)
     assert box.grown(margin_px, values.shape) == expected
+
+
+# ---- in memory ----
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".bmp", ".jpg"])
+def test_content_is_that_of_the_file(tmp_path: Path, picture: Image8, suffix: str, dtype: type) -> None:
+    image = picture.astype(dtype) * dtype(1 if dtype == np.uint8 else 257) ^ dtype(dtype == np.uint16)
+    path = tmp_path / f"a{suffix}"
+    if dtype == np.uint16 and suffix not in (".png", ".tif"):
+        with pytest.raises(ImageWriteError, match="'the result': the picture is 16-bit RGB"):
+            encode_image(image, format_named(suffix))
+        return
+    write_image(path, image)
+    content = encode_image(image, format_named(suffix))
+    assert content == path.read_bytes()
+    decoded, format_name = decode_image(content, "it")
+    assert format_name == format_named(suffix)
+    np.testing.assert_array_equal(decoded, read_image(path, as_stored=True))
+    assert decoded.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", r"'it' is empty \(0 bytes\)"),
+        (b"dear diary", "'it' is not a picture in a known format"),
+        (png_header(20000, 12501), "'it' says it is 20000 x 12501 pixels"),
+        (png_header(30, 30), "cannot read 'it': .*cut short"),
+    ],
+)
+def test_content_that_is_no_picture_is_named(content: bytes, says: str) -> None:
+    with pytest.raises(ImageReadError, match=says):
+        decode_image(content, "it")
+
+
+def test_formats_by_their_ending() -> None:
+    assert [format_named(ending) for ending in ("png", ".JPG", "jpeg", "tif", "webp")] == [
+        "PNG",
+        "JPEG",
+        "JPEG",
+        "TIFF",
+        "WEBP",
+    ]
+    for wrong in ("gif", "", "png.exe"):
+        with pytest.raises(OptionError, match=f"the format is '{wrong}'; expected one of png, jpg"):
+            format_named(wrong)
+    with pytest.raises(ImageWriteError, match="GIF is read but not written"):
+        encode_image(np.zeros((2, 2), np.uint8), "GIF")
+    with pytest.raises(ImageWriteError, match="cannot write a picture as WEBP"):
+        encode_image(np.zeros((1, 16384), np.uint8), "WEBP")

@@ -26,6 +26,7 @@ from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
 from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
+from rethined.sources import SourceMap
 
 __all__ = [
     "Explanation",
@@ -47,6 +48,7 @@ __all__ = [
     "ModelSignatureError",
     "OptionError",
     "RethinedError",
+    "SourceMap",
     "__version__",
     "inpaint",
     "read_image",

@@ -27,7 +27,7 @@ from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 from rethined import heif
 from rethined.containers import tiff_with
 from rethined.depth import checked
-from rethined.errors import ImageError, ImageReadError, ImageWriteError
+from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.files import whole_or_nothing
 from rethined.jpeg import Coding, coding_of
 from rethined.metadata import Metadata, embedded, metadata_of, orientation_of, save_options
@@ -122,9 +122,26 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
             ``as_stored`` also refuses CMYK, which could not be given back, and 16-bit colour with premultiplied alpha.
             HEIC without the extra ``heif``.
     """
-    image, orientation = _opened(path)
-    with _naming(path):
-        return _as_stored(image, orientation, Path(path)) if as_stored else _rgb_array(image)
+    with _file_at(path) as (file, name):
+        image, orientation = _decoded(file, name)
+        with _naming(name):
+            return _as_stored(image, orientation, file) if as_stored else _rgb_array(image)
+
+
+def decode_image(content: bytes | bytearray, name: str) -> tuple[Pixels, str]:
+    """The picture in the content of a file, as it is stored, and Pillow's name of its format.
+
+    Args:
+        content: All bytes of the file.
+        name: What messages call it.
+
+    Raises:
+        ImageReadError: As :func:`read_image` with ``as_stored``.
+    """
+    file = io.BytesIO(content)
+    image, orientation = _decoded(file, name)
+    with _naming(name):
+        return _as_stored(image, orientation, file), _format_of(image)
 
 
 @dataclass(frozen=True)
@@ -155,7 +172,29 @@ def read_stored(path: PathLike) -> Stored:
     Warns:
         FileWarning: Something in the file cannot be kept.
     """
-    with _header(path) as (image, file):
+    with _file_at(path) as (file, name):
+        return _stored(file, name)
+
+
+def decode_stored(content: bytes | bytearray, name: str) -> Stored:
+    """The picture in the content of a file, as :func:`read_stored` gives that in a file.
+
+    Args:
+        content: All bytes of the file.
+        name: What messages call it.
+
+    Raises:
+        ImageReadError: As :func:`read_image` with ``as_stored``.
+
+    Warns:
+        FileWarning: As :func:`read_stored`.
+    """
+    return _stored(io.BytesIO(content), name)
+
+
+def _stored(file: IO[bytes], name: str) -> Stored:
+    with _sound(name):
+        image = _identified(file, name)
         if image.format == "PNG":  # texts may come after the pixels
             _load(image)
         metadata = metadata_of(image, file)
@@ -166,10 +205,9 @@ def read_stored(path: PathLike) -> Stored:
             options["compression"] = image.info["compression"] if known else "tiff_adobe_deflate"
         _load(image)
         orientation = _turn_upright(image)
-    with _naming(path):
-        pixels = _as_stored(image, orientation, Path(path))
-    format_name = "JPEG" if coding is not None else image.format or ""
-    return Stored(pixels, format_name, metadata, coding, options)
+    with _naming(name):
+        pixels = _as_stored(image, orientation, file)
+    return Stored(pixels, _format_of(image), metadata, coding, options)
 
 
 def open_picture(path: PathLike) -> Image.Image:
@@ -178,28 +216,38 @@ def open_picture(path: PathLike) -> Image.Image:
     Raises:
         ImageReadError: As for :func:`read_image`, except for the pixel type, which is not looked at.
     """
-    return _opened(path)[0]
+    with _file_at(path) as (file, name):
+        return _decoded(file, name)[0]
 
 
-def _opened(path: PathLike) -> tuple[Image.Image, int]:
+@contextlib.contextmanager
+def _file_at(path: PathLike) -> Iterator[tuple[IO[bytes], str]]:
+    """A picture file, open, and its name for messages."""
+    source = _existing_file(path)
+    with contextlib.ExitStack() as stack:
+        with _sound(str(source)):
+            file = stack.enter_context(source.open("rb"))
+        yield file, str(source)
+
+
+def _decoded(file: IO[bytes], name: str) -> tuple[ImageFile.ImageFile, int]:
     """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
-    with _header(path) as (image, _):
+    with _sound(name):
+        image = _identified(file, name)
         _load(image)
         return image, _turn_upright(image)
 
 
 @contextlib.contextmanager
-def _header(path: PathLike) -> Iterator[tuple[ImageFile.ImageFile, IO[bytes]]]:
-    """The picture in a file with its header read, and the file, open; what goes wrong with it meanwhile names it."""
-    source = _existing_file(path)
+def _sound(name: str) -> Iterator[None]:
+    """Tells of which file it is that reading goes wrong."""
     try:
-        with source.open("rb") as file:
-            yield _identified(file, source), file
+        yield
     except ImageReadError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any class when a file is damaged
         raise ImageReadError(
-            f"cannot read {str(source)!r}: {_reason(error)}; the file is damaged, cut short "
+            f"cannot read {name!r}: {_reason(error)}; the file is damaged, cut short "
             "or not readable by this user, so get it again or check its permissions"
         ) from error
 
@@ -218,12 +266,17 @@ def _turn_upright(image: Image.Image) -> int:
 
 
 @contextlib.contextmanager
-def _naming(path: PathLike) -> Iterator[None]:
-    """Tells with which file it is that a picture cannot be used."""
+def _naming(name: str) -> Iterator[None]:
+    """Tells of which file it is that the picture cannot be used."""
     try:
         yield
     except ImageError as error:
-        raise ImageReadError(f"cannot use {os.fsdecode(path)!r}: {error}") from error
+        raise ImageReadError(f"cannot use {name!r}: {error}") from error
+
+
+def _format_of(image: ImageFile.ImageFile) -> str:
+    """Pillow's name of the format; ``JPEG`` for all kinds of it."""
+    return "JPEG" if isinstance(image, JpegImagePlugin.JpegImageFile) else image.format or ""
 
 
 def _existing_file(path: PathLike) -> Path:
@@ -243,7 +296,7 @@ def _existing_file(path: PathLike) -> Path:
     return source
 
 
-def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
+def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
     """The picture with its header read and its size checked, nothing decoded yet.
 
     Pillow's own ``Image.open`` warns at 89 megapixels and refuses at 179, and moving those limits is a setting of
@@ -252,27 +305,27 @@ def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
     Image.init()
     prefix = file.read(16)
     if not prefix:
-        raise ImageReadError(f"{str(source)!r} is empty (0 bytes); pass a picture file")
+        raise ImageReadError(f"{name!r} is empty (0 bytes); pass a picture file")
     if heif.is_heif(prefix):
         if not heif.is_installed():
-            raise ImageReadError(f"{str(source)!r} is HEIC, which pillow-heif reads: {heif.INSTALL}")
+            raise ImageReadError(f"{name!r} is HEIC, which pillow-heif reads: {heif.INSTALL}")
         file.seek(0)
-        return _small_enough(heif.opened(file), source)
+        return _small_enough(heif.opened(file), name)
     for format_name in _READ_FORMATS:
         factory, accepts = Image.OPEN.get(format_name, (None, None))
         # An answer that is a str says that this Pillow was built without the library for the format.
         if factory is not None and accepts is not None and accepts(prefix) is True:
             file.seek(0)
-            return _small_enough(factory(file, ""), source)
+            return _small_enough(factory(file, ""), name)
     raise ImageReadError(
-        f"{str(source)!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
+        f"{name!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
     )
 
 
-def _small_enough(image: ImageFile.ImageFile, source: Path) -> ImageFile.ImageFile:
+def _small_enough(image: ImageFile.ImageFile, name: str) -> ImageFile.ImageFile:
     if image.width * image.height > MAX_PIXELS:
         raise ImageReadError(
-            f"{str(source)!r} says it is {image.width} x {image.height} pixels; "
+            f"{name!r} says it is {image.width} x {image.height} pixels; "
             f"at most {MAX_PIXELS / 1e6:g} megapixels are read, so scale it down or cut it into parts first"
         )
     return image
@@ -349,10 +402,12 @@ def _deep_grey(values: NDArray[Any]) -> NDArray[np.uint16]:
     return values.astype(np.uint16)
 
 
-def _as_stored(image: Image.Image, orientation: int, path: Path) -> Pixels:
+def _as_stored(image: Image.Image, orientation: int, file: IO[bytes]) -> Pixels:
     """The pixels of a file that Pillow has read, in their own depth."""
-    if image.mode in _OWN_MODES and _stored_bits(image, path) == 16:
-        return _deep_colour(image, path.read_bytes(), orientation)
+    file.seek(0)
+    if image.mode in _OWN_MODES and _stored_bits(image, file.read(25)) == 16:
+        file.seek(0)
+        return _deep_colour(image, file.read(), orientation)
     if image.mode in ("P", "PA", "L", "RGB") and image.has_transparency_data:  # some colour is said to be transparent
         image = image.convert("LA" if image.mode == "L" else "RGBA")
     return _own_array(image)
@@ -373,11 +428,10 @@ def _own_array(image: Image.Image) -> Pixels:
     return _rgb_array(image)
 
 
-def _stored_bits(image: Image.Image, source: Path) -> int:
-    """Bits per channel in the file; 8 for formats of which no more is read."""
+def _stored_bits(image: Image.Image, head: bytes) -> int:
+    """Bits per channel in the file that begins with ``head``; 8 for formats of which no more is read."""
     if image.format == "PNG":
-        with source.open("rb") as file:
-            return file.read(25)[24]  # the IHDR chunk comes first and is of fixed length
+        return head[24]  # the IHDR chunk comes first and is of fixed length
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
     return 8
@@ -459,10 +513,53 @@ def write_stored(
     target, format_name, usual = _writable_target(path)
     image = checked(image)
     _expect_held(path, format_name, image)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
     with _whole(target, format_name) as file:
         file.writelines(_encoded(file, image, format_name, {**usual, **options}, metadata))
+
+
+def encode_image(image: Pixels, format_name: str) -> bytes:
+    """The content of a file with a picture, as :func:`write_image` would write it.
+
+    Args:
+        image: As for :func:`write_image`.
+        format_name: PNG, JPEG, WEBP, TIFF, BMP, AVIF or HEIF.
+
+    Raises:
+        ImageError: ``image`` is not a picture.
+        ImageWriteError: Another format, one that cannot hold the depth or the channels, or the encoder failed.
+    """
+    return encode_stored(image, format_name, Metadata())
+
+
+def encode_stored(
+    image: Pixels, format_name: str, metadata: Metadata, options: Mapping[str, Any] = MappingProxyType({})
+) -> bytes:
+    """The content of a file with a picture and what is known about it, as :func:`write_stored` would write it.
+
+    Args:
+        image: As for :func:`write_image`.
+        format_name: As for :func:`encode_image`.
+        metadata: What the file is to say beside the pixels.
+        options: Arguments of the encoder that differ from the usual ones.
+
+    Raises:
+        ImageError, ImageWriteError: As :func:`encode_image`; or the metadata does not fit into the format.
+    """
+    formats = dict(_WRITERS.values())
+    if format_name not in formats:
+        raise ImageWriteError(f"{format_name} is read but not written; expected one of {', '.join(formats)}")
+    if format_name == "HEIF" and not heif.is_installed():
+        raise ImageWriteError(f"the result is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
+    image = checked(image)
+    _expect_held("the result", format_name, image)
+    file = io.BytesIO()
+    try:
+        file.writelines(_encoded(file, image, format_name, {**formats[format_name], **options}, metadata))
+    except Exception as error:  # encoders, like decoders, raise nearly any class
+        raise ImageWriteError(
+            f"cannot write a picture as {format_name}: {_reason(error)}; check the limits of the format"
+        ) from error
+    return file.getvalue()
 
 
 def write_content(path: PathLike, content: bytes) -> None:
@@ -493,6 +590,8 @@ def _encoded(
     file: IO[bytes], image: Pixels, format_name: str, options: dict[str, Any], metadata: Metadata
 ) -> Iterable[bytes | memoryview]:
     """What is to be written; all that needs no more work is written to ``file`` at once."""
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
     if format_name == "HEIF":
         return [heif.encoded(Image.fromarray(image), {**options, **save_options(format_name, metadata)})]
     is_put_in = format_name in ("PNG", "JPEG", "TIFF") and metadata != Metadata()
@@ -500,13 +599,13 @@ def _encoded(
         content = _encoded_deep(image, format_name, options)
         if format_name == "TIFF" and image.shape[2] == 4:
             content = memoryview(b"".join(tiff_with(content, _straight_alpha())))
+    elif is_put_in:
+        bare = io.BytesIO()
+        Image.fromarray(image).save(bare, format_name, **options)
+        content = bare.getbuffer()
     else:
-        into = io.BytesIO() if is_put_in else file
-        given = {} if is_put_in else save_options(format_name, metadata)
-        Image.fromarray(image).save(into, format_name, **options, **given)
-        if not isinstance(into, io.BytesIO):
-            return []
-        content = into.getbuffer()
+        Image.fromarray(image).save(file, format_name, **options, **save_options(format_name, metadata))
+        return []
     return embedded(content, format_name, metadata) if is_put_in else [content]
 
 
@@ -532,6 +631,19 @@ def _encoded_deep(image: Pixels, format_name: str, options: Mapping[str, Any]) -
 def format_of(suffix: str) -> str | None:
     """Pillow's name of the format that files of this ending are written in; ``None`` for one that is not written."""
     return _WRITERS[suffix.lower()][0] if suffix.lower() in _WRITERS else None
+
+
+def format_named(ending: str) -> str:
+    """Pillow's name of the format that somebody calls by an ending, such as PNG for ``png`` or ``.png``.
+
+    Raises:
+        OptionError: One that is not written.
+    """
+    name = format_of(f".{ending.removeprefix('.')}")
+    if name is None:
+        known = ", ".join(known.removeprefix(".") for known in _WRITERS)
+        raise OptionError(f"the format is {ending!r}; expected one of {known}")
+    return name
 
 
 def expect_writable(path: PathLike, image: Pixels | None = None) -> None:

@@ -74,6 +74,7 @@ def transfer(
     touched: HoleMap,
     field: OffsetField,
     *,
+    gate: Float32 | None = None,
     unknown: HoleMap | None = None,
     forbidden: HoleMap | None = None,
     small_forbidden: HoleMap | None = None,
@@ -88,6 +89,7 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
+        gate: See :func:`detail_gate`; that of ``filled`` when ``None``.
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
         small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
@@ -102,7 +104,8 @@ def transfer(
     if channels == 1:  # the network may have seen colour in it
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
-    gate = detail_gate(filled, touched, field)
+    if gate is None:
+        gate = detail_gate(filled, touched, field)
     barred = unknown if forbidden is None else unknown | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
     copied, membrane = copy_small(

@@ -14,6 +14,7 @@ from rethined.batch.jobs import Task
 from rethined.engine import Inpainter
 from rethined.errors import ImageReadError, ImageWriteError, MaskError, MissingExtraError
 from rethined.imageio import read_image, write_image
+from rethined.masking import AlphaMask, FileMask
 from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
 from rethined.types import HoleMap, Image8
@@ -26,8 +27,9 @@ def settings(tiny_network_path: Path) -> Settings:
     return Settings(network=tiny_network_path)
 
 
-def task(photo: str, mask: str | None = "mask.png", out: str = "out/result.png") -> Task:
-    return Task(Path(photo), None if mask is None else Path(mask), Path(out), Path(out).name)
+def task(photo: str, mask: str | None = "mask.png", out: str = "out/result.png", *, invert: bool = False) -> Task:
+    source = AlphaMask() if mask is None else FileMask(path=Path(mask), invert=invert)
+    return Task(Path(photo), source, Path(out), Path(out).name)
 
 
 def test_a_photograph_is_filled_as_the_engine_fills_it_in_its_own_depth(
@@ -46,8 +48,8 @@ def test_all_settings_reach_the_fill(settings: Settings, photo: Image8, hole: Ho
     write_image("forbid.png", forbidden * np.uint8(255))
     write_image("kept.png", ~hole * np.uint8(255))
     options = InpaintOptions(grow_px=3, preset="best")
-    others = replace(settings, options=options, invert=True, forbid=Path("forbid.png"))
-    Filler(others, 1)(task("photos/a.png", "kept.png"))
+    others = replace(settings, options=options, forbid=Path("forbid.png"))
+    Filler(others, 1)(task("photos/a.png", "kept.png", invert=True))
     expected = Inpainter(settings.network, options=options, threads=1)(photo, hole, forbid=forbidden)
     np.testing.assert_array_equal(read_image("out/result.png"), expected)
 
@@ -113,7 +115,7 @@ def test_odd_masks_are_used_and_told(settings: Settings, photo: Image8, hole: Ho
     assert "if it is inverted" in half
     write_image("empty.png", np.zeros(hole.shape, np.uint8))
     (nothing,) = Filler(settings, 1)(task("photos/a.png", "empty.png")).warnings
-    assert nothing.startswith("its mask marks nothing")
+    assert nothing.startswith("the mask marks nothing")
     np.testing.assert_array_equal(read_image("out/result.png"), photo)
 
 
@@ -133,7 +135,6 @@ def test_the_key_changes_with_all_that_the_fill_depends_on(settings: Settings, z
         {"options": InpaintOptions(working_px=1024)},
         {"options": InpaintOptions(strip=True)},
         {"options": InpaintOptions(jpeg="reencode")},
-        {"invert": True},
         {"forbid": Path("f.png")},
         {"runtime": "openvino"},
     ]

@@ -10,20 +10,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from rethined import jpeg
 from rethined.batch.jobs import Task
-from rethined.batch.journal import stamp
 from rethined.engine import Inpainter
-from rethined.errors import ImageReadError, ImageWriteError, MaskError, OptionError
-from rethined.files import sha256_of
-from rethined.masks import MaskWarning, as_hole, grow_hole
+from rethined.errors import ImageReadError, ImageWriteError, OptionError
+from rethined.files import sha256_of, stamp
+from rethined.masks import MaskWarning, grow_hole
 from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
 from rethined.photo import read_photo
 from rethined.session import Runtime
-from rethined.types import HoleMap, Pixels
 from rethined.weights import SHIPPED_NETWORK
 
 
@@ -34,7 +30,6 @@ class Settings:
     Attributes:
         network: The network file.
         options: How to fill.
-        invert: Fill what masks leave black instead.
         forbid: Mask of what is never copied from, one for all.
         threads: Threads of each process; ``None`` shares the cores out evenly.
         runtime: What runs the network.
@@ -42,7 +37,6 @@ class Settings:
 
     network: Path = SHIPPED_NETWORK
     options: InpaintOptions = field(default_factory=InpaintOptions)
-    invert: bool = False
     forbid: Path | None = None
     threads: int | None = None
     runtime: Runtime = "onnxruntime"
@@ -68,7 +62,6 @@ class Settings:
         facts = {
             "network": sha256_of(self.network),
             "options": asdict(self.options),
-            "invert": self.invert,
             "forbid": forbid,
             "runtime": self.runtime,
         }
@@ -118,40 +111,14 @@ class Filler:
         with heard() as said:
             options = self._settings.options
             photo = read_photo(task.photo)
-            hole = hole_of(task, photo.pixels, invert=self._settings.invert)
+            hole = task.mask.hole(photo.pixels, name=task.photo, grow_px=options.grow_px)
             make_folder(task.out.parent)
             photo.expect_writable(task.out, options)
-            if not hole.any():
-                said.append("its mask marks nothing; the photograph is written as it is")
-            result = self._inpainter.fill(photo.pixels, hole, forbid=self._settings.forbid, inplace=True).image
+            filled = self._inpainter.fill(photo.pixels, hole, forbid=self._settings.forbid, inplace=True).image
             hole = grow_hole(hole, options.grow_px)
-            if task.mask is None:
-                result[..., -1][hole] = np.iinfo(result.dtype).max
-            photo.write(task.out, result, hole, options)
+            task.mask.finish(filled, hole)
+            photo.write(task.out, filled, hole, options)
         return Report(tuple(dict.fromkeys(said)))
-
-
-def hole_of(task: Task, image: Pixels, *, invert: bool) -> HoleMap:
-    """What to fill of a photograph, before it is widened: ``(H, W)`` bool.
-
-    Args:
-        task: Names the mask.
-        image: The photograph as it is stored.
-        invert: Fill what the mask leaves black instead.
-
-    Raises:
-        MaskError, ImageReadError: As :func:`as_hole`; or the mask is to be the photograph's transparency, and it has
-            none.
-    """
-    size_hw = (image.shape[0], image.shape[1])
-    if task.mask is not None:
-        return as_hole(task.mask, size_hw, invert=invert)
-    if image.ndim == 2 or image.shape[2] not in (2, 4):
-        raise MaskError(
-            "it has no alpha channel that says what to fill; save it as grey or"
-            " RGB with alpha, or give another rule for masks"
-        )
-    return as_hole(image[..., -1] <= np.iinfo(image.dtype).max // 2, size_hw)
 
 
 @contextmanager

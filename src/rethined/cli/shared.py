@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 from rethined.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
+    from rethined.batch.fill import Settings
     from rethined.options import InpaintOptions
 
-EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 0, 1, 2, 130, 141
 
 Commands = argparse._SubParsersAction  # the only name argparse has for it
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that fills."""
-    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    """Options of every command that fills, beside those of :mod:`rethined.cli.masks`."""
     parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
-    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
     parser.add_argument(
         "--feather",
         type=int,
@@ -76,6 +75,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
 
 
+def add_format_option(parser: argparse.ArgumentParser, *, of: str) -> None:
+    """The format of results, that of each of many pictures otherwise."""
+    parser.add_argument(
+        "--format", metavar="NAME", help=f"png, jpg, webp, tif, bmp, avif or heic (default: that of {of})"
+    )
+
+
 def add_network_option(parser: argparse.ArgumentParser) -> None:
     """The network."""
     parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
@@ -93,7 +99,7 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
-    """The engine's options as :func:`add_fill_options` took them."""
+    """The engine's options as :func:`add_fill_options` and :func:`rethined.cli.masks.add_mask_options` took them."""
     from rethined.options import InpaintOptions
 
     return InpaintOptions(
@@ -104,6 +110,20 @@ def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
         max_memory_mb=parsed.max_memory,
         strip=parsed.strip,
         jpeg=parsed.jpeg,
+    )
+
+
+def fill_settings(parsed: argparse.Namespace) -> Settings:
+    """How many photographs are filled, as :func:`add_fill_options` took it."""
+    from rethined.batch.fill import Settings
+    from rethined.weights import SHIPPED_NETWORK
+
+    return Settings(
+        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
+        options=fill_options(parsed),
+        forbid=None if parsed.forbid is None else Path(parsed.forbid),
+        threads=parsed.threads,
+        runtime=parsed.runtime,
     )
 
 

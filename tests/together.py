@@ -66,7 +66,7 @@ def run(work: Path) -> None:
     with joined(CPU):
         rank, _ = place()
         torch.save(take_two_steps(list(np.load(work / "pictures.npy")), work / "two-steps"), work / f"{rank}.pt")
-        for out, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        for out, steps in (("whole", 2), ("parts", 1), ("parts", 2)):
             options = ["--config", str(work / "run.toml"), "--steps", str(steps), "--cache", str(work / "cache")]
             assert main(["train", str(work / "photos"), "--out", str(work / out), *options]) == 0
 

@@ -19,6 +19,7 @@ from rethined.nn.processes import (
     mean_of_all,
     means_of_all,
     place,
+    wait_for_all,
 )
 
 
@@ -39,6 +40,7 @@ def test_a_process_alone_leaves_everything_as_it_is() -> None:
     copy_first_([tensor])
     assert torch.equal(tensor, torch.tensor([0.1, 0.7]))
     assert gather("x") == ["x"]
+    wait_for_all()
     assert [any_of_all(says_so) for says_so in (True, False)] == [True, False]
     assert means_of_all({"a": 0.1}) == {"a": 0.1}
     assert torch.equal(

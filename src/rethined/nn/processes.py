@@ -91,6 +91,12 @@ def gather(value: object) -> list[object]:
     return values
 
 
+def wait_for_all() -> None:
+    """Goes on when every process has come here."""
+    if place().of > 1:
+        dist.barrier()
+
+
 def any_of_all(says_so: bool) -> bool:
     """Whether any process says so."""
     if place().of == 1:

@@ -22,7 +22,7 @@ from rethined.losses.matching import oracle_matching
 from rethined.losses.windows import FillLoss, cut_windows, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.prefill import finer_prefill
-from rethined.nn.processes import any_of_all, average_, means_of_all, place
+from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
 from rethined.train.profile import Profile
@@ -149,6 +149,7 @@ def train(
     if is_first:
         save_state(state, config, out / "state.pt")
         on_save()
+    wait_for_all()  # whoever goes on from here finds the state saved
 
 
 def _with_throughput(means: dict[str, float], config: TrainConfig) -> dict[str, float]:
@@ -236,7 +237,7 @@ def _planes(pictures: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
     stacked = torch.from_numpy(np.stack(pictures))
     if device.type == "cuda":
         stacked = stacked.pin_memory()  # so that the copy need not be waited for
-    # Bytes travel, not floats.
+    # Targets and holes travel as bytes and become floats there.
     return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from rethined.errors import ConfigError
-from rethined.nn.processes import gather, place
+from rethined.nn.processes import gather, place, wait_for_all
 
 LONGEST_WAIT = timedelta(hours=12)
 """How long a process waits for the others: the first one of a machine may be decoding a large set."""
@@ -49,12 +49,12 @@ def first_of_machine_first() -> Iterator[None]:
     """What is within is done by the first process of each machine, and only then by the others."""
     is_first = local_rank() == 0
     if not is_first:
-        dist.barrier()
+        wait_for_all()
     try:
         yield
     finally:
-        if is_first and place().of > 1:
-            dist.barrier()
+        if is_first:
+            wait_for_all()
 
 
 def expect_alike(facts: Mapping[str, object]) -> None:

@@ -90,13 +90,15 @@ def train_folder(
         config = _settle_config(out, settings_file, changes or {})
         expect_even_shares(config.samples_per_step)
         cache = cache or out / "cache"
+        # Before anything else: what follows is done by all or by none.
+        expect_alike({"settings": config, "the state to go on from": _version_of(out / STATE_FILE)})
         state = _begin(out / STATE_FILE, config, start_from, chosen)
         with first_of_machine_first():
             sampler, names = _open_sampler(folder, cache, config, state.position, show_progress=is_first)
         watched = None
         if val_folder is not None and is_first:
             watched = ValSet(open_photos(val_folder, cache, show_progress=True))
-        expect_alike({"settings": config, "photographs": _checksum(names), "steps done": state.step})
+        expect_alike({"photographs": _checksum(names)})
         if is_first:
             out.mkdir(parents=True, exist_ok=True)
             (out / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n")
@@ -132,6 +134,10 @@ def train_folder(
             on_save=board.add_looks if board else lambda: None,
             profile=profile,
         )
+
+
+def _version_of(state_file: Path) -> str:
+    return f"one of {state_file.stat().st_size} bytes" if state_file.exists() else "none"
 
 
 def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, device: torch.device) -> TrainState:

@@ -7,11 +7,25 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rethined._version import __version__
-from rethined.cli import batch, bench, dataset, demo, eval, export, figures, finetune, inpaint, pipe, train, watch
+from rethined.cli import (
+    batch,
+    bench,
+    dataset,
+    demo,
+    eval,
+    export,
+    figures,
+    finetune,
+    inpaint,
+    pipe,
+    serve,
+    train,
+    watch,
+)
 from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
 from rethined.errors import RethinedError
 
-COMMANDS = (inpaint, batch, watch, pipe, demo, train, finetune, export, eval, bench, figures, dataset)
+COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, export, eval, bench, figures, dataset)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

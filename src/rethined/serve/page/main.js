@@ -3,7 +3,7 @@
 import { Hole } from "./hole.js";
 import { drawMask } from "./mask.js";
 import { Pen } from "./pen.js";
-import { openPicture } from "./picture.js";
+import { closePicture, openPicture } from "./picture.js";
 import { encodeMask } from "./png.js";
 import * as server from "./server.js";
 import { makeSplit } from "./split.js";
@@ -203,7 +203,7 @@ function usePhoto(file, picture) {
   pen.place = null;
   setSize();
   enter("edit");
-  for (const old of before) if (old && old.picture !== picture) old.picture.bitmap.close();
+  for (const old of before) if (old && old.picture !== picture) closePicture(old.picture);
   canvas.focus({ preventScroll: true });
 }
 
@@ -230,7 +230,7 @@ async function fill() {
     const seconds = ((performance.now() - began) / 1e3).toFixed(1);
     const name = `${source.name.replace(/\.[^.]*$/, "").replace(/-filled$/, "")}-filled${endingOf(filled.blob.type)}`;
     const file = new File([filled.blob], name, { type: filled.blob.type });
-    result?.picture.bitmap.close();
+    closePicture(result?.picture);
     result = { file, picture: await openPicture(file, signal) };
     offerDownload(file);
     slider.set(0.5);

@@ -2,9 +2,12 @@
 
 import { view } from "./server.js";
 
+const SMALL_PX = 2560;
+
 /**
- * `bitmap` may be smaller than the picture itself, which is `width` x `height`.
- * @typedef {{bitmap: ImageBitmap, width: number, height: number}} Picture
+ * `bitmap` may be smaller than the picture itself, which is `width` x `height`. Of large ones `small` is for looking at
+ * the whole: drawn for every stroke of a brush, all their pixels would make it stick.
+ * @typedef {{bitmap: ImageBitmap, small: ImageBitmap | null, width: number, height: number}} Picture
  */
 
 /**
@@ -16,7 +19,25 @@ import { view } from "./server.js";
 export async function openPicture(file, signal) {
   const bitmap = await createImageBitmap(file).catch(() => null);
   signal.throwIfAborted();
-  if (bitmap) return { bitmap, width: bitmap.width, height: bitmap.height };
+  if (bitmap) return { bitmap, small: await shrunk(bitmap), width: bitmap.width, height: bitmap.height };
   const { blob, width, height } = await view(file, signal);
-  return { bitmap: await createImageBitmap(blob), width, height };
+  const shown = await createImageBitmap(blob);
+  return { bitmap: shown, small: await shrunk(shown), width, height };
+}
+
+/** @param {Picture | undefined} picture */
+export function closePicture(picture) {
+  picture?.bitmap.close();
+  picture?.small?.close();
+}
+
+/**
+ * @param {ImageBitmap} bitmap
+ * @returns {Promise<ImageBitmap | null>}
+ */
+async function shrunk(bitmap) {
+  const factor = SMALL_PX / Math.max(bitmap.width, bitmap.height);
+  if (factor >= 0.75) return null;
+  const [resizeWidth, resizeHeight] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * factor)));
+  return createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
 }

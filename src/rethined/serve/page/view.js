@@ -184,13 +184,14 @@ export class View {
   }
 
   /** @param {Picture} picture */
-  #drawPicture({ bitmap, width, height }) {
+  #drawPicture({ bitmap, small, width, height }) {
     const context = this.#context;
     const [shownWidth, shownHeight] = [Math.round(width * this.#scale), Math.round(height * this.#scale)];
     drawChecks(context, this.#x, this.#y, shownWidth, shownHeight);
     context.imageSmoothingEnabled = this.#scale < 2; // larger than that one wants to see the pixels
     context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, this.#x, this.#y, shownWidth, shownHeight);
+    const isSmallEnough = small && shownWidth <= small.width && shownHeight <= small.height;
+    context.drawImage(isSmallEnough ? small : bitmap, this.#x, this.#y, shownWidth, shownHeight);
   }
 
   /** @param {readonly Mark[]} marks */

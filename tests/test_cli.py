@@ -17,6 +17,8 @@ from rethined.cli import main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
 from rethined.masks import grow_hole
+from rethined.options import InpaintOptions
+from rethined.serve.settings import ServeSettings
 from rethined.types import HoleMap, Image8
 
 SIZE_HW = (70, 90)
@@ -462,6 +464,55 @@ def test_without_torch_the_workshop_says_what_to_install(
     assert (out, err) == ("", "rethined: this command needs the package 'torch': pip install 'rethined[train]'\n")
 
 
+def test_without_fastapi_the_server_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("rethined.serve.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["serve", "--port", "0"]) == 2
+    assert (
+        capsys.readouterr().err == "rethined: this command needs the package 'fastapi': pip install 'rethined[serve]'\n"
+    )
+
+
+def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path) -> None:
+    pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
+    heard: list[ServeSettings] = []
+    monkeypatch.setattr("rethined.serve.run.serve", lambda _inpainter, settings, _tell, **_more: heard.append(settings))
+    given = "--host ::1 --port 0 --max-pixels 1000 --max-mb 7 --max-memory 900 --queue 3 --timeout 1.5 --workers 4"
+    more = "--preset best --allow-origin https://a.example --allow-origin http://b.example:1 --network"
+    assert main(["serve", *given.split(), *more.split(), str(tiny_network_path)]) == 0
+    options = InpaintOptions(preset="best", max_memory_mb=900)
+    origins = ("https://a.example", "http://b.example:1")
+    assert heard == [
+        ServeSettings(
+            host="::1", port=0, max_pixels=1000, max_mb=7, queue=3, timeout_s=1.5, workers=4, options=options,
+            allow_origins=origins,
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "70000"], "port is 70000; expected a whole number from 0 to 65535"),
+        (["--preset", "slow"], "preset is 'slow'"),
+        (["--timeout", "0"], "timeout is 0.0"),
+        (["--allow-origin", "photos.example"], "the allowed origin is 'photos.example'"),
+        (["--network", "missing.onnx"], "no network file at missing.onnx"),
+    ],
+)
+def test_a_server_that_cannot_be_ends_with_two_and_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
+    assert main(["serve", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+
+
 def test_train_passes_the_file_and_what_is_said_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[object, ...]] = []
     monkeypatch.setattr(
@@ -563,7 +614,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["--help"], ["inpaint", "batch", "demo", "train", "export", "--version"]),
+        (["--help"], ["inpaint", "batch", "serve", "demo", "train", "export", "--version"]),
         (
             ["batch", "--help"],
             ["PHOTOS", "--out", "--recursive", "--manifest", "--mask-dir", "--mask-suffix", "--mask-alpha", "--jobs"],
@@ -575,6 +626,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["inpaint", "--help"],
             ["--strip", "--jpeg", "lossless", "reencode", "pip install 'rethined[jpeg]'"],
+        ),
+        (
+            ["serve", "--help"],
+            ["--host", "--port", "--allow-origin", "--max-pixels", "--max-mb", "--max-memory", "--queue", "--timeout"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (

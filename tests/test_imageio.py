@@ -24,6 +24,7 @@ from rethined.imageio import (
     expect_writable,
     format_named,
     like_input,
+    read_header,
     read_image,
     read_stored,
     write_image,
@@ -208,6 +209,53 @@ def test_pillow_limit_comes_back_after_a_damaged_tiff(
     with pytest.raises(ImageReadError, match="cut short"):
         read_image(path)
     assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format_name", "written_as"),
+    [
+        (".png", "PNG", ".png"),
+        (".jpeg", "JPEG", ".jpg"),
+        (".webp", "WEBP", ".webp"),
+        (".tiff", "TIFF", ".tif"),
+        (".bmp", "BMP", ".bmp"),
+        (".gif", "GIF", None),
+    ],
+)
+def test_a_header_tells_format_and_size_and_nothing_is_decoded(
+    tmp_path: Path,
+    picture: Image8,
+    suffix: str,
+    format_name: str,
+    written_as: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(picture).save(path)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("decoded"))
+    header = read_header(path)
+    assert (header.format_name, header.size_hw, header.suffix) == (format_name, (24, 37), written_as)
+
+
+def test_a_header_tells_any_size(tmp_path: Path) -> None:
+    (tmp_path / "bomb.png").write_bytes(png_header(200_000, 100_000))
+    assert read_header(tmp_path / "bomb.png").size_hw == (100_000, 200_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.png", None, "no picture file"),
+        ("empty.png", b"", "is empty"),
+        ("note.png", b"dear diary, today", "not a picture in a known format"),
+        ("damaged.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "damaged, cut short"),
+    ],
+)
+def test_what_has_no_header(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageReadError, match=message):
+        read_header(tmp_path / name)
 
 
 # ---- writing ----

@@ -31,7 +31,7 @@ from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionE
 from rethined.files import whole_or_nothing
 from rethined.jpeg import Coding, coding_of
 from rethined.metadata import Metadata, embedded, metadata_of, orientation_of, save_options
-from rethined.types import Image8, ImageLike, PathLike, Pixels
+from rethined.types import Image8, ImageLike, PathLike, Pixels, SizeHW
 
 MAX_PIXELS = 250_000_000
 """Largest picture that is decoded, in pixels; 250 megapixels are 750 MB of RGB."""
@@ -92,6 +92,24 @@ _UPRIGHT: dict[int, tuple[int, bool]] = {
 """EXIF orientation: quarter turns to the left, and whether it is mirrored left to right after them."""
 
 _pillow_limit_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a picture file says of itself.
+
+    Attributes:
+        format_name: Pillow's name of the format, such as PNG or TIFF; ``JPEG`` for all kinds of it.
+        size_hw: Height and width in pixels as stored, not yet upright.
+    """
+
+    format_name: str
+    size_hw: SizeHW
+
+    @property
+    def suffix(self) -> str | None:
+        """Ending of a file of this format, ``None`` where it cannot be written."""
+        return next((suffix for suffix, (name, _) in _WRITERS.items() if name == self.format_name), None)
 
 
 @overload
@@ -173,41 +191,31 @@ def read_stored(path: PathLike) -> Stored:
         FileWarning: Something in the file cannot be kept.
     """
     with _file_at(path) as (file, name):
-        return _stored(file, name)
+        with _sound(name):
+            image = _small_enough(_identified(file, name), name)
+            if image.format == "PNG":  # texts may come after the pixels
+                _load(image)
+            metadata = metadata_of(image, file)
+            coding = coding_of(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None
+            options: dict[str, Any] = {}
+            if image.format == "TIFF":
+                known = image.info.get("compression") in _TIFF_COMPRESSIONS
+                options["compression"] = image.info["compression"] if known else "tiff_adobe_deflate"
+            _load(image)
+            orientation = _turn_upright(image)
+        with _naming(name):
+            return Stored(_as_stored(image, orientation, file), _format_of(image), metadata, coding, options)
 
 
-def decode_stored(content: bytes | bytearray, name: str) -> Stored:
-    """The picture in the content of a file, as :func:`read_stored` gives that in a file.
-
-    Args:
-        content: All bytes of the file.
-        name: What messages call it.
+def read_header(path: PathLike) -> PictureHeader:
+    """What a picture file says of itself, before anything is decoded and whatever its size.
 
     Raises:
-        ImageReadError: As :func:`read_image` with ``as_stored``.
-
-    Warns:
-        FileWarning: As :func:`read_stored`.
+        ImageReadError: No file there, a folder, an empty file, or not a picture of a known format.
     """
-    return _stored(io.BytesIO(content), name)
-
-
-def _stored(file: IO[bytes], name: str) -> Stored:
-    with _sound(name):
+    with _file_at(path) as (file, name), _sound(name):
         image = _identified(file, name)
-        if image.format == "PNG":  # texts may come after the pixels
-            _load(image)
-        metadata = metadata_of(image, file)
-        coding = coding_of(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None
-        options: dict[str, Any] = {}
-        if image.format == "TIFF":
-            known = image.info.get("compression") in _TIFF_COMPRESSIONS
-            options["compression"] = image.info["compression"] if known else "tiff_adobe_deflate"
-        _load(image)
-        orientation = _turn_upright(image)
-    with _naming(name):
-        pixels = _as_stored(image, orientation, file)
-    return Stored(pixels, _format_of(image), metadata, coding, options)
+        return PictureHeader(_format_of(image), (image.height, image.width))
 
 
 def open_picture(path: PathLike) -> Image.Image:
@@ -233,7 +241,7 @@ def _file_at(path: PathLike) -> Iterator[tuple[IO[bytes], str]]:
 def _decoded(file: IO[bytes], name: str) -> tuple[ImageFile.ImageFile, int]:
     """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
     with _sound(name):
-        image = _identified(file, name)
+        image = _small_enough(_identified(file, name), name)
         _load(image)
         return image, _turn_upright(image)
 
@@ -297,7 +305,7 @@ def _existing_file(path: PathLike) -> Path:
 
 
 def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
-    """The picture with its header read and its size checked, nothing decoded yet.
+    """The picture with its header read, nothing decoded yet.
 
     Pillow's own ``Image.open`` warns at 89 megapixels and refuses at 179, and moving those limits is a setting of
     the whole process. Calling the registered format readers directly leaves it alone and needs no lock.
@@ -310,13 +318,13 @@ def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
         if not heif.is_installed():
             raise ImageReadError(f"{name!r} is HEIC, which pillow-heif reads: {heif.INSTALL}")
         file.seek(0)
-        return _small_enough(heif.opened(file), name)
+        return heif.opened(file)
     for format_name in _READ_FORMATS:
         factory, accepts = Image.OPEN.get(format_name, (None, None))
         # An answer that is a str says that this Pillow was built without the library for the format.
         if factory is not None and accepts is not None and accepts(prefix) is True:
             file.seek(0)
-            return _small_enough(factory(file, ""), name)
+            return factory(file, "")
     raise ImageReadError(
         f"{name!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
     )
@@ -528,23 +536,6 @@ def encode_image(image: Pixels, format_name: str) -> bytes:
         ImageError: ``image`` is not a picture.
         ImageWriteError: Another format, one that cannot hold the depth or the channels, or the encoder failed.
     """
-    return encode_stored(image, format_name, Metadata())
-
-
-def encode_stored(
-    image: Pixels, format_name: str, metadata: Metadata, options: Mapping[str, Any] = MappingProxyType({})
-) -> bytes:
-    """The content of a file with a picture and what is known about it, as :func:`write_stored` would write it.
-
-    Args:
-        image: As for :func:`write_image`.
-        format_name: As for :func:`encode_image`.
-        metadata: What the file is to say beside the pixels.
-        options: Arguments of the encoder that differ from the usual ones.
-
-    Raises:
-        ImageError, ImageWriteError: As :func:`encode_image`; or the metadata does not fit into the format.
-    """
     formats = dict(_WRITERS.values())
     if format_name not in formats:
         raise ImageWriteError(f"{format_name} is read but not written; expected one of {', '.join(formats)}")
@@ -554,7 +545,7 @@ def encode_stored(
     _expect_held("the result", format_name, image)
     file = io.BytesIO()
     try:
-        file.writelines(_encoded(file, image, format_name, {**formats[format_name], **options}, metadata))
+        file.writelines(_encoded(file, image, format_name, formats[format_name], Metadata()))
     except Exception as error:  # encoders, like decoders, raise nearly any class
         raise ImageWriteError(
             f"cannot write a picture as {format_name}: {_reason(error)}; check the limits of the format"

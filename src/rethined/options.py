@@ -15,6 +15,7 @@ two cores a million takes some 90 ms."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
 MOST_PX = 8192
+MOST_GROW_PX = MOST_FEATHER_PX = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,8 @@ class InpaintOptions:
         if self.working_px is not None:
             _expect_range("working_px", self.working_px, FIRST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
-        _expect_range("grow_px", self.grow_px, 0, 512)
-        _expect_range("feather_px", self.feather_px, 0, 512)
+        _expect_range("grow_px", self.grow_px, 0, MOST_GROW_PX)
+        _expect_range("feather_px", self.feather_px, 0, MOST_FEATHER_PX)
         if self.max_memory_mb is not None:
             _expect_range("max_memory_mb", self.max_memory_mb, 1, 1_000_000)
         if not isinstance(self.strip, bool):

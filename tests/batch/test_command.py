@@ -118,7 +118,7 @@ def test_a_preview_fills_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -
         (["missing", "--mask", "mask.png"], "there is no file or folder at 'missing'"),
         (["photos", "--mask", "missing.png"], "there is no mask file at 'missing.png'"),
         (["photos", "--mask-dir", "missing"], "there is no folder of masks at 'missing'"),
-        (["photos", "--mask-alpha", "--invert"], "--invert goes with a mask, not with --mask-alpha"),
+        (["photos", "--mask-alpha", "--invert"], "invert goes with a mask, not with transparency"),
         (["photos", "--mask", "mask.png", "--format", "gif"], "the format is 'gif'"),
         (["photos", "--mask", "mask.png", "--jobs", "0"], "jobs is 0"),
         (["photos", "--mask", "mask.png", "--grow", "-1"], "grow_px is -1"),

@@ -94,7 +94,7 @@ def test_every_kind_but_transparency_can_be_inverted(
         "all but the colour #ff00ff",
         "all but the box at x 30 to 50, y 20 to 40",
     ]
-    with pytest.raises(OptionError, match=r"--invert goes with a mask, not with --mask-alpha"):
+    with pytest.raises(OptionError, match="invert goes with a mask, not with transparency"):
         AlphaMask(invert=True)
     assert len({str(source.facts()) for source in [*inverted, *sources.values()]}) == 4 + len(sources)
 

@@ -19,13 +19,14 @@ from rethined.cli import (
     finetune,
     inpaint,
     pipe,
+    serve,
     train,
     watch,
 )
 from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
 from rethined.errors import RethinedError
 
-COMMANDS = (inpaint, batch, watch, pipe, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
+COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -61,6 +61,11 @@ def add_fill_options(parser: argparse.ArgumentParser) -> None:
         " 'rethined[jpeg]'; reencode encodes all of it anew (default: lossless where it can be done)",
     )
     add_engine_options(parser)
+    add_runtime_option(parser)
+
+
+def add_runtime_option(parser: argparse.ArgumentParser) -> None:
+    """What runs the network."""
     parser.add_argument(
         "--runtime",
         default="onnxruntime",

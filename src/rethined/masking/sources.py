@@ -157,7 +157,7 @@ class AlphaMask(MaskSource):
 
     def __post_init__(self) -> None:
         if self.invert:
-            raise OptionError("--invert goes with a mask, not with --mask-alpha: what is transparent is not known")
+            raise OptionError("invert goes with a mask, not with transparency: what is transparent is not known")
 
     def words(self) -> str:
         """See :class:`MaskSource`."""
@@ -170,8 +170,8 @@ class AlphaMask(MaskSource):
     def _mask_of(self, image: Pixels, _name: PurePath | None) -> HoleMap:
         if image.ndim == 2 or image.shape[2] not in (2, 4):
             raise MaskError(
-                "it has no alpha channel that says what to fill; save it as grey or RGB with alpha, or give another"
-                " rule for masks"
+                "it has no alpha channel that says what to fill; give a mask or boxes, or save it as grey or RGB with"
+                " alpha"
             )
         return np.asarray(image[..., -1] <= WHITE[image.dtype] / 2)
 

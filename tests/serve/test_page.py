@@ -1,0 +1,450 @@
+"""The page, in a headless Chromium: hands draw, and what is shown is what Python gives."""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rethined.engine import Inpainter
+from rethined.imageio import WRITE_SUFFIXES, read_image, write_image
+from rethined.masks import as_hole
+from rethined.options import InpaintOptions
+from rethined.serve.work import Done, FillJob, Step, fill_files
+from rethined.types import HoleMap, Image8
+from served import SlowWork, encoded, served, until
+
+pytest.importorskip("fastapi", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
+pytest.importorskip("selenium", reason="the page is tested by selenium: pip install 'rethined[browser-tests]'")
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from rethined.serve.app import create_app
+from rethined.serve.settings import ServeSettings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --force-device-scale-factor=1"
+)
+WINDOW = (880, 700)
+SIZE_HW = (360, 480)
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
+)
+
+
+class Page:
+    """The page as hands and eyes have it."""
+
+    def __init__(self, browser: webdriver.Chrome, downloads: Path) -> None:
+        self.browser = browser
+        self.downloads = downloads
+        self.run = browser.execute_script
+
+    def at(self, name: str) -> Any:  # noqa: ANN401 - selenium's elements
+        return self.browser.find_element(By.ID, name)
+
+    def click(self, name: str) -> None:
+        self.at(name).click()
+
+    def press(self, *keys: str) -> None:
+        ActionChains(self.browser, duration=0).send_keys(*keys).perform()
+
+    def press_with(self, modifiers: tuple[str, ...], key: str) -> None:
+        actions = ActionChains(self.browser, duration=0)
+        for modifier in modifiers:
+            actions.key_down(modifier)
+        actions.send_keys(key)
+        for modifier in modifiers:
+            actions.key_up(modifier)
+        actions.perform()
+
+    @property
+    def state(self) -> str:
+        return str(self.run("return document.body.dataset.state"))
+
+    @property
+    def error(self) -> str:
+        return str(self.at("error").text).removesuffix("\nClose")
+
+    def open(self, path: Path) -> None:
+        self.at("file").send_keys(str(path))
+        until(lambda: self.state == "edit")
+
+    def tool(self, name: str) -> None:
+        self.browser.find_element(By.CSS_SELECTOR, f"label:has([value={name}])").click()
+
+    def drag(self, *places_xy: tuple[int, int]) -> None:
+        """Draws through places in pixels of a photograph that is shown pixel by pixel, in the middle."""
+        left, top = self.corner()
+        canvas = self.at("canvas")
+        middle = (canvas.size["width"] // 2, canvas.size["height"] // 2)
+        actions = ActionChains(self.browser, duration=0)
+        for i, (x, y) in enumerate(places_xy):
+            actions.move_to_element_with_offset(canvas, left + x - middle[0], top + y - middle[1])
+            if i == 0:
+                actions.click_and_hold()
+        actions.release().perform()
+
+    def corner(self) -> tuple[int, int]:
+        """Where the photograph's corner is on the stage."""
+        canvas = self.at("canvas")
+        return tuple(
+            (side - photo + 1) // 2
+            for side, photo in zip((canvas.size["width"], canvas.size["height"]), SIZE_HW[::-1], strict=True)
+        )
+
+    def fill(self) -> None:
+        self.click("fill")
+        until(lambda: self.state == "done")
+
+    def shown(self) -> Image8:
+        """What is seen of a photograph that is shown pixel by pixel."""
+        self.browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        left, top = self.corner()
+        data = self.run(
+            """const [left, top, width, height] = arguments;
+            const seen = document.createElement("canvas");
+            [seen.width, seen.height] = [width, height];
+            seen.getContext("2d").drawImage(document.getElementById("canvas"), -left, -top);
+            return seen.toDataURL("image/png");""",
+            *(left, top, SIZE_HW[1], SIZE_HW[0]),
+        )
+        return np.asarray(Image.open(io.BytesIO(from_url(data))).convert("RGB"))
+
+    def downloaded(self) -> tuple[str, bytes]:
+        """Name and content of what is saved."""
+        self.click("download")
+        until(lambda: [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES])
+        (path,) = self.downloads.iterdir()
+        content = path.read_bytes()
+        path.unlink()
+        return path.name, content
+
+
+def from_url(data: str) -> bytes:
+    return base64.b64decode(data.partition(",")[2])
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, downloads: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.add_argument(f"--window-size={WINDOW[0]},{WINDOW[1]}")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    browser.set_script_timeout(10)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def address(inpainter: Inpainter) -> Iterator[str]:
+    with served(create_app(inpainter, ServeSettings(max_pixels=400_000, max_mb=2))) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, address: str, downloads: Path) -> Iterator[Page]:
+    browser.set_window_size(*WINDOW)
+    browser.get(address)
+    page = Page(browser, downloads)
+    until(lambda: page.state == "empty")
+    yield page
+    assert browser.get_log("browser") == []
+    loaded = page.run('return performance.getEntriesByType("resource").map((entry) => entry.name)')
+    assert [name for name in loaded if not name.startswith((address, "blob:"))] == []
+
+
+@pytest.fixture
+def holes(monkeypatch: pytest.MonkeyPatch) -> list[HoleMap]:
+    """The holes that the server was asked to fill."""
+    seen: list[HoleMap] = []
+
+    def watch(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
+        seen.append(as_hole(job.mask, SIZE_HW))
+        return fill_files(inpainter, job, step)
+
+    monkeypatch.setattr("rethined.serve.app.fill_files", watch)
+    return seen
+
+
+@pytest.fixture
+def photo() -> Image8:
+    data = pytest.importorskip("skimage.data", reason="its sample photographs are used")
+    return np.ascontiguousarray(data.coffee()[: SIZE_HW[0], : SIZE_HW[1]])
+
+
+@pytest.fixture
+def photo_path(tmp_path: Path, photo: Image8) -> Path:
+    path = tmp_path / "coffee.png"
+    write_image(path, photo)
+    return path
+
+
+def capsule(start_xy: tuple[int, int], end_xy: tuple[int, int], size: int) -> HoleMap:
+    """Pixels whose centre is at most half of ``size`` from a stroke."""
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]] + 0.5
+    (x0, y0), (x1, y1) = start_xy, end_xy
+    length2 = max(1e-9, (x1 - x0) ** 2 + (y1 - y0) ** 2)
+    along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length2, 0, 1)
+    return np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0)) <= size / 2
+
+
+def test_a_drawn_hole_is_filled_as_python_fills_it(
+    page: Page, photo: Image8, photo_path: Path, holes: list[HoleMap], inpainter: Inpainter
+) -> None:
+    page.open(photo_path)
+    np.testing.assert_array_equal(page.shown(), photo)
+    size = int(page.run('return document.getElementById("size-text").value').split()[0])
+    page.drag((60, 80), (140, 100))
+    page.tool("box")
+    page.drag((300, 200), (361, 252))
+    assert (page.shown() != photo).any(), "the hole is not seen"
+    page.drag((10, 10), (50, 50))
+    page.click("undo")
+    page.tool("erase")
+    page.drag((100, 90), (101, 90))
+    page.press("f")
+    until(lambda: page.state == "done")
+
+    (hole,) = holes
+    expected = capsule((60, 80), (140, 100), size)
+    expected[200:252, 300:361] = True
+    expected &= ~capsule((100, 90), (101, 90), size)
+    np.testing.assert_array_equal(hole, expected)
+
+    filled = inpainter.with_options(InpaintOptions(max_memory_mb=4000))(photo, hole)
+    page.press(Keys.HOME)  # the slider has the focus: all of it is after
+    np.testing.assert_array_equal(page.shown(), filled)
+    np.testing.assert_array_equal(filled[~hole], photo[~hole])
+    assert (filled[hole] != photo[hole]).any()
+    page.press(Keys.END)
+    np.testing.assert_array_equal(page.shown(), photo)
+    page.press(*[Keys.ARROW_LEFT] * 25)
+    middle = page.at("canvas").size["width"] // 2 - page.corner()[0]
+    np.testing.assert_array_equal(page.shown(), np.hstack([photo[:, :middle], filled[:, middle:]]))
+
+    name, content = page.downloaded()
+    assert name == "coffee-filled.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), filled)
+    assert page.at("notice").text.startswith(f"{np.count_nonzero(hole):,} pixels filled in")
+
+
+def test_marks_are_undone_and_done_again(page: Page, photo: Image8, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    assert not page.at("fill").is_enabled()
+    page.tool("box")
+    page.drag((10, 10), (30, 30))
+    page.drag((50, 50), (90, 80))
+    page.click("clear")
+    assert not page.at("fill").is_enabled()
+    np.testing.assert_array_equal(page.shown(), photo)
+    for key in "zzyz":  # the clearing, the second box; that again, and not
+        page.press_with((Keys.CONTROL,), key)
+    page.fill()
+    assert np.argwhere(holes[0]).min(0).tolist() == [10, 10]
+    assert np.count_nonzero(holes[0]) == 400
+    page.click("back")
+    page.press_with((Keys.CONTROL, Keys.SHIFT), "z")
+    page.fill()
+    assert np.count_nonzero(holes[1]) == 400 + 40 * 30
+
+
+def test_one_can_go_on_from_the_result(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.fill()
+    page.press(Keys.HOME)
+    first = page.shown()
+    page.click("go-on")
+    np.testing.assert_array_equal(page.shown(), first)
+    page.drag((200, 200), (260, 260))
+    page.fill()
+    page.press(Keys.HOME)
+    second = page.shown()
+    np.testing.assert_array_equal(second[~holes[1]], first[~holes[1]])
+    assert (second[holes[1]] != first[holes[1]]).any()
+    assert page.downloaded()[0] == "coffee-filled.png"
+
+
+def test_the_keys_alone_are_enough(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.press("r")
+    page.press(Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.ENTER)
+    page.press(*[Keys.ARROW_RIGHT] * 4, *[Keys.ARROW_DOWN] * 3)
+    page.press_with((Keys.SHIFT,), Keys.ARROW_DOWN)
+    page.press(Keys.ENTER)
+    page.press("f")
+    until(lambda: page.state == "done")
+    marked = np.argwhere(holes[0])
+    assert marked.min(0).tolist() == [SIZE_HW[0] // 2 - 10, SIZE_HW[1] // 2 - 10]
+    assert (marked.max(0) - marked.min(0) + 1).tolist() == [31, 40]
+    page.press("\\")
+    assert page.at("split").get_attribute("aria-valuenow") == "0"
+    page.press("g")
+    assert page.state == "edit"
+
+
+def test_what_browsers_cannot_show_the_server_shows_and_its_depth_stays(
+    page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
+) -> None:
+    deep = photo * np.uint16(257)
+    write_image(tmp_path / "deep.tif", deep)
+    page.open(tmp_path / "deep.tif")
+    np.testing.assert_array_equal(page.shown(), photo)
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.fill()
+    name, content = page.downloaded()
+    assert name == "deep-filled.tif"
+    (tmp_path / "result").write_bytes(content)
+    result = read_image(tmp_path / "result", as_stored=True)
+    assert result.dtype == np.uint16
+    np.testing.assert_array_equal(result[~holes[0]], deep[~holes[0]])
+
+
+def test_a_photograph_lying_on_its_side_is_marked_upright(
+    page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    (tmp_path / "turned.jpg").write_bytes(encoded(np.rot90(photo), "JPEG", exif=exif.tobytes(), quality=95))
+    page.open(tmp_path / "turned.jpg")
+    assert f"{SIZE_HW[1]} × {SIZE_HW[0]}" in page.at("facts").text
+    page.tool("box")
+    page.drag((10, 20), (60, 40))
+    page.fill()
+    assert np.argwhere(holes[0]).min(0).tolist() == [20, 10]
+    assert page.downloaded()[0] == "turned-filled.jpg"
+
+
+def test_options_go_along(page: Page, photo_path: Path, holes: list[HoleMap], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[InpaintOptions] = []
+    fill = Inpainter.fill
+
+    def watch(self: Inpainter, *pictures: object, **more: object) -> object:
+        seen.append(self.options)
+        return fill(self, *pictures, **more)
+
+    monkeypatch.setattr(Inpainter, "fill", watch)
+    page.open(photo_path)
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.browser.find_element(By.TAG_NAME, "summary").click()
+    page.at("preset").send_keys("fast")
+    page.at("grow").clear()
+    page.at("grow").send_keys("3")
+    page.at("format").send_keys("WebP")
+    page.fill()
+    assert (seen[0].preset, seen[0].grow_px) == ("fast", 3)
+    assert page.downloaded()[0] == "coffee-filled.webp"
+    assert len(holes) == 1
+
+
+def test_what_goes_wrong_is_said_in_words(page: Page, photo: Image8, photo_path: Path, tmp_path: Path) -> None:
+    def refused(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        page.at("file").send_keys(str(tmp_path / name))
+        until(lambda: page.error)
+        said = page.error
+        assert page.state == "empty"
+        page.click("error-close")
+        return said
+
+    assert refused("text.png", b"no picture").startswith("'text.png' is not a picture in a known format; convert it to")
+    large = encoded(photo.repeat(2, axis=0).repeat(2, axis=1), "JPEG")
+    assert refused("large.jpg", large) == "large.jpg is 960 × 720; this server takes 0.4 megapixels at most."
+    assert refused("heavy.png", bytes(2_100_000)) == "heavy.png has 2.1 MB; this server takes 2 MB at most."
+    page.browser.get_log("browser")  # Chromium notes the 422
+
+    page.open(photo_path)
+    page.drag((60, 80), (140, 100))
+    page.tool("erase")
+    for y in range(60, 121, 20):
+        page.drag((20, y), (180, y))
+    page.click("fill")
+    until(lambda: page.error)
+    assert page.error == "Nothing is marked: the eraser took it all away."
+    page.press(Keys.ESCAPE)
+    assert page.error == ""
+
+
+def test_a_fill_can_be_cancelled(page: Page, photo_path: Path, slow_work: SlowWork) -> None:
+    page.open(photo_path)
+    page.drag((60, 80), (140, 100))
+    page.click("fill")
+    until(lambda: slow_work.begun == 1)
+    assert page.state == "busy"
+    page.click("cancel")
+    until(lambda: slow_work.ended == 1)
+    assert (page.state, page.error) == ("edit", "")
+
+
+@pytest.mark.parametrize("width", [500, 720])  # Chromium makes no window narrower than 500
+def test_nothing_is_cut_off_in_a_narrow_window(page: Page, photo_path: Path, width: int) -> None:
+    page.browser.set_window_size(width, 700)
+    page.open(photo_path)
+    outside = """return [...document.querySelectorAll("button, label, summary, a.button")]
+      .filter((one) => one.checkVisibility())
+      .map((one) => [one.id || one.textContent.trim(), one.getBoundingClientRect()])
+      .filter(([, box]) => box.left < 0 || box.right > innerWidth || box.top < 0 || box.bottom > innerHeight)
+      .map(([name]) => name)"""
+    assert page.run(outside) == []
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    page.press("b", Keys.ENTER, Keys.ARROW_RIGHT, Keys.ENTER)
+    page.fill()
+    assert page.run(outside) == []
+
+
+def test_masks_are_exact(page: Page, rng: np.random.Generator) -> None:
+    points = rng.uniform(-20, 120, (5, 2)).round(2)
+    lines = [
+        {"kind": "brush", "size": 17, "points": points.ravel().tolist()},
+        {"kind": "erase", "size": 9, "points": [30, 30, 60, 33]},
+        {"kind": "box", "x0": 90.2, "y0": 70, "x1": 110, "y1": 64.5},
+        {"kind": "brush", "size": 1, "points": [5.5, 7.5]},
+    ]
+    data = page.browser.execute_async_script(
+        """const [marks, width, height, done] = arguments;
+        Promise.all([import("/page/mask.js"), import("/page/png.js")]).then(async ([mask, png]) => {
+          const blob = await png.encodeMask(mask.drawMask(marks, width, height), width, height);
+          const reader = new FileReader();
+          reader.onload = () => done(reader.result);
+          reader.readAsDataURL(blob);
+        });""",
+        *(lines, SIZE_HW[1], SIZE_HW[0]),
+    )
+    image = Image.open(io.BytesIO(from_url(data)))
+    assert image.mode == "1"
+    expected = np.zeros(SIZE_HW, bool)
+    for start, end in pairwise(points):
+        expected |= capsule(tuple(start), tuple(end), 17)
+    expected &= ~capsule((30, 30), (60, 33), 9)
+    expected[64:70, 90:110] = True
+    expected[7, 5] = True
+    np.testing.assert_array_equal(np.asarray(image), expected)

@@ -259,7 +259,7 @@ def test_wrong_arguments_end_with_two_and_the_usage(
     [
         (["train", "photos"], "train"),
         (["finetune", "photos", "-o", "x.onnx"], "finetune"),
-        (["export", "onnx", "runs/x", "-o", "x.onnx"], "export"),
+        (["export", "engine", "runs/x", "-o", "x.onnx"], "export"),
     ],
 )
 def test_without_torch_the_workshop_says_what_to_install(
@@ -368,8 +368,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
-        (["export", "--help"], ["onnx"]),
-        (["export", "onnx", "--help"], ["RUN", "--out", "--training-data"]),
+        (["export", "--help"], ["engine", "onnx", "openvino", "tensorrt", "table"]),
+        (["export", "engine", "--help"], ["RUN", "--out", "--training-data"]),
+        (
+            ["export", "onnx", "--help"],
+            ["--out", "--form", "--precision", "--size", "--hr", "--weights", "--check", "--photos", "--calibration"],
+        ),
     ],
 )
 def test_help_names_commands_and_options(

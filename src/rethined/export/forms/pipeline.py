@@ -1,0 +1,210 @@
+"""The whole pipeline in one static graph: a damaged photograph in, the filled one out.
+
+For compilers that take one graph of fixed shapes. Every value has a shape that is known beforehand; no list of hole
+pixels or of tokens is ever made. What the engine does for the hole's pixels alone is done for all of them here, and
+masked, so the cost is that of a picture that is all hole:
+
+1. Shrink: area means of known pixels by a whole factor, as :func:`rethined.resample.shrink_known`.
+2. Prefill by pull-push, as :func:`rethined.resample.pull_push`.
+3. The network.
+4. Attention: all tokens with all, tokens that hold any hole masked as sources; each settles on the best one.
+5. Upscaling: what the full picture has above the enlarged small one (its detail) is copied from there and blended.
+   Every pixel mixes what its four nearest tokens point at, with smoothstep weights, and the contrast that mixing takes
+   away is put back, as :mod:`rethined.taps` does. Copies are made in cells that reach from token centre to token
+   centre: a cell has the same four nearest tokens all over, so a copy is a gather of whole cells.
+6. Seam: what is missing at the rim is spread inwards on the small grid, as :func:`rethined.transfer.close_seam`.
+7. Composite: known pixels come back bit for bit.
+
+The engine does more: it looks closer, ranks sources by appearance too, refines their offsets to single pixels, bends
+the base and gates the detail. All of that follows the content of the picture.
+
+Reference: RETHINED, sections 3.2 to 3.4.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rethined.errors import OptionError
+from rethined.export.contract import Port
+from rethined.export.forms.form import Form, FormModule, example_hole, expect_multiple
+from rethined.export.network import Weights
+from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
+from rethined.nn.upscale import spread
+from rethined.resample import KNOWN_COVERAGE
+from rethined.transfer import seam_grid
+from rethined.types import SizeHW
+
+SIZE_HW = (512, 512)
+"""Default of the network's picture: the engine's first look."""
+FACTOR = 4
+"""Default factor: 2048 px."""
+RULED_OUT = -4.0
+"""Added to a similarity, which is a cosine: below all that may be chosen."""
+SURE = 1e-6
+"""Below this, sums of weights are nothing but rounding."""
+ENOUGH = KNOWN_COVERAGE - SURE
+"""Known share of a small pixel that counts as known; shares of just that much may be rounded either way."""
+
+
+class Pipeline(FormModule):
+    """See the module's text.
+
+    Args:
+        network: In deploy form.
+        size_hw: Height and width of the network's picture, multiples of 32.
+        factor: Full-size pixels per network pixel, along both axes.
+    """
+
+    def __init__(self, network: RethinedNetwork, size_hw: SizeHW, factor: int) -> None:
+        super().__init__(network)
+        self.size_hw = size_hw
+        self.factor = factor
+        self.grid_hw = (size_hw[0] // TOKEN_PX, size_hw[1] // TOKEN_PX)
+        self.cell_px = TOKEN_PX * factor
+        self._register_taps()
+
+    def _register_taps(self) -> None:
+        """Constants: which tokens meet in a cell, how far apart cells lie, and how much each token weighs there."""
+        (rows, columns), side = self.grid_hw, self.cell_px
+        y, x = torch.meshgrid(torch.arange(rows + 1), torch.arange(columns + 1), indexing="ij")
+        self.place: Tensor
+        """Where a token is in the grid of cells, ``(T,)``: differences of two are offsets in cells."""
+        self.register_buffer("place", (torch.arange(rows)[:, None] * (columns + 1) + torch.arange(columns)).flatten())
+        upper = (torch.arange(side) + 0.5) / side
+        upper = upper * upper * (3 - 2 * upper)
+        for name, row, column in _TAPS:
+            token_y, token_x = (y - 1 + row).clamp(0, rows - 1), (x - 1 + column).clamp(0, columns - 1)
+            token = (token_y * columns + token_x).flatten()
+            self.register_buffer(f"token_{name}", token)
+            self.register_buffer(f"home_{name}", (y * (columns + 1) + x).flatten() - self.place[token])
+            weight_y, weight_x = upper if row else 1 - upper, upper if column else 1 - upper
+            self.register_buffer(f"window_{name}", (weight_y[:, None] * weight_x).flatten()[None, None])
+
+    def forward(self, picture: Tensor, hole: Tensor) -> tuple[Tensor]:
+        """The filled picture.
+
+        Args:
+            picture: ``(1, 3, f h, f w)`` float32 RGB in 0..1; what is in the hole does not count.
+            hole: ``(1, 1, f h, f w)`` float32, 1 = fill, 0 = known; not all of it.
+        """
+        known = 1 - hole
+        small, small_hole, touched = self._shrink(picture * known, known)
+        prefilled = spread(small[0], 1 - small_hole[0, 0])[None]
+        output: NetworkOutput = self.network(prefilled, small_hole)
+        filled = small * (1 - small_hole) + output.fill.clamp(0, 1) * small_hole
+        source, is_set = self._attend(output.query, output.key, touched)
+        low = functional.interpolate(filled, scale_factor=float(self.factor), mode="bilinear", align_corners=False)
+        result = low + self._copy((picture - low) * known, known, source, is_set)
+        result = result + self._seam((picture - result) * known, known)
+        return (picture * known + result.clamp(0, 1) * hole,)
+
+    def _shrink(self, seen: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means of what is known; which pixels are to be filled, and which hold any hole, both as 0 and 1."""
+        total, coverage = (functional.avg_pool2d(x, self.factor) for x in (seen, known))
+        # Where nothing is known well enough, whatever is known at all has to do.
+        least = torch.where(coverage.amax() >= ENOUGH, ENOUGH, SURE)
+        small_hole = (coverage < least).to(seen.dtype)
+        mean = total / coverage.clamp_min(SURE)
+        return mean * (1 - small_hole), small_hole, (coverage < 1 - SURE).to(seen.dtype)
+
+    def _attend(self, query: Tensor, key: Tensor, touched: Tensor) -> tuple[Tensor, Tensor]:
+        """The best source of every token, ``(T,)``, and which tokens are to be copied to, ``(T,)`` of 0 and 1."""
+        corrupted = functional.max_pool2d(touched, TOKEN_PX).flatten(2)
+        similarity = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2))
+        source = (similarity + corrupted * RULED_OUT).argmax(2)[0]
+        return source, corrupted[0, 0] * (1 - corrupted.amin())
+
+    def _copy(self, detail: Tensor, known: Tensor, source: Tensor, is_set: Tensor) -> Tensor:
+        """The detail of the sources, blended; zero where none is known."""
+        cells = self._to_cells(torch.cat([detail, known], 1))
+        offset = self.place.index_select(0, source) - self.place
+        total = torch.zeros_like(cells[:3])
+        weights, froms = [], []
+        for name, _, _ in _TAPS:
+            token = getattr(self, f"token_{name}")
+            # Offsets by token, then by cell; what is added makes them places again.
+            place = self.place.index_select(0, token) + offset.index_select(0, token) + getattr(self, f"home_{name}")
+            taken = cells.index_select(1, place)
+            share = is_set.index_select(0, token)[None, :, None] * getattr(self, f"window_{name}")
+            total = total + taken[:3] * share
+            weights.append(taken[3:] * share)
+            froms.append(place)
+        squared = torch.zeros_like(weights[0])
+        for i, weight in enumerate(weights):
+            squared = squared + weight * weight
+            for other, place in zip(weights[:i], froms[:i], strict=True):
+                agrees = (place == froms[i]).to(weight.dtype)[None, :, None]
+                squared = squared + 2 * weight * other * agrees
+        # The mean of copies over what mixing leaves of their contrast: the sum of weights cancels.
+        return self._from_cells(total / squared.clamp_min(SURE).sqrt() * (squared > SURE).to(total.dtype))
+
+    def _to_cells(self, planes: Tensor) -> Tensor:
+        """``(1, C, f h, f w)`` to ``(C, cells, pixels of a cell)``; cells reach half a token beyond the picture."""
+        (rows, columns), side, channels = self.grid_hw, self.cell_px, planes.shape[1]
+        padded = functional.pad(planes, [side // 2] * 4)
+        lines = padded.reshape(channels * (rows + 1), side, columns + 1, side).permute(0, 2, 1, 3)
+        return lines.reshape(channels, (rows + 1) * (columns + 1), side * side)
+
+    def _from_cells(self, cells: Tensor) -> Tensor:
+        (rows, columns), side, channels = self.grid_hw, self.cell_px, cells.shape[0]
+        lines = cells.reshape(channels * (rows + 1), columns + 1, side, side).permute(0, 2, 1, 3)
+        planes = lines.reshape(1, channels, (rows + 1) * side, (columns + 1) * side)
+        edge = side // 2
+        return planes[:, :, edge : edge + rows * side, edge : edge + columns * side]
+
+    def _seam(self, missing: Tensor, known: Tensor) -> Tensor:
+        """What the result misses at known pixels next to the hole, spread into it."""
+        rim = functional.max_pool2d(1 - known, 3, stride=1, padding=1) * known
+        error = missing * rim
+        grid_hw, levels = seam_grid(self.size_hw)
+        grid_px = self.factor * self.size_hw[0] // grid_hw[0]
+        share = functional.avg_pool2d(rim, grid_px)
+        mean = functional.avg_pool2d(error, grid_px) / share.clamp_min(SURE)
+        far = spread(mean[0], (share[0, 0] > 0).to(share.dtype), levels)[None]
+        far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
+        # The first ring of hole pixels takes what its own neighbours miss.
+        near_share = functional.avg_pool2d(rim, 3, stride=1, padding=1)
+        near = functional.avg_pool2d(error, 3, stride=1, padding=1) / near_share.clamp_min(SURE)
+        is_near = (near_share > SURE).to(near.dtype)
+        return near * is_near + far * (1 - is_near)
+
+
+_TAPS = (("a", 0, 0), ("b", 0, 1), ("c", 1, 0), ("d", 1, 1))
+"""The four tokens that meet in a cell: above or below, left or right."""
+
+
+def pipeline_form(weights: Weights, size_hw: SizeHW | None = None, hr_px: int | None = None) -> Form:
+    """The whole pipeline.
+
+    Args:
+        weights: The network.
+        size_hw: Height and width of the network's picture, equal, multiples of 32; 512 x 512 when ``None``.
+        hr_px: Side of the photograph, a multiple of the network's; four times that when ``None``.
+
+    Raises:
+        OptionError: A side that is no such multiple; the message names the nearest two.
+    """
+    size_hw = size_hw or SIZE_HW
+    for what, side_px in zip(("height", "width"), size_hw, strict=True):
+        expect_multiple(what, side_px, SIZE_MULTIPLE)
+    if size_hw[0] != size_hw[1]:
+        raise OptionError(f"the size is {size_hw[0]} x {size_hw[1]}; the pipeline is square: expected equal sides")
+    hr_px = FACTOR * size_hw[0] if hr_px is None else hr_px
+    expect_multiple("side of the photograph (--hr)", hr_px, size_hw[0])
+    return Form(
+        name="pipeline",
+        module=Pipeline(weights.network, size_hw, hr_px // size_hw[0]).eval(),
+        inputs=(
+            Port("picture", "float32", (1, 3, hr_px, hr_px), "RGB, 0..1; what is in the hole does not count"),
+            Port("hole", "float32", (1, 1, hr_px, hr_px), "1 = fill, 0 = known; not all of it"),
+        ),
+        outputs=(Port("filled", "float32", (1, 3, hr_px, hr_px), "RGB, 0..1; known pixels bit for bit as given"),),
+        size_hw=size_hw,
+        example=(torch.rand(1, 3, hr_px, hr_px), example_hole((hr_px, hr_px))),
+        size=f"{hr_px} x {hr_px}, seen by the network at {size_hw[0]} x {size_hw[1]}",
+        weights_sha256=weights.sha256,
+        facts={"factor": str(hr_px // size_hw[0]), "token_px": str(TOKEN_PX)},
+    )

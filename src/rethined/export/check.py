@@ -77,8 +77,8 @@ class CheckRow:
 
     @property
     def difference(self) -> float:
-        """The largest of all outputs."""
-        return max(self.differences.values())
+        """The largest of all outputs; not a number where any is none."""
+        return float(np.max(list(self.differences.values())))
 
 
 def check_artefact(
@@ -187,8 +187,8 @@ def to_markdown(rows: Iterable[CheckRow]) -> str:
 def _missed(row: CheckRow) -> str:
     if row.precision != "int8":
         bar = BARS[row.precision]
-        worst = max(row.differences, key=lambda name: row.differences[name])
-        if row.difference <= bar:
+        worst = max(row.differences, key=lambda name: np.nan_to_num(row.differences[name], nan=np.inf))
+        if row.differences[worst] <= bar:
             return ""
         far = f"{row.far_share:.1%} of the hole differ by more"
         return f"MISSED: {worst} differs by {row.difference:.1e}, allowed {bar:.0e}; {far}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from rethined.errors import CheckpointError
-from rethined.export.onnx import export_tensors
 from rethined.files import sha256_of
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.weights import SHIPPED_TENSORS
@@ -24,7 +23,7 @@ class Weights:
 
     Attributes:
         network: In float32, whatever the file holds; no gradients.
-        sha256: Checksum of the ``.safetensors`` file, or of the one a run would give.
+        sha256: Checksum of the ``.safetensors`` file; of a run, of its averaged weights in half precision.
     """
 
     network: RethinedNetwork
@@ -51,11 +50,12 @@ def load_weights(place: Path | None = None, config: NetworkConfig | None = None)
 
     folder = place.parent if place.name == STATE_FILE else place
     network = load_state(folder / STATE_FILE, read_config(folder)).averaged_network()
-    with tempfile.TemporaryDirectory(prefix="rethined-") as work:
-        # As a file would hold them: in half precision.
-        file = Path(work) / f"weights{SUFFIX}"
-        export_tensors(network, file)
-        return _from_file(file, network.config)
+    # As a file would hold them: in half precision.
+    tensors = {name: tensor.half().contiguous() for name, tensor in network.deploy().state_dict().items()}
+    deployed = RethinedNetwork(network.config).deploy()
+    deployed.load_state_dict(tensors)
+    # No facts beside the tensors: safetensors writes those in any order.
+    return Weights(deployed, hashlib.sha256(save(tensors)).hexdigest())
 
 
 def _from_file(file: Path, config: NetworkConfig | None) -> Weights:

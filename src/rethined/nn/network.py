@@ -165,11 +165,11 @@ class RethinedNetwork(nn.Module):
         at8 = self.decode8(_double(self.up8(at16)) + at8)
         at4 = self.decode4(_double(self.up4(at8)) + at4)
         residual = _conv(self.to_residual, at4) * RESIDUAL_SCALE
-        query, key = _conv(self.to_descriptors, at8).float().chunk(2, dim=1)
+        query, key = _conv(self.to_descriptors, at8).float().split(self.config.descriptor_size, dim=1)
         return NetworkOutput(
             fill=prefilled + functional.pixel_shuffle(residual, STEM_STRIDE).to(prefilled.dtype),
-            query=functional.normalize(query, dim=1),
-            key=functional.normalize(key, dim=1),
+            query=_unit(query),
+            key=_unit(key),
         )
 
     def deploy(self) -> RethinedNetwork:
@@ -208,6 +208,12 @@ def count_fused_parameters(network: RethinedNetwork) -> int:
 
 def _double(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Unit length along the channels. ``functional.normalize`` would leave a shape to be found in exported graphs."""
+    length: Tensor = x.norm(dim=1, keepdim=True)
+    return x / length.clamp_min(1e-12)
 
 
 def _conv(layer: nn.Conv2d, x: Tensor) -> Tensor:

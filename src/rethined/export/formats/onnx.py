@@ -93,6 +93,10 @@ def write_onnx(
     if precision == "int8":
         _quantise(out, calibration, symmetric=symmetric)
     model = onnx.load(out)
+    for port, value in zip(form.outputs, model.graph.output, strict=True):
+        # The exporter gives names of its own to sides that it cannot follow.
+        kind = value.type.tensor_type.elem_type
+        value.CopyFrom(helper.make_tensor_value_info(port.name, kind, port.shape))
     helper.set_model_props(model, contract.metadata())
     model.producer_name, model.producer_version = "rethined", __version__
     onnx.checker.check_model(model, full_check=True)

@@ -32,8 +32,7 @@ from rethined.export.contract import Port
 from rethined.export.forms.form import Form, FormModule, example_hole, expect_multiple
 from rethined.export.network import Weights
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
-from rethined.nn.upscale import spread
-from rethined.resample import KNOWN_COVERAGE
+from rethined.resample import KNOWN_COVERAGE, PULL_GAIN
 from rethined.transfer import seam_grid
 from rethined.types import SizeHW
 
@@ -43,6 +42,8 @@ FACTOR = 4
 """Default factor: 2048 px."""
 RULED_OUT = -4.0
 """Added to a similarity, which is a cosine: below all that may be chosen."""
+LEAST_WEIGHT = 1e-3
+"""Below this sum of weights there is no copy."""
 SURE = 1e-6
 """Below this, sums of weights are nothing but rounding."""
 ENOUGH = KNOWN_COVERAGE - SURE
@@ -92,7 +93,7 @@ class Pipeline(FormModule):
         """
         known = 1 - hole
         small, small_hole, touched = self._shrink(picture * known, known)
-        prefilled = spread(small[0], 1 - small_hole[0, 0])[None]
+        prefilled = spread_static(small, 1 - small_hole, self.size_hw)
         output: NetworkOutput = self.network(prefilled, small_hole)
         filled = small * (1 - small_hole) + output.fill.clamp(0, 1) * small_hole
         source, is_set = self._attend(output.query, output.key, touched)
@@ -112,8 +113,10 @@ class Pipeline(FormModule):
 
     def _attend(self, query: Tensor, key: Tensor, touched: Tensor) -> tuple[Tensor, Tensor]:
         """The best source of every token, ``(T,)``, and which tokens are to be copied to, ``(T,)`` of 0 and 1."""
-        corrupted = functional.max_pool2d(touched, TOKEN_PX).flatten(2)
-        similarity = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2))
+        tokens = self.grid_hw[0] * self.grid_hw[1]
+        corrupted = functional.max_pool2d(touched, TOKEN_PX).reshape(1, 1, tokens)
+        query, key = (x.reshape(1, -1, tokens) for x in (query, key))
+        similarity = torch.bmm(query.transpose(1, 2), key)
         source = (similarity + corrupted * RULED_OUT).argmax(2)[0]
         return source, corrupted[0, 0] * (1 - corrupted.amin())
 
@@ -138,8 +141,9 @@ class Pipeline(FormModule):
             for other, place in zip(weights[:i], froms[:i], strict=True):
                 agrees = (place == froms[i]).to(weight.dtype)[None, :, None]
                 squared = squared + 2 * weight * other * agrees
+        is_valid = (weights[0] + weights[1] + weights[2] + weights[3] > LEAST_WEIGHT).to(total.dtype)
         # The mean of copies over what mixing leaves of their contrast: the sum of weights cancels.
-        return self._from_cells(total / squared.clamp_min(SURE).sqrt() * (squared > SURE).to(total.dtype))
+        return self._from_cells(total / squared.clamp_min(SURE**2).sqrt() * is_valid)
 
     def _to_cells(self, planes: Tensor) -> Tensor:
         """``(1, C, f h, f w)`` to ``(C, cells, pixels of a cell)``; cells reach half a token beyond the picture."""
@@ -163,13 +167,43 @@ class Pipeline(FormModule):
         grid_px = self.factor * self.size_hw[0] // grid_hw[0]
         share = functional.avg_pool2d(rim, grid_px)
         mean = functional.avg_pool2d(error, grid_px) / share.clamp_min(SURE)
-        far = spread(mean[0], (share[0, 0] > 0).to(share.dtype), levels)[None]
+        far = spread_static(mean, (share > 0).to(share.dtype), grid_hw, levels)
         far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
         # The first ring of hole pixels takes what its own neighbours miss.
         near_share = functional.avg_pool2d(rim, 3, stride=1, padding=1)
         near = functional.avg_pool2d(error, 3, stride=1, padding=1) / near_share.clamp_min(SURE)
         is_near = (near_share > SURE).to(near.dtype)
         return near * is_near + far * (1 - is_near)
+
+
+def spread_static(values: Tensor, weight: Tensor, size_hw: SizeHW, levels: int | None = None) -> Tensor:
+    """:func:`rethined.nn.upscale.spread` with sizes that are known beforehand, so that no shape is left to the graph.
+
+    Args:
+        values: ``(1, C, H, W)`` float.
+        weight: ``(1, 1, H, W)`` float in 0..1.
+        size_hw: H and W.
+        levels: How often to halve; all the way down when ``None``.
+    """
+    colour = values * weight
+    pyramid = [(colour, weight, size_hw)]
+    while max(size_hw) > 1 and (levels is None or len(pyramid) <= levels):
+        height, width = size_hw
+        if height % 2 or width % 2:
+            colour, weight = (functional.pad(x, [0, width % 2, 0, height % 2]) for x in (colour, weight))
+        colour, share = functional.avg_pool2d(colour, 2), functional.avg_pool2d(weight, 2)
+        weight = (share * PULL_GAIN).clamp_max(1)
+        colour = colour * (weight / share.clamp_min(SURE))
+        size_hw = ((height + 1) // 2, (width + 1) // 2)
+        pyramid.append((colour, weight, size_hw))
+    colour, weight, _ = pyramid.pop()
+    filled = colour / weight.clamp_min(SURE) if levels is None else colour
+    for colour, weight, (height, width) in reversed(pyramid):
+        above = functional.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)
+        if height % 2 or width % 2:
+            above = above[:, :, :height, :width]
+        filled = colour + above * (1 - weight)
+    return filled
 
 
 _TAPS = (("a", 0, 0), ("b", 0, 1), ("c", 1, 0), ("d", 1, 1))

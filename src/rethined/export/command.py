@@ -10,13 +10,13 @@ from rethined.errors import OptionError, RethinedError
 from rethined.export.artefact import write_artefact
 from rethined.export.check import CheckRow, Score, check_artefact, read_check, to_markdown, write_check
 from rethined.export.contract import FormName, Precision
-from rethined.export.formats import FORMATS, Format
+from rethined.export.formats import FORMATS, Calibration, Format
 from rethined.export.forms import Form, lr_form, pipeline_form
 from rethined.export.network import Weights, load_weights
-from rethined.export.photos import make_samples
+from rethined.export.photos import Feeds, make_samples
 from rethined.types import SizeHW
 
-CALIBRATION_PHOTOS = 64
+CALIBRATION_PHOTOS = 32
 """Photographs that integers are scaled by, at most."""
 
 
@@ -71,10 +71,9 @@ def _export(
     made: Format, out: Path, order: Order, weights: Weights, *, check: bool, score: Score | None
 ) -> CheckRow | None:
     form = _form(order, weights)
-    calibration = []
+    calibration: Calibration = ()
     if order.precision == "int8":
-        folder = order.calibration or order.photos
-        calibration = [sample.feed for sample in make_samples(form, folder, most=CALIBRATION_PHOTOS)]
+        calibration = Feeds(make_samples(form, order.calibration or order.photos, most=CALIBRATION_PHOTOS))
     contract = write_artefact(form, made, out, precision=order.precision, calibration=calibration)
     if not check:
         return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import cv2
 import numpy as np
@@ -46,7 +47,51 @@ class Sample:
     feed: Feed
 
 
-def make_samples(form: Form, folder: Path | None = None, *, most: int = MOST) -> list[Sample]:
+class Samples(Sequence[Sample]):
+    """Samples of a form, each made when it is asked for: at 2048 px one takes 80 MB."""
+
+    def __init__(self, form: Form, photographs: Sequence[tuple[str, Callable[[], Image8]]]) -> None:
+        self._form = form
+        self._photographs = photographs
+
+    def __len__(self) -> int:
+        return len(self._photographs)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Samples: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Samples:
+        if isinstance(index, slice):
+            return Samples(self._form, self._photographs[index])
+        name, read = self._photographs[index]
+        original = _cut(read(), _size_of(self._form, index))
+        hole = preset_hole(PRESET, name, original.shape[:2])
+        return Sample(name, original, hole, feed_of(self._form, original, hole))
+
+
+class Feeds(Sequence[Feed]):
+    """The inputs of samples alone."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Feed: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Feeds: ...
+
+    def __getitem__(self, index: int | slice) -> Feed | Feeds:
+        return Feeds(self._samples[index]) if isinstance(index, slice) else self._samples[index].feed
+
+
+def make_samples(form: Form, folder: Path | None = None, *, most: int = MOST) -> Samples:
     """Samples of a form.
 
     Args:
@@ -58,12 +103,7 @@ def make_samples(form: Form, folder: Path | None = None, *, most: int = MOST) ->
         DatasetError: ``folder`` holds no photograph.
         MissingExtraError: scikit-image, which carries the photographs, is not installed.
     """
-    found = []
-    for index, (name, photo) in enumerate(_photographs(folder, most)):
-        original = _cut(photo, _size_of(form, index))
-        hole = preset_hole(PRESET, name, original.shape[:2])
-        found.append(Sample(name, original, hole, feed_of(form, original, hole)))
-    return found
+    return Samples(form, _photographs(folder, most))
 
 
 def feed_of(form: Form, original: Image8, hole: HoleMap) -> Feed:
@@ -90,13 +130,13 @@ def _size_of(form: Form, index: int) -> SizeHW:
     return OPEN_SIZES_HW[index % len(OPEN_SIZES_HW)]
 
 
-def _photographs(folder: Path | None, most: int) -> Iterator[tuple[str, Image8]]:
+def _photographs(folder: Path | None, most: int) -> list[tuple[str, Callable[[], Image8]]]:
+    """Names of photographs, and what reads each."""
     if folder is not None:
         files = picture_files(folder)[:most]
         if not files:
             raise DatasetError(f"{folder} holds no picture files; give a folder of photographs")
-        yield from ((path.relative_to(folder).as_posix(), read_image(path)[..., :3]) for path in files)
-        return
+        return [(path.relative_to(folder).as_posix(), partial(_read, path)) for path in files]
     try:
         from skimage import data
     except ImportError as error:
@@ -104,7 +144,11 @@ def _photographs(folder: Path | None, most: int) -> Iterator[tuple[str, Image8]]
             f"the sample photographs are in the package {error.name!r}: pip install 'rethined[export]', or give a"
             " folder of photographs: --photos"
         ) from error
-    yield from ((name, np.asarray(getattr(data, name)()[..., :3])) for name in SAMPLES[:most])
+    return [(name, getattr(data, name)) for name in SAMPLES[:most]]
+
+
+def _read(path: Path) -> Image8:
+    return read_image(path)[..., :3]
 
 
 def _cut(photo: Image8, size_hw: SizeHW) -> Image8:

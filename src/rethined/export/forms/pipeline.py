@@ -137,10 +137,11 @@ class Pipeline(FormModule):
             froms.append(place)
         squared = torch.zeros_like(weights[0])
         for i, weight in enumerate(weights):
-            squared = squared + weight * weight
+            # Copies of one place are one: of these, sums are squared, not squares summed.
+            same = weight
             for other, place in zip(weights[:i], froms[:i], strict=True):
-                agrees = (place == froms[i]).to(weight.dtype)[None, :, None]
-                squared = squared + 2 * weight * other * agrees
+                same = same + other * (2 * (place == froms[i]).to(weight.dtype)[None, :, None])
+            squared = squared + weight * same
         is_valid = (weights[0] + weights[1] + weights[2] + weights[3] > LEAST_WEIGHT).to(total.dtype)
         # The mean of copies over what mixing leaves of their contrast: the sum of weights cancels.
         return self._from_cells(total / squared.clamp_min(SURE**2).sqrt() * is_valid)

@@ -449,7 +449,7 @@ def test_wrong_arguments_end_with_two_and_the_usage(
     [
         (["train", "photos"], "train"),
         (["finetune", "photos", "-o", "x.onnx"], "finetune"),
-        (["export", "onnx", "runs/x", "-o", "x.onnx"], "export"),
+        (["export", "engine", "runs/x", "-o", "x.onnx"], "export"),
         (["ablate", "photos", "x.toml", "--val", "others", "--out", "runs/x"], "ablate"),
     ],
 )
@@ -648,8 +648,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["ablate", "--help"], ["FOLDER", "VARIANTS", "--val", "--start-from", "ablation.md", "configs/ablations"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
-        (["export", "--help"], ["onnx"]),
-        (["export", "onnx", "--help"], ["RUN", "--out", "--training-data"]),
+        (["export", "--help"], ["engine", "onnx", "openvino", "tensorrt", "table"]),
+        (["export", "engine", "--help"], ["RUN", "--out", "--training-data"]),
+        (
+            ["export", "onnx", "--help"],
+            ["--out", "--form", "--precision", "--size", "--hr", "--weights", "--check", "--photos", "--calibration"],
+        ),
     ],
 )
 def test_help_names_commands_and_options(

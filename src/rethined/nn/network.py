@@ -104,12 +104,14 @@ class RethinedNetwork(nn.Module):
     """Encoder-decoder of MobileOne units with two heads: a residual on the prefill and matching descriptors.
 
     ``compute_dtype`` is the type of all activations but the picture itself; training sets it to bfloat16.
+    ``memory_format`` is how they lie in memory; channels last is what processors are fastest with.
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or NetworkConfig()
         self.compute_dtype = torch.float32
+        self.memory_format = torch.channels_last
         quarter, eighth, sixteenth, bottom = config.widths
 
         def unit(in_channels: int, out_channels: int, **settings: object) -> MobileOneUnit:
@@ -180,7 +182,7 @@ class RethinedNetwork(nn.Module):
         return CellOutput(_conv(self.to_residual, at4, cell_order()) * RESIDUAL_SCALE, *self._descriptors(at8))
 
     def _features(self, prefilled: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=torch.channels_last)
+        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=self.memory_format)
         at4 = self.encode4(self.stem(x))
         at8 = self.encode8(self.down8(at4))
         at16 = self.encode16(self.down16(at8))
@@ -190,8 +192,8 @@ class RethinedNetwork(nn.Module):
         return self.decode4(_double(self.up4(at8)) + at4), at8
 
     def _descriptors(self, at8: Tensor) -> tuple[Tensor, Tensor]:
-        query, key = _conv(self.to_descriptors, at8).float().chunk(2, dim=1)
-        return functional.normalize(query, dim=1), functional.normalize(key, dim=1)
+        query, key = _conv(self.to_descriptors, at8).float().split(self.config.descriptor_size, dim=1)
+        return _unit(query), _unit(key)
 
     def deploy(self) -> RethinedNetwork:
         """A copy in which every unit is one convolution; same outputs, evaluation mode, no gradients."""
@@ -229,6 +231,12 @@ def count_fused_parameters(network: RethinedNetwork) -> int:
 
 def _double(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Unit length along the channels. ``functional.normalize`` would leave a shape to be found in exported graphs."""
+    length: Tensor = x.norm(dim=1, keepdim=True)
+    return x / length.clamp(min=1e-12)
 
 
 def _conv(layer: nn.Conv2d, x: Tensor, order: Tensor | None = None) -> Tensor:

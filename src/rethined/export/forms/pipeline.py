@@ -125,7 +125,7 @@ class Pipeline(FormModule):
         cells = self._to_cells(torch.cat([detail, known], 1))
         offset = self.place.index_select(0, source) - self.place
         total = torch.zeros_like(cells[:3])
-        weights, froms = [], []
+        weights, places = [], []
         for name, _, _ in _TAPS:
             token = getattr(self, f"token_{name}")
             # Offsets by token, then by cell; what is added makes them places again.
@@ -134,13 +134,13 @@ class Pipeline(FormModule):
             share = is_set.index_select(0, token)[None, :, None] * getattr(self, f"window_{name}")
             total = total + taken[:3] * share
             weights.append(taken[3:] * share)
-            froms.append(place)
+            places.append(place)
         squared = torch.zeros_like(weights[0])
         for i, weight in enumerate(weights):
             # Copies of one place are one: of these, sums are squared, not squares summed.
             same = weight
-            for other, place in zip(weights[:i], froms[:i], strict=True):
-                same = same + other * (2 * (place == froms[i]).to(weight.dtype)[None, :, None])
+            for other, place in zip(weights[:i], places[:i], strict=True):
+                same = same + other * (2 * (place == places[i]).to(weight.dtype)[None, :, None])
             squared = squared + weight * same
         is_valid = (weights[0] + weights[1] + weights[2] + weights[3] > LEAST_WEIGHT).to(total.dtype)
         # The mean of copies over what mixing leaves of their contrast: the sum of weights cancels.

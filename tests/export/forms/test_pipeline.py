@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from rethined.export.forms.operators import PLAIN, TORCH, Operators
 from rethined.export.forms.pipeline import Pipeline
 from rethined.export.network import Weights
 from rethined.nn import upscale
+from rethined.nn.network import RESIDUAL_SCALE
 from rethined.resample import pull_push, shrink_known
 
 SIDE, FACTOR = 64, 4
@@ -84,6 +87,20 @@ def test_with_nothing_to_copy_from_the_fill_is_the_networks(zero_head_form: Form
     hole = torch.ones(1, 1, HR, HR)
     hole[..., ::32, ::32] = 0
     torch.testing.assert_close(fill(zero_head_form, colour * (1 - hole), hole), colour, atol=1e-4, rtol=0)
+
+
+def test_a_fill_that_is_too_bright_meets_the_rim(zero_head_weights: Weights) -> None:
+    network = copy.deepcopy(zero_head_weights.network)
+    assert network.to_residual.bias is not None
+    network.to_residual.bias.fill_(0.1 / RESIDUAL_SCALE)
+    form = pipeline_form(Weights(network, ""), (SIDE, SIDE), HR)
+    hole = hole_at()
+    error = (fill(form, torch.full((1, 3, HR, HR), 0.5), hole) - 0.5)[0, 0]
+    core = torch.nn.functional.max_pool2d(1 - hole, 33, stride=1, padding=16)[0, 0] == 0
+    ring = (torch.nn.functional.max_pool2d(1 - hole, 3, stride=1, padding=1) * hole)[0, 0] > 0
+    # Enlarging alone leaves .0625 in the ring.
+    assert 0 < error[ring].mean() < 0.03
+    assert 0.07 < error[core].mean() < 0.1
 
 
 def test_a_ramp_is_closed_without_a_seam(zero_head_form: Form) -> None:

@@ -4,6 +4,7 @@ Two doors: :class:`Inpainter` for many pictures, :func:`inpaint` for one. Both t
 and give the same kind back.
 """
 
+from rethined import _privacy  # noqa: F401 - before anything loads ONNX Runtime
 from rethined._version import __version__
 from rethined.engine import Inpainter, InpaintResult, inpaint
 from rethined.errors import (

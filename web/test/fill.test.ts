@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { fillPhotograph, HoleError, type RunNetwork } from "../src/fill.ts";
+import { boxHole, outputOf, photograph } from "./planted.ts";
+
+/** A network that leaves the prefill as it is and copies from the top left. */
+const still: RunNetwork = (prefilled) => Promise.resolve(outputOf(prefilled, () => [0, 0]));
+
+test("an even photograph is filled evenly", async () => {
+  const photo = photograph(90, 120, () => 81);
+  const hole = boxHole(90, 120, 30, 40, 25);
+  for (let i = 0; i < hole.length; i++) if (hole[i]) photo.data.fill(0, 4 * i, 4 * i + 3);
+  await fillPhotograph(photo, hole, still);
+  assert.deepEqual(photo, photograph(90, 120, () => 81));
+});
+
+test("the network sees what lies in the hole as little as what is transparent", async () => {
+  const photo = photograph(64, 64, () => 81);
+  photo.data.fill(0, 0, 4 * 64 * 20);
+  const hole = boxHole(64, 64, 40, 40, 10);
+  let seen = 0;
+  await fillPhotograph(photo, hole, (prefilled, small) => {
+    seen = Math.min(...prefilled.values);
+    assert.equal(small[0], 1);
+    return still(prefilled, small);
+  });
+  assert.ok(Math.abs(seen - 81) < 1);
+});
+
+test("stages are told in order", async () => {
+  const told: string[] = [];
+  await fillPhotograph(photograph(64, 64, () => 9), boxHole(64, 64, 10, 10, 9), still, (stage, share) => {
+    if (share === 0 || share === 1) told.push(`${stage} ${share}`);
+  });
+  assert.deepEqual(told, ["shrink 0", "network 0", "upscale 0", "upscale 1"]);
+});
+
+test("no hole, and nothing but hole, are refused", async () => {
+  const photo = photograph(40, 40, () => 9);
+  await assert.rejects(fillPhotograph(photo, new Uint8Array(1600), still), HoleError);
+  await assert.rejects(fillPhotograph(photo, new Uint8Array(1600).fill(1), still), /leave something/);
+});

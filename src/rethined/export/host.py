@@ -168,7 +168,7 @@ def enlarge(picture: NDArray[Any], y: Places, x: Places, scale_yx: tuple[float, 
     return np.asarray(upper * (1 - share_y) + lower * share_y, np.float64)
 
 
-def _neighbours(position: Floats, length: int) -> tuple[Places, Places, Floats]:
+def _neighbours(position: NDArray[Any], length: int) -> tuple[Places, Places, Floats]:
     """The cells before and after some positions on a line, and how near the second is, 0..1."""
     first = np.floor(position)
     low = first.astype(np.int64)
@@ -225,7 +225,9 @@ def _taps(
     share_y, share_x = (share * share * (3 - 2 * share) for share in (share_y, share_x))
     for sources, weights in zip(output.sources[0], output.weights[0], strict=True):
         offset = (np.stack(np.divmod(sources, columns)) - token_yx) * TOKEN_PX
-        shift_y, shift_x = (np.floor(o * scale + 0.5).astype(np.int64) for o, scale in zip(offset, scale_yx, strict=True))
+        shift_y, shift_x = (
+            np.floor(o * scale + 0.5).astype(np.int64) for o, scale in zip(offset, scale_yx, strict=True)
+        )
         usable = weights.astype(np.float64) * corrupted * ~corrupted.ravel()[sources]
         for token_y, weight_y in ((above, 1 - share_y), (below, share_y)):
             for token_x, weight_x in ((before, 1 - share_x), (after, share_x)):

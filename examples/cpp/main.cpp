@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 
 #include "netpbm.hpp"
 #include "network.hpp"
@@ -18,10 +19,15 @@ namespace {
 
 constexpr int THREADS = 2;
 
+/// Fills the hole of a photograph in place; `hole` has a byte per pixel, 1 = fill.
 void fill(Bytes& photo, const Bytes& hole, Network& network) {
-    const Shrunk small = shrink_known(photo, hole, network_size(photo.size));
+    const Box window = window_of(hole);
+    Bytes seen = cut(photo, window);
+    const Bytes part = cut(hole, window);
+    const Shrunk small = shrink_known(seen, part, network_size(window.size));
     const NetworkOutput output = network.run(prefill(small), small.hole);
-    upscale(photo, hole, small.touched, output);
+    upscale(seen, part, small.touched, output);
+    paste(seen, photo, window);
 }
 
 /// White of a mask is hole: a byte per pixel, 1 = fill.

@@ -36,6 +36,13 @@ struct Picture {
     const Value* at(int y, int x) const { return &values[place(y, x)]; }
 };
 
+/// A part of a picture: whole pixels, the last row and column left out.
+struct Box {
+    int top = 0;
+    int left = 0;
+    Size size;
+};
+
 using Floats = Picture<float>;
 using Bytes = Picture<std::uint8_t>;
 using Colour = std::array<double, 3>;
@@ -58,4 +65,24 @@ inline Colour sample_linear(const Floats& picture, double y, double x) {
         colour[static_cast<std::size_t>(i)] = upper * (1 - share_y) + lower * share_y;
     }
     return colour;
+}
+
+/// A copy of the part of a picture that lies in a box.
+template <typename Value>
+Picture<Value> cut(const Picture<Value>& picture, const Box& box) {
+    Picture<Value> part(box.size, picture.channels);
+    for (int row = 0; row < box.size.height; ++row) {
+        const Value* line = picture.at(box.top + row, box.left);
+        std::copy(line, line + part.place(0, box.size.width), part.at(row, 0));
+    }
+    return part;
+}
+
+/// Writes a part back to where it was cut out.
+template <typename Value>
+void paste(const Picture<Value>& part, Picture<Value>& picture, const Box& box) {
+    for (int row = 0; row < box.size.height; ++row) {
+        const Value* line = part.at(row, 0);
+        std::copy(line, line + part.place(0, box.size.width), picture.at(box.top + row, box.left));
+    }
 }

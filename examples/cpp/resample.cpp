@@ -5,6 +5,7 @@
 namespace {
 
 constexpr int FIRST_PX = 512;
+constexpr int WINDOW_SHARE = 3;
 constexpr int SIZE_MULTIPLE = 32;
 constexpr double KNOWN_COVERAGE = 0.3;
 constexpr double PULL_GAIN = 4;
@@ -82,6 +83,26 @@ void push(const Floats& above, Floats& finer) {
 }
 
 }  // namespace
+
+Box window_of(const Bytes& hole) {
+    const auto [height, width] = hole.size;
+    int top = height, bottom = 0, left = width, right = 0;
+    for (int y = 0; y < height; ++y) {
+        for (int x = 0; x < width; ++x) {
+            if (!*hole.at(y, x)) continue;
+            top = std::min(top, y);
+            bottom = y + 1;
+            left = std::min(left, x);
+            right = std::max(right, x + 1);
+        }
+    }
+    const int side = std::max(WINDOW_SHARE * std::max(bottom - top, right - left), FIRST_PX);
+    const auto start = [](int first, int end, int length, int full) {
+        return std::clamp((first + end - length) / 2, 0, full - length);
+    };
+    const Size size{std::min(side, height), std::min(side, width)};
+    return {start(top, bottom, size.height, height), start(left, right, size.width, width), size};
+}
 
 Size network_size(Size photo) {
     const double scale = std::min(static_cast<double>(FIRST_PX) / std::max(photo.height, photo.width), 1.0);

@@ -14,6 +14,9 @@ struct Shrunk {
     Bytes touched;   // 1 = holds any hole at all: never copied from
 };
 
+/// What the network sees: a square around the hole, three times as long as it, at least 512 px; inside the photograph.
+Box window_of(const Bytes& hole);
+
 /// Multiples of 32 in the photograph's aspect ratio, the long side about 512 px.
 Size network_size(Size photo);
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,10 +41,18 @@ class Planted:
 
 
 def planted(name: str, folder: Path) -> Planted:
-    """One of scikit-image's photographs."""
+    """One of scikit-image's photographs.
+
+    ``rocket`` is seen as a whole and shrunk, ``chelsea`` enlarged to the next multiple of 32, both under scattered
+    holes; of ``coffee``, twice as large as it comes, a window around one hole is seen.
+    """
     data = pytest.importorskip("skimage.data")
     photo = np.ascontiguousarray(getattr(data, name)()[..., :3])
-    hole = preset_hole("df8k-blobs", name, photo.shape[:2])
+    if name == "coffee":
+        photo = np.asarray(cv2.resize(photo, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
+        hole = cv2.ellipse(np.zeros(photo.shape[:2], np.uint8), (430, 330), (110, 70), 30, 0, 360, 1, -1).view(bool)
+    else:
+        hole = preset_hole("df8k-blobs", name, photo.shape[:2])
     photo[hole] = 128
     picture, mask = Image.fromarray(photo), Image.fromarray(hole.astype(np.uint8) * 255)
     for kind, suffix in ((picture, "ppm"), (mask, "pgm")):

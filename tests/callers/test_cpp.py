@@ -71,7 +71,7 @@ def run(program: Path, *arguments: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["rocket", "chelsea"])  # shrunk, and enlarged to the next multiple of 32
+@pytest.mark.parametrize("name", ["rocket", "chelsea", "coffee"])
 def test_it_fills_as_python_does(program: Path, network: Path, name: str, tmp_path: Path) -> None:
     photo = planted(name, tmp_path)
     done = run(program, network, tmp_path / "photo.ppm", tmp_path / "mask.pgm", tmp_path / "out.ppm")

@@ -27,7 +27,7 @@ REMEDY = "scripts/test-web builds the page and runs this test"
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    return planted("rocket", tmp_path_factory.mktemp("photo"))
+    return planted("coffee", tmp_path_factory.mktemp("photo"))
 
 
 @pytest.fixture(scope="module")

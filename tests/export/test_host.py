@@ -15,6 +15,7 @@ from rethined.export.host import (
     network_size,
     shrink,
     upscale,
+    window_of,
 )
 from rethined.resample import shrink_known
 from rethined.types import Box, Float32, HoleMap, Image8, SizeHW
@@ -44,6 +45,39 @@ def upscaled(photo: Image8, hole: HoleMap, sources: np.ndarray, *, small_hw: Siz
     truth = shrink(photo, np.zeros_like(hole), small_hw).image
     seen = np.where(hole[..., None], 0, photo).astype(np.uint8)
     return upscale(seen, hole, shrink(photo, hole, small_hw).touched, output_of(truth, sources))
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "box", "expected"),
+    [
+        ((3000, 4000), Box(1000, 2000, 1100, 2300), Box(600, 1700, 1500, 2600)),  # three times 300 px
+        ((3000, 4000), Box(1000, 2000, 1001, 2001), Box(744, 1744, 1256, 2256)),  # at least 512
+        ((3000, 4000), Box(0, 3700, 300, 4000), Box(0, 3100, 900, 4000)),  # inside the photograph
+        ((700, 4000), Box(100, 2000, 400, 2200), Box(0, 1650, 700, 2550)),  # as far as it goes
+        ((90, 120), Box(10, 10, 20, 20), Box(0, 0, 90, 120)),
+    ],
+    ids=str,
+)
+def test_the_window_is_a_square_around_the_hole(size_hw: SizeHW, box: Box, expected: Box) -> None:
+    assert window_of(square_hole(size_hw, box)) == expected
+
+
+def test_the_network_sees_the_window_and_nothing_else(rng: np.random.Generator) -> None:
+    photo = rng.integers(0, 256, (600, 1500, 3), np.uint8)
+    hole = square_hole(photo.shape[:2], Box(300, 700, 330, 740))
+    seen = []
+
+    def run(prefilled: Float32, _: Float32) -> NetworkOutput:
+        seen.append(prefilled)
+        filled = prefilled[0].transpose(1, 2, 0) * np.float32(255)
+        return output_of(filled, np.zeros((1, 64, 64), np.int32))
+
+    result = fill_photograph(photo, hole, run)
+    photo[:, :400] = 0
+    again = fill_photograph(photo, hole, run)
+    assert seen[0].shape == (1, 3, 512, 512)
+    assert np.array_equal(result[hole], again[hole])
+    assert (result[hole] != photo[hole]).any()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,39 @@ export interface Size {
   readonly width: number;
 }
 
+/** A part of a photograph: whole pixels, the last row and column left out. */
+export interface Box extends Size {
+  readonly top: number;
+  readonly left: number;
+}
+
+/** A copy of the part of a photograph that lies in a box; likewise of a map with `channels` bytes per pixel. */
+export function cut(photo: Photograph, box: Box): Photograph {
+  return { height: box.height, width: box.width, data: cutBytes(photo.data, photo.width, box, 4) };
+}
+
+export function cutBytes<Bytes extends Uint8Array | Uint8ClampedArray>(
+  bytes: Bytes,
+  width: number,
+  box: Box,
+  channels: number,
+): Bytes {
+  const part = bytes.slice(0, box.height * box.width * channels) as Bytes;
+  for (let row = 0; row < box.height; row++) {
+    const start = ((box.top + row) * width + box.left) * channels;
+    part.set(bytes.subarray(start, start + box.width * channels), row * box.width * channels);
+  }
+  return part;
+}
+
+/** Writes a part of a photograph back to where it was cut out. */
+export function paste(part: Photograph, photo: Photograph, box: Box): void {
+  for (let row = 0; row < box.height; row++) {
+    const line = part.data.subarray(row * box.width * 4, (row + 1) * box.width * 4);
+    photo.data.set(line, ((box.top + row) * photo.width + box.left) * 4);
+  }
+}
+
 export function emptyPicture({ height, width }: Size, channels: number): Picture {
   return { height, width, channels, values: new Float32Array(height * width * channels) };
 }

@@ -3,16 +3,17 @@
 This is what the callers in TypeScript (``web``) and C++ (``examples/cpp``) follow step by step and are tested against.
 It is written to be read, not to be fast; in Python :class:`rethined.Inpainter` does more and is faster.
 
-1. Size: multiples of 32 in the photograph's aspect ratio, the long side about 512 px.
-2. Shrink: area means of known pixels. A small pixel of which less than 30 % is known is hole; one that holds any hole
+1. Window: a square around the hole, three times as long as it, at least 512 px. All that follows sees nothing else.
+2. Size: multiples of 32 in the window's aspect ratio, the long side about 512 px.
+3. Shrink: area means of known pixels. A small pixel of which less than 30 % is known is hole; one that holds any hole
    is touched, and so is a token with a touched pixel.
-3. Prefill by pull-push, as :func:`rethined.resample.pull_push`.
-4. The network: a filled picture, and for every token some sources with weights.
-5. Upscale: what the photograph has above the enlarged small picture is its detail. Every hole pixel mixes the detail
+4. Prefill by pull-push, as :func:`rethined.resample.pull_push`.
+5. The network: a filled picture, and for every token some sources with weights.
+6. Upscale: what the photograph has above the enlarged small picture is its detail. Every hole pixel mixes the detail
    that the sources of its four nearest tokens have for it, by the weights of the sources and by smoothstep weights of
    the tokens; sources that hold hole pixels do not count. The contrast that mixing takes away is put back, and the sum
    is added to the enlarged fill.
-6. Seam: what is missing at the known pixels round the hole is spread inwards on the small grid, as
+7. Seam: what is missing at the known pixels round the hole is spread inwards on the small grid, as
    :func:`rethined.transfer.close_seam`; hole pixels next to known ones take what those miss.
 
 The engine does more: it looks closer, ranks sources by appearance too, refines their offsets to single pixels, bends
@@ -38,8 +39,11 @@ from rethined.regions import TOKEN_PX, plan_rungs
 from rethined.resample import KNOWN_COVERAGE, Shrunk, cell_means, pull_push, spread
 from rethined.runtime import open_graph
 from rethined.transfer import SEAM_LEVELS
-from rethined.types import Float32, HoleMap, Image8, SizeHW
+from rethined.types import Box, Float32, HoleMap, Image8, SizeHW
 
+WINDOW_SHARE = 3
+"""How much longer than the hole the window is. Measured on single ellipses at 2048 px: perceptual distance .88, with 2
+and 4 .90, without windows .95."""
 SURE = 1e-6
 """Shares and sums of weights may be rounded by this much."""
 
@@ -92,13 +96,31 @@ def fill_photograph(photo: Image8, hole: HoleMap, run: RunNetwork) -> Image8:
         raise MaskError("all of the photograph is hole; leave something to fill it from")
     if not hole.any():
         return photo.copy()
-    small = shrink(photo, hole, network_size(hole.shape))
+    window = window_of(hole).slices
+    seen, part = photo[window], hole[window]
+    small = shrink(seen, part, network_size(part.shape))
     prefilled = pull_push(small.image, small.hole)
     output = run(
         np.ascontiguousarray(prefilled.transpose(2, 0, 1)[None] / np.float32(255)),
         small.hole[None, None].astype(np.float32),
     )
-    return upscale(photo, hole, small.touched, output)
+    result = photo.copy()
+    result[window] = upscale(seen, part, small.touched, output)
+    return result
+
+
+def window_of(hole: HoleMap) -> Box:
+    """What the network sees: a square around the hole, inside the photograph.
+
+    Args:
+        hole: ``(H, W)`` bool, not empty.
+    """
+    places = [np.flatnonzero(hole.any(axis)) for axis in (1, 0)]
+    first, end = [int(lines[0]) for lines in places], [int(lines[-1]) + 1 for lines in places]
+    side = max(WINDOW_SHARE * max(end[0] - first[0], end[1] - first[1]), FIRST_PX)
+    length = [min(side, full) for full in hole.shape]
+    top, left = (min(max((first[i] + end[i] - length[i]) // 2, 0), hole.shape[i] - length[i]) for i in (0, 1))
+    return Box(top, left, top + length[0], left + length[1])
 
 
 def network_size(size_hw: SizeHW) -> SizeHW:

@@ -1,8 +1,9 @@
 """ONNX: for ONNX Runtime on any system, in browsers too, and the way into other compilers.
 
 fp16 computes the network in half precision; ONNX Runtime has few such kernels for processors and converts back and
-forth there, so it is for graphics cards and browsers. int8 quantises the convolutions: per channel, static, seven bits
-of weight, which is exact on processors that add products of eight bits in sixteen (x86 without VNNI).
+forth there, so it is for graphics cards and browsers. int8 quantises the convolutions at 1/8 and below: per channel,
+static, seven bits of weight, which is exact on processors that add products of eight bits in sixteen (x86 without
+VNNI).
 """
 
 from __future__ import annotations
@@ -112,10 +113,16 @@ def _open_axes(ports: tuple[Port, ...]) -> dict[str, dict[int, str]]:
 
 
 def _quantise(path: Path, calibration: Calibration, *, symmetric: bool) -> None:
-    """Replaces the convolutions of a file by those of integers."""
+    """Replaces the coarser convolutions of a file by those of integers."""
     if not calibration:
         raise ExportError("int8 is scaled by photographs and none were given; expected at least one")
+    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    from rethined.export.forms.form import COARSE_STAGES
+
+    # The exporter names nodes by the modules they come from.
+    coarse = [node.name for node in onnx.load(path).graph.node if any(f"/{x}" in node.name for x in COARSE_STAGES)]
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -133,6 +140,7 @@ def _quantise(path: Path, calibration: Calibration, *, symmetric: bool) -> None:
             path,
             Reader(),
             quant_format=QuantFormat.QDQ,
+            nodes_to_quantize=coarse,
             op_types_to_quantize=["Conv"],
             per_channel=True,
             reduce_range=not symmetric,

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rethined"
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
-WORKSHOP = ("bench", "data", "dataset", "eval", "export", "figures", "finetune", "losses", "nn", "train")
+WORKSHOP = ("ablate", "bench", "data", "dataset", "eval", "export", "figures", "finetune", "losses", "nn", "train")
 PRINTS = ("cli", "demo.py")
 RUNTIME_SOURCES = [source for source in SOURCES if source.split("/")[0] not in WORKSHOP]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from rethined import __version__, cli, demo
+from rethined import __version__, demo, jpeg
+from rethined.cli import inpaint as inpaint_command
 from rethined.cli import main
 from rethined.engine import Inpainter, InpaintResult
 from rethined.imageio import read_image, write_image
@@ -43,7 +46,7 @@ def write_mask(path: Path, values: np.ndarray) -> None:
 def run(tmp_path: Path, photo: Image8, hole: HoleMap, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``rethined inpaint`` in a folder with a photograph and several masks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "SILENT_S", 1e9)  # on a busy machine every fill is slow
+    monkeypatch.setattr(inpaint_command, "SILENT_S", 1e9)  # on a busy machine every fill is slow
     write_image("photo.png", photo)
     write_image("deep.png", photo * np.uint16(257))
     write_mask(Path("mask.png"), hole * 255)
@@ -78,6 +81,15 @@ def test_invert_fills_what_is_black(run: Run, hole: HoleMap, mask: str) -> None:
     assert run() == 0
     assert run("--invert", mask=mask, out="inverted-out.png") == 0
     np.testing.assert_array_equal(read_image("inverted-out.png"), read_image("out.png"))
+
+
+def test_feather_lets_the_fill_fade_in(run: Run, photo: Image8, hole: HoleMap) -> None:
+    assert run() == 0
+    sharp = read_image("out.png").astype(int)
+    assert run("--feather", "400") == 0
+    soft = read_image("out.png").astype(int)
+    nearer = np.abs(soft - photo)[hole] < np.abs(sharp - photo)[hole]
+    assert (nearer | (np.abs(sharp - photo)[hole] <= 1)).mean() > 0.99
 
 
 def test_grow_widens_the_hole(run: Run, photo: Image8, hole: HoleMap) -> None:
@@ -144,7 +156,7 @@ def test_times_are_printed_stage_by_stage(run: Run, capsys: pytest.CaptureFixtur
 def test_a_slow_fill_names_its_stages_as_they_begin(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "SILENT_S", -1)
+    monkeypatch.setattr(inpaint_command, "SILENT_S", -1)
     assert run() == 0
     lines = capsys.readouterr().err.splitlines()
     assert [re.fullmatch(r"rethined: (\w+), \d+% done \(\d+ s\)", line)[1] for line in lines] == STAGES
@@ -186,6 +198,177 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
     assert (filled[hole][:, :3] != deep[hole][:, :3]).any()
 
 
+# ---- files ----
+
+
+def with_exif(path: str, photo: Image8, hole: HoleMap) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture = photo // 8 + 100  # what JPEG can hold
+    Image.fromarray(picture).save(path, exif=exif, **({"quality": 95} if path.endswith(".jpg") else {}))
+    write_mask(Path("mask.png"), hole * 255)
+
+
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_what_the_photo_said_is_kept_unless_it_is_stripped(
+    run: Run, photo: Image8, hole: HoleMap, name: str, strip: bool
+) -> None:
+    with_exif(name, photo, hole)
+    assert run(*["--strip"] * strip, "--jpeg", "reencode", photo=name, out="out-" + name) == 0
+    with Image.open("out-" + name) as image:
+        assert image.getexif().get(0x010F) == (None if strip else "Maker")
+
+
+@pytest.mark.usefixtures("run")
+def test_without_out_the_result_goes_beside_the_photo_in_its_format(
+    photo: Image8, hole: HoleMap, tiny_network_path: Path
+) -> None:
+    with_exif("a.tif", photo, hole)
+    assert main(["inpaint", "a.tif", "mask.png", "--network", str(tiny_network_path)]) == 0
+    with Image.open("a-filled.tif") as image:
+        assert image.format == "TIFF"
+
+
+def test_a_jpeg_that_is_encoded_anew_is_told_unless_that_is_asked_for(
+    run: Run, photo: Image8, hole: HoleMap, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    with_exif("a.jpg", photo, hole)
+    assert run(photo="a.jpg", out="told.jpg") == 0
+    err = capsys.readouterr().err
+    assert err.startswith("rethined: warning: told.jpg is encoded anew as a whole: ")
+    assert "pip install 'rethined[jpeg]'" in err
+    assert err.count("\n") == 1
+    assert run("--jpeg", "reencode", photo="a.jpg", out="silent.jpg") == 0
+    assert capsys.readouterr().err == ""
+    assert run("--jpeg", "lossless", photo="a.jpg", out="refused.jpg") == 2
+    assert "pip install 'rethined[jpeg]'; or choose reencode" in capsys.readouterr().err
+    assert not Path("refused.jpg").exists()
+
+
+@pytest.mark.skipif(not jpeg.is_installed(), reason=f"jpegio is not installed: {jpeg.INSTALL}")
+def test_a_jpeg_keeps_what_the_hole_does_not_touch(
+    run: Run, photo: Image8, hole: HoleMap, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_exif("a.jpg", photo, hole)
+    assert run(photo="a.jpg", out="out.jpg") == 0
+    assert capsys.readouterr() == ("", "")
+    far = ~grow_hole(hole, 32)
+    np.testing.assert_array_equal(read_image("out.jpg")[far], read_image("a.jpg")[far])
+
+
+# ---- masks ----
+
+
+@pytest.fixture
+def fill(run: Run, tiny_network_path: Path) -> Run:
+    """Runs ``rethined inpaint`` without a mask file, where ``run`` would."""
+
+    def fill(*arguments: str, photo: str = "photo.png", out: str = "out.png") -> int:
+        return main(["inpaint", photo, "-o", out, "--network", str(tiny_network_path), "--threads", "1", *arguments])
+
+    assert run(out="expected.png") == 0
+    return fill
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ["--mask", "mask.png"],
+        ["--mask-dir", "masks"],
+        ["--mask-suffix", ".json"],
+        ["--mask", "photo.json", "--mask-label", "crack"],
+        ["--box", "30,20,20,20"],
+        ["--box", "30,20,20,10", "--box", "30,30,20,10"],
+    ],
+)
+def test_all_rules_for_masks_give_the_same_hole(fill: Run, rule: list[str], hole: HoleMap) -> None:
+    Path("masks").mkdir()
+    write_mask(Path("masks/photo.tif"), hole * 255)
+    shape = {"label": "crack", "shape_type": "rectangle", "points": [[30, 20], [50, 40]]}
+    Path("photo.json").write_text(json.dumps({"shapes": [shape], "imageHeight": 70, "imageWidth": 90}))
+    assert fill(*rule) == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("expected.png"))
+
+
+def test_a_colour_key_is_filled(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("painted.png", np.where(hole[..., None], np.uint8((255, 3, 255)), photo // 2))
+    write_image("half.png", photo // 2)
+    assert fill("--mask-colour", "ff00ff", "--mask-tolerance", "3", photo="painted.png") == 0
+    assert fill("--mask", "mask.png", photo="half.png", out="half-out.png") == 0
+    np.testing.assert_array_equal(read_image("out.png"), read_image("half-out.png"))
+
+
+def test_what_was_transparent_is_filled_and_becomes_opaque(fill: Run, photo: Image8, hole: HoleMap) -> None:
+    write_image("clear.png", np.dstack([photo, ~hole * np.uint8(255)]))
+    assert fill("--mask-alpha", photo="clear.png") == 0
+    filled = read_image("out.png", as_stored=True)
+    np.testing.assert_array_equal(filled[..., :3], read_image("expected.png"))
+    assert (filled[..., 3] == 255).all()
+
+
+def test_a_preview_fills_nothing_and_says_how_the_mask_was_understood(
+    fill: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(Path().iterdir())
+    assert fill("--box", "30,20,20,20", "--grow", "2", "--preview") == 0
+    assert set(Path().iterdir()) - before == {Path("out.png.preview.jpg")}
+    assert capsys.readouterr().out == (
+        "photo.png: 9.0% of the picture is filled: the box at x 30 to 50, y 20 to 40, widened by 2 px\n"
+    )
+
+
+@pytest.mark.usefixtures("fill")
+def test_a_preview_lies_beside_where_the_result_would(tiny_network_path: Path) -> None:
+    given = ["--box", "30,20,20,20", "--preview", "--network", str(tiny_network_path)]
+    assert main(["inpaint", "photo.png", *given]) == 0
+    assert Path("photo-filled.png.preview.jpg").exists()
+    assert not Path("photo-filled.png").exists()
+
+
+def test_what_is_transparent_in_a_palette_is_filled_and_the_rest_of_the_file_kept(fill: Run) -> None:
+    picture = Image.fromarray(np.kron(np.uint8([[0, 1], [2, 3]]), np.ones((35, 45), np.uint8)))
+    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90, 1, 2, 3])
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture.save("palette.png", transparency=2, exif=exif)
+    assert fill("--mask-alpha", photo="palette.png") == 0
+    with Image.open("out.png") as image:
+        assert image.mode == "RGBA"
+        assert image.getchannel("A").getextrema() == (255, 255)
+        assert image.getexif()[0x010F] == "Maker"
+        assert image.getpixel((10, 10)) == (10, 20, 30, 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "0 rules for masks are given"),
+        (["--mask-suffix", "_m"], "photo.png has no mask: there is no picture photo_m.*"),
+        (["--mask-colour", "pink"], "the colour of the mask is 'pink'; expected six hexadecimal digits"),
+        (["--box", "1,2,3"], "the box is '1,2,3'; expected X,Y,W,H in pixels"),
+        (["--box", "1,2,3,0"], "a box is 3 px wide and 0 px high"),
+        (["--box", "900,2,3,4"], "lies beyond the picture"),
+        (["--mask-alpha"], "it has no alpha channel"),
+        (["--mask", "text.json"], "text.json: it is no JSON"),
+        (["--box", "1,2,3,4", "--preview", "--grow", "-1"], "grow_px is -1"),
+        (["--box", "1,2,3,4", "--preview", "--out", "none/out.png"], "there is no folder"),
+    ],
+)
+def test_masks_that_cannot_be_used_end_with_two_and_one_line(
+    fill: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    Path("text.json").write_text("no JSON")
+    before = set(Path().iterdir())
+    assert fill(*arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("rethined: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert set(Path().iterdir()) == before
+
+
 # ---- what cannot be done ----
 
 
@@ -196,7 +379,12 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({"photo": ""}, [], "path is empty"),
         ({"photo": "."}, [], "is a folder"),
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
-        ({"mask": "missing.png"}, [], "there is no picture file at 'missing.png'"),
+        ({"mask": "missing.png"}, [], "there is no mask file at 'missing.png'"),
+        ({}, ["--mask", "mask.png"], "two masks are given, mask.png and --mask mask.png"),
+        ({}, ["--mask-alpha"], "2 rules for masks are given; expected one: --mask FILE, --mask-dir DIR"),
+        ({}, ["--mask-tolerance", "3"], "--mask-tolerance goes with --mask-colour"),
+        ({}, ["--mask-label", "cat"], "--mask-label goes with annotations, and 'mask.png' is a picture"),
+        ({"mask": ""}, [], "there is no mask file at '.'"),
         ({"mask": "text.png"}, [], "not a picture"),
         ({}, ["--forbid", "small.png"], "the forbid mask is 69 high and 90 wide, the picture 70 high and 90 wide"),
         ({}, ["--forbid", "missing.png"], "there is no picture file at 'missing.png'"),
@@ -213,6 +401,7 @@ def test_depth_and_channels_stay(run: Run, photo: Image8, hole: HoleMap) -> None
         ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
         ({}, ["--max-memory", "1"], "max_memory_mb is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "grow_px is -1"),
+        ({}, ["--jpeg", "exact"], "jpeg is 'exact'; expected one of lossless, reencode"),
         ({}, ["--threads", "0"], "threads is 0"),
         ({}, ["--network", "missing.onnx"], "no network file at missing.onnx"),
         ({}, ["--network", "text.png"], "text.png is not an ONNX file"),
@@ -236,8 +425,7 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
     [
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
-        (["inpaint"], "required: PHOTO, MASK, -o/--out"),
-        (["inpaint", "a.png", "b.png"], "required: -o/--out"),
+        (["inpaint"], "required: PHOTO"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],
             "--working-px: invalid int value: 'many'",
@@ -261,7 +449,8 @@ def test_wrong_arguments_end_with_two_and_the_usage(
     [
         (["train", "photos"], "train"),
         (["finetune", "photos", "-o", "x.onnx"], "finetune"),
-        (["export", "onnx", "runs/x", "-o", "x.onnx"], "export"),
+        (["export", "engine", "runs/x", "-o", "x.onnx"], "export"),
+        (["ablate", "photos", "x.toml", "--val", "others", "--out", "runs/x"], "ablate"),
     ],
 )
 def test_without_torch_the_workshop_says_what_to_install(
@@ -332,6 +521,29 @@ def test_train_passes_the_file_and_what_is_said_beside_it(monkeypatch: pytest.Mo
     )
     assert main(["train", "photos", "--out", "run", "--config", "mine.toml", "--seed", "3"]) == 0
     assert heard == [(Path("photos"), Path("run"), Path("mine.toml"), {"seed": 3})]
+
+
+def test_ablate_passes_its_options_and_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[object, ...]] = []
+
+    def ablate(*places: Path, **options: object) -> str:
+        heard.append((*places, options))
+        return "the table\n"
+
+    monkeypatch.setattr("rethined.ablate.run.ablate", ablate)
+    given = ["--val", "others", "--start-from", "x.safetensors", "--device", "cpu", "--threads", "2", "--cache", "c"]
+    assert main(["ablate", "photos", "variants.toml", "--out", "runs/x", *given]) == 0
+    options = {
+        "val_folder": Path("others"),
+        "cache": Path("c"),
+        "start_from": Path("x.safetensors"),
+        "threads": 2,
+        "device": "cpu",
+    }
+    assert heard == [(Path("photos"), Path("variants.toml"), Path("runs/x"), options)]
+    assert capsys.readouterr().out == "the table\n"
 
 
 def test_finetune_passes_its_options_and_prints_the_table(
@@ -412,19 +624,36 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             ["PHOTO", "MASK", "--out", "--invert", "--grow", "--forbid", "--working-px", "--max-memory", "--explain"],
         ),
         (
+            ["inpaint", "--help"],
+            ["--strip", "--jpeg", "lossless", "reencode", "pip install 'rethined[jpeg]'"],
+        ),
+        (
             ["serve", "--help"],
             ["--host", "--port", "--allow-origin", "--max-pixels", "--max-mb", "--max-memory", "--queue", "--timeout"],
         ),
         (["demo", "--help"], ["--out", "--network", "--threads"]),
         (
             ["train", "--help"],
-            ["FOLDER", "--max-minutes", "--config", "--tensorboard", "pip install 'rethined[train]'"],
+            [
+                "FOLDER",
+                "--max-minutes",
+                "--config",
+                "--device",
+                "--tensorboard",
+                "--profile-steps",
+                "pip install 'rethined[train]'",
+            ],
         ),
         (["finetune", "--help"], ["FOLDER", "--minutes", "--hold-out", "OUT.md", "pip install 'rethined[train]'"]),
+        (["ablate", "--help"], ["FOLDER", "VARIANTS", "--val", "--start-from", "ablation.md", "configs/ablations"]),
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
-        (["export", "--help"], ["onnx"]),
-        (["export", "onnx", "--help"], ["RUN", "--out", "--training-data"]),
+        (["export", "--help"], ["engine", "onnx", "openvino", "tensorrt", "table"]),
+        (["export", "engine", "--help"], ["RUN", "--out", "--training-data"]),
+        (
+            ["export", "onnx", "--help"],
+            ["--out", "--form", "--precision", "--size", "--hr", "--weights", "--check", "--photos", "--calibration"],
+        ),
     ],
 )
 def test_help_names_commands_and_options(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.composite import paste
+from rethined.composite import fade_in, paste
 from rethined.types import HoleMap
 
 maps = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
@@ -62,3 +62,29 @@ def test_inplace_writes_into_the_picture() -> None:
     expected = paste(image, y, x, colours)
     assert paste(image, y, x, colours, inplace=True) is image
     np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_colours_fade_in_evenly_from_what_the_picture_shows(dtype: type, white: int) -> None:
+    """A hole from column 4 on: its pixels are 1, 2, 3, ... px away from the known ones."""
+    image = np.full((3, 12, 3), white / 5, dtype)  # 51 grey levels
+    hole = np.zeros((3, 12), bool)
+    hole[:, 4:] = True
+    y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
+    colours = np.full((len(y), 3), 151, np.float32)
+    fade_in(image, hole, y, x, colours, 3)
+    row = colours.reshape(3, 8, 3)[1, :, 0]
+    assert row.tolist() == pytest.approx([76, 101, 126, 151, 151, 151, 151, 151], abs=0.01)
+
+
+@given(hole=maps.filter(lambda hole: not hole.all()), feather_px=st.integers(1, 20), seed=st.integers(0, 99))
+def test_faded_colours_lie_between_both(hole: HoleMap, feather_px: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (*hole.shape, 3), dtype=np.uint8)
+    y, x = (axis.astype(np.int32) for axis in np.nonzero(hole))
+    given_colours = rng.uniform(0, 255, (len(y), 3)).astype(np.float32)
+    colours = given_colours.copy()
+    fade_in(image, hole, y, x, colours, feather_px)
+    ends = np.stack([given_colours, image[y, x]])
+    assert (colours >= ends.min(0) - 1e-3).all()
+    assert (colours <= ends.max(0) + 1e-3).all()

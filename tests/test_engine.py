@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rethined import engine
+from rethined import engine, jpeg
 from rethined.engine import Inpainter, inpaint
 from rethined.errors import (
     ImageError,
@@ -23,7 +24,7 @@ from rethined.errors import (
     OptionError,
 )
 from rethined.imageio import read_image, write_image
-from rethined.options import InpaintOptions
+from rethined.options import InpaintOptions, Preset
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Float32, HoleMap, Image8, ImageLike, Pixels, SizeHW
@@ -183,7 +184,8 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     monkeypatch.setattr(OnnxSession, "fill", watch_fill)
     image, hole = photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640)
     inpainter(image, hole)
-    (first, second) = seen
+    *deep, first, second = seen
+    assert [hole.shape for _, hole in deep] == [(128, 128), (256, 256)], "what the first is prefilled with"
     np.testing.assert_array_equal(first[1], block((512, 512), 128, 256, 192, 320))
     # The second look is at a window round the hole: 64 px more on all sides, in cells of 32 px.
     window = np.s_[160:480, 416:736]
@@ -565,6 +567,32 @@ def test_path_in_path_out(inpainter: Inpainter, tmp_path: Path, out: str | None,
     assert source.read_bytes() == before
 
 
+def test_a_file_comes_back_with_what_it_said_unless_it_is_stripped(inpainter: Inpainter, tmp_path: Path) -> None:
+    source, hole = tmp_path / "a.webp", block((70, 90), 20, 30, 40, 50)
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 3
+    Image.fromarray(photo((70, 90))).save(source, lossless=True, exif=exif)
+    target = inpainter(source, hole)
+    assert target == tmp_path / "a-filled.webp"
+    with Image.open(target) as image:
+        assert dict(image.getexif()) == {0x010F: "Maker", 0x0112: 1}
+    np.testing.assert_array_equal(read_image(target)[~hole], photo((70, 90))[::-1, ::-1][~hole])
+    inpainter.with_options(InpaintOptions(strip=True))(source, hole, out=tmp_path / "b.webp")
+    with Image.open(tmp_path / "b.webp") as image:
+        assert not image.getexif()
+
+
+def test_of_a_jpeg_the_widened_hole_is_written(inpainter: Inpainter, tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    Image.fromarray(photo((70, 90))).save(source, quality=95, subsampling=0)
+    hole = block((70, 90), 24, 32, 40, 48)
+    options = InpaintOptions(grow_px=8, jpeg="lossless" if jpeg.is_installed() else "reencode")
+    wide = inpainter.with_options(options)
+    target = wide(source, hole)
+    filled = wide(read_image(source), hole)
+    assert np.abs(read_image(target)[16:48, 24:56].astype(int) - filled[16:48, 24:56]).mean() < 6
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [None, 3, 4])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -594,6 +622,103 @@ def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: t
     with pytest.raises(OptionError, match="it goes with a path only"):
         inpainter(wrap(photo((64, 64))), block((64, 64), 1, 1, 9, 9), out=tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+# ---- sources of an earlier fill ----
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "preset", "channels"),
+    [((192, 256), "fast", 3), ((600, 1100), "balanced", 3), ((500, 900), "best", None), ((192, 256), "fast", 4)],
+)
+def test_a_still_picture_comes_out_the_same_from_its_own_sources(
+    inpainter: Inpainter, size_hw: SizeHW, preset: Preset, channels: int | None
+) -> None:
+    image, hole = in_depth(photo(size_hw) | np.uint8(1), np.uint8, channels), block(size_hw, 40, 50, 97, 121)
+    forbid = block(size_hw, 0, 0, size_hw[0], 30)
+    steady = inpainter.with_options(InpaintOptions(preset=preset))
+    first = steady.fill(image, hole, forbid=forbid)
+    assert first.sources is not None
+    second = steady.fill(image, hole, forbid=forbid, sources=first.sources)
+    np.testing.assert_array_equal(second.image, first.image)
+    assert second.sources is first.sources
+    assert second.plan is first.plan
+    assert list(second.stages_ms) == STAGES
+
+
+def test_with_sources_another_frame_copies_from_the_same_places(zero_head_network_path: Path) -> None:
+    """In the middle of a token its own source counts for all but 2 %; of noise, the low band that is bent is little."""
+    size_hw = (192, 256)
+    hole = block(size_hw, 64, 80, 128, 160)
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    first, second = (np.random.default_rng(seed).integers(0, 256, (*size_hw, 3), np.uint8) for seed in (1, 2))
+    sources = inpainter.fill(first, hole).sources
+    told = inpainter.explain(first, hole)
+    middle = (told.corner_yx + np.array(told.side_yx) / 2).astype(int)
+    inside = told.is_copied & hole[tuple(middle.T)]
+    source = (middle + told.offset_yx)[inside]
+    wanted = second[tuple(source.T)].ravel()
+    followed, searched = (
+        inpainter.fill(second, hole, sources=given).image[tuple(middle[inside].T)].ravel() for given in (sources, None)
+    )
+    assert inside.sum() > 20
+    assert np.corrcoef(followed, wanted)[0, 1] > 0.8
+    assert abs(np.corrcoef(searched, wanted)[0, 1]) < 0.4
+
+
+def test_sources_say_how_much_detail_is_copied(zero_head_network_path: Path) -> None:
+    size_hw = (192, 256)
+    image, hole = np.random.default_rng(1).integers(0, 256, (*size_hw, 3), np.uint8), block(size_hw, 64, 80, 128, 160)
+    inpainter = Inpainter(zero_head_network_path, threads=1)
+    sources = inpainter.fill(image, hole).sources
+    assert sources is not None
+    shut = replace(sources, gate=np.zeros_like(sources.gate))
+    open_detail, shut_detail = (
+        np.abs(np.diff(inpainter.fill(image, hole, sources=given).image[70:120, 90:150].astype(int), axis=1)).mean()
+        for given in (sources, shut)
+    )
+    assert shut_detail < 0.2 * open_detail
+
+
+def test_with_sources_noise_moves_no_copy(inpainter: Inpainter) -> None:
+    size_hw = (192, 256)
+    image, hole = photo(size_hw), block(size_hw, 64, 80, 128, 160)
+    rng = np.random.default_rng(4)
+    noisy = np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
+    first = inpainter.fill(image, hole)
+    followed, searched = (inpainter.fill(noisy, hole, sources=sources).image for sources in (first.sources, None))
+    changes = [np.abs(other[hole].astype(float) - first.image[hole]).mean() for other in (followed, searched)]
+    assert changes[0] < 0.7 * changes[1]
+
+
+def test_sources_keep_known_pixels_and_progress(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    sources = inpainter.fill(image, hole).sources
+    other = photo((150, 190), seed=1)
+    told: list[float] = []
+    filled = inpainter.fill(other, hole, sources=sources, on_progress=lambda _stage, share: told.append(share)).image
+    np.testing.assert_array_equal(filled[~hole], other[~hole])
+    assert (filled[hole] != other[hole]).any()
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_sources_of_another_size_or_hole_are_refused(inpainter: Inpainter) -> None:
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    sources = inpainter.fill(image, hole).sources
+    with pytest.raises(
+        OptionError, match=r"sources are those of a picture 150 high and 190 wide, this one is 190 high"
+    ):
+        inpainter.fill(photo((190, 150)), np.ascontiguousarray(hole.T), sources=sources)
+    with pytest.raises(OptionError, match="sources are those of another hole"):
+        inpainter.fill(image, block((150, 190), 40, 50, 80, 99), sources=sources)
+    clear = np.dstack([image, np.where(block((150, 190), 0, 0, 20, 20), 0, 255).astype(np.uint8)])
+    with pytest.raises(OptionError, match="or of other transparency"):
+        inpainter.fill(clear, hole, sources=sources)
+
+
+def test_without_a_hole_there_are_no_sources(inpainter: Inpainter) -> None:
+    assert inpainter.fill(photo((64, 80)), np.zeros((64, 80), bool)).sources is None
 
 
 # ---- in place ----
@@ -714,6 +839,20 @@ def test_grow_px_widens_the_hole_by_a_disc(inpainter: Inpainter, grow_px: int, p
     known = rows**2 + columns**2 > grow_px**2
     np.testing.assert_array_equal(result.image[known], image[known])
     assert hole.sum() == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_feather_px_fades_in_from_what_the_photograph_shows(inpainter: Inpainter, dtype: type) -> None:
+    image, hole = photo((80, 80)), block((80, 80), 30, 30, 50, 50)
+    image[hole] = (255, 0, 255)
+    image = (image * (np.float32(1) / 255)) if dtype is np.float32 else image * dtype(257 if dtype is np.uint16 else 1)
+    results = {
+        px: inpainter.with_options(InpaintOptions(feather_px=px))(image, hole).astype(float) for px in (0, 4, 512)
+    }
+    away = {px: np.abs(result - image)[hole].mean() for px, result in results.items()}
+    assert away[0] > away[4] > 10 * away[512] > 0
+    np.testing.assert_array_equal(results[4][~hole], image[~hole])
+    np.testing.assert_allclose(results[4][35:45, 35:45], results[0][35:45, 35:45], atol=0)
 
 
 def test_a_hole_that_grows_over_everything_is_refused(inpainter: Inpainter) -> None:

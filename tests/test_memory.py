@@ -40,9 +40,11 @@ def test_a_load_is_counted_on_the_hole() -> None:
     hole = np.zeros((128, 256), bool)
     hole[16:32, 32:64] = True  # two tokens of 16 x 16 px
     hole[127, 255] = True
-    given_load = load_of(hole, (64, 128), pixel_bytes=6, has_forbidden=True, is_grown=False, inplace=True)
+    given_load = load_of(
+        hole, (64, 128), pixel_bytes=6, has_forbidden=True, is_grown=False, is_feathered=True, inplace=True
+    )
     tokens = 8 * 16
-    assert given_load == Load((128, 256), 16 * 32 + 1, 2 * (16 + 32) + 4 + 3, 3 / tokens, 6, True, False, True)
+    assert given_load == Load((128, 256), 16 * 32 + 1, 2 * (16 + 32) + 4 + 3, 3 / tokens, 6, True, False, True, True)
 
 
 # ---- what it takes ----
@@ -54,12 +56,15 @@ def test_an_estimate_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in names:
         monkeypatch.setattr(memory, name, 0)
     monkeypatch.setattr(memory, "MARGIN", 1)
-    one = Load((1000, 2000), 300_000, 50_000, 0.25, 0, has_forbidden=True, is_grown=True, inplace=False)
+    one = Load(
+        (1000, 2000), 300_000, 50_000, 0.25, 0, has_forbidden=True, is_grown=True, is_feathered=True, inplace=False
+    )
     rungs_hw = ((320, 640), (640, 1280))
     expected = {
         "MASKS_B": 2,
         "FORBIDDEN_B": 2,
         "GROWING_B": 2,
+        "FEATHERED_B": 2,
         "KNOWN_B": 2,
         "SHRUNK_B": 0.8192,
         "NETWORK_B": 0.8192,
@@ -86,7 +91,9 @@ def test_an_estimate_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(
     one=loads(),
-    grow=st.sampled_from(["hole_px", "rim_px", "token_share", "has_forbidden", "is_grown", "inplace", "size_hw"]),
+    grow=st.sampled_from(
+        ["hole_px", "rim_px", "token_share", "has_forbidden", "is_grown", "is_feathered", "inplace", "size_hw"]
+    ),
     by=st.floats(0, 3),
     rungs=st.integers(1, 3),
     workers=st.integers(1, 64),
@@ -98,6 +105,7 @@ def test_more_to_do_never_takes_less(one: Load, grow: str, by: float, rungs: int
         "token_share": min(1.0, one.token_share * (1 + by)),
         "has_forbidden": True,
         "is_grown": True,
+        "is_feathered": True,
         "inplace": False,
         "size_hw": (one.size_hw[0] + int(by * 100), one.size_hw[1] + int(by * 7)),
     }
@@ -118,7 +126,15 @@ def test_known_fills_are_estimated_above_what_they_took() -> None:
         hole = np.zeros((side_px, side_px), bool)
         hole[8 : 8 + int(side_px * share**0.5), 8 : 8 + int(side_px * share**0.5)] = True
         plan = plan_rungs(hole.shape, first_px=512, working_px=working_px)
-        one = load_of(hole, plan.rungs_hw[0], pixel_bytes=3, has_forbidden=False, is_grown=False, inplace=False)
+        one = load_of(
+            hole,
+            plan.rungs_hw[0],
+            pixel_bytes=3,
+            has_forbidden=False,
+            is_grown=False,
+            is_feathered=False,
+            inplace=False,
+        )
         assert measured_mb < peak_mb(one, plan.rungs_hw, workers=workers) < 2 * measured_mb
 
 

@@ -7,7 +7,7 @@ import pytest
 from rethined.errors import OptionError
 from rethined.options import InpaintOptions
 
-RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512)}
+RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
 
 
 def test_defaults() -> None:
@@ -16,7 +16,10 @@ def test_defaults() -> None:
         "working_px": None,
         "candidates": 4,
         "grow_px": 0,
+        "feather_px": 0,
         "max_memory_mb": None,
+        "strip": False,
+        "jpeg": None,
     }
 
 
@@ -52,6 +55,20 @@ def test_a_limit_of_memory_is_a_whole_number_or_none(value: object) -> None:
     assert InpaintOptions(max_memory_mb=1).max_memory_mb == 1
     with pytest.raises(OptionError, match=f"max_memory_mb is {value!r}; expected a whole number from 1 to 1000000"):
         InpaintOptions(max_memory_mb=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["exact", "", True])
+def test_an_unknown_way_to_write_a_jpeg_is_refused_with_those_there_are(value: object) -> None:
+    assert [InpaintOptions(jpeg=how).jpeg for how in ("lossless", "reencode", None)] == ["lossless", "reencode", None]
+    with pytest.raises(OptionError, match=f"jpeg is {value!r}; expected one of lossless, reencode, or None"):
+        InpaintOptions(jpeg=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_strip_is_yes_or_no(value: object) -> None:
+    assert InpaintOptions(strip=True).strip
+    with pytest.raises(OptionError, match=f"strip is {value!r}; expected True or False"):
+        InpaintOptions(strip=value)  # type: ignore[arg-type]
 
 
 def test_options_are_frozen_and_keyword_only() -> None:

@@ -13,6 +13,7 @@ from rethined import errors
 PUBLIC_NAMES = [
     "Explanation",
     "FileError",
+    "FileWarning",
     "ImageError",
     "ImageReadError",
     "ImageWriteError",
@@ -29,6 +30,7 @@ PUBLIC_NAMES = [
     "ModelSignatureError",
     "OptionError",
     "RethinedError",
+    "SourceMap",
     "__version__",
     "inpaint",
     "read_image",
@@ -56,10 +58,10 @@ SIGNATURES = {
     "Inpainter": "(network, *, options, threads, runtime)",
     "Inpainter.__call__": "(self, image, mask, *, forbid, inplace, out)",
     "Inpainter.explain": "(self, image, mask, *, forbid)",
-    "Inpainter.fill": "(self, image, mask, *, forbid, inplace, on_progress)",
+    "Inpainter.fill": "(self, image, mask, *, forbid, inplace, on_progress, sources)",
     "Inpainter.with_options": "(self, options)",
-    "InpaintOptions": "(*, preset, working_px, candidates, grow_px, max_memory_mb)",
-    "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer)",
+    "InpaintOptions": "(*, preset, working_px, candidates, grow_px, feather_px, max_memory_mb, strip, jpeg)",
+    "InpaintResult": "(image, stages_ms, plan, hole_share, used_transfer, sources)",
     "inpaint": "(image, mask, *, forbid, out, options)",
     "read_image": "(path, *, as_stored)",
     "write_image": "(path, image)",
@@ -104,9 +106,10 @@ def test_exported_errors_are_those_of_the_tree() -> None:
     assert set(ERRORS) - exported == workshop, "an error of the runtime cannot be caught by its public name"
 
 
-def test_warnings_are_user_warnings() -> None:
-    assert issubclass(rethined.MaskWarning, UserWarning)
-    assert not issubclass(rethined.MaskWarning, rethined.RethinedError)
+@pytest.mark.parametrize("warning", [rethined.MaskWarning, rethined.FileWarning])
+def test_warnings_are_user_warnings(warning: type[Warning]) -> None:
+    assert issubclass(warning, UserWarning)
+    assert not issubclass(warning, rethined.RethinedError)
 
 
 def test_the_version_is_that_of_the_installation() -> None:

@@ -12,7 +12,7 @@ from rethined import transfer as module
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_any, shrink_known
-from rethined.transfer import bend_base, close_seam, copy_small, detail_gate, transfer
+from rethined.transfer import bend_base, close_seam, contrast_share, copy_small, detail_gate, transfer
 from rethined.types import Box
 from rethined.workers import Workers
 
@@ -96,6 +96,29 @@ def test_the_low_band_is_not_copied_from_barred_pixels() -> None:
     free, clear = (copy_small(filled, touched, field, gate, barred=where)[0] for where in (touched, touched | barred))
     assert free[touched][:, 2].max() > 20
     assert clear[touched][:, 2].max() == 0
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_noise_stays_as_strong_as_it_is_around(factor: int, rng: np.random.Generator) -> None:
+    """Tokens that disagree average each other out; what that takes is put back, at the network's own size too."""
+    small_hw = (96, 128)
+    full_hw = (96 * factor, 128 * factor)
+    image = rng.normal(128, 25, (*full_hw, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=2)
+    hole = square_hole(full_hw, Box(32 * factor, 48 * factor, 64 * factor, 80 * factor))
+    small = shrink_known(image, hole, small_hw)
+    filled = np.where(small.hole[..., None], np.float32(128), small.image)
+    corrupted = corrupted_tokens(small.touched)
+    offset_yx = np.zeros((*corrupted.shape, 2), np.int32)
+    rows, columns = np.nonzero(corrupted)
+    offset_yx[corrupted, 0] = rng.choice([0, 8, 16, 24], len(rows)) - 8 * (rows - 1)
+    offset_yx[corrupted, 1] = rng.integers(-20, 20, len(columns))
+    _, _, colours = transfer(image, hole, filled, small.touched, OffsetField(offset_yx, corrupted))
+    assert colours.std() == pytest.approx(image[~hole].std(), rel=0.12)
+
+
+@pytest.mark.parametrize(("factor", "share"), [(0.5, 1.0), (1.0, 1.0), (1.25, 0.75), (2.0, 0.0), (7.3, 0.0)])
+def test_contrast_of_the_networks_grid_is_put_back_where_no_finer_band_is(factor: float, share: float) -> None:
+    assert contrast_share((factor, 0.9 * factor)) == contrast_share((0.9 * factor, factor)) == pytest.approx(share)
 
 
 def test_the_content_of_the_hole_does_not_matter(rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ Two doors: :class:`Inpainter` for many pictures, :func:`inpaint` for one. Both t
 and give the same kind back.
 """
 
+from rethined import _privacy  # noqa: F401 - before anything loads ONNX Runtime
 from rethined._version import __version__
 from rethined.engine import Inpainter, InpaintResult, inpaint
 from rethined.errors import (
@@ -24,11 +25,14 @@ from rethined.errors import (
 from rethined.explain import Explanation
 from rethined.imageio import read_image, write_image
 from rethined.masks import MaskWarning
+from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
+from rethined.sources import SourceMap
 
 __all__ = [
     "Explanation",
     "FileError",
+    "FileWarning",
     "ImageError",
     "ImageReadError",
     "ImageWriteError",
@@ -45,6 +49,7 @@ __all__ = [
     "ModelSignatureError",
     "OptionError",
     "RethinedError",
+    "SourceMap",
     "__version__",
     "inpaint",
     "read_image",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rethined.depth import from_levels
-from rethined.types import Float32, Pixels
+from rethined.depth import from_levels, in_levels
+from rethined.types import Float32, HoleMap, Ints, Pixels
 
 CHUNK = 1 << 18
 """Pixels pasted at a time, so that what rounding takes does not grow with the hole."""
 
 
-def paste(
-    image: Pixels, y: NDArray[np.int32], x: NDArray[np.int32], colours: Float32, *, inplace: bool = False
-) -> Pixels:
+def paste(image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = False) -> Pixels:
     """A copy of ``image`` with ``colours`` at the given pixels, rounded and clipped to black and white.
 
     Args:
@@ -30,3 +28,25 @@ def paste(
         part = slice(start, start + CHUNK)
         flat[y[part].astype(np.int64) * image.shape[1] + x[part]] = from_levels(colours[part], image.dtype)
     return result
+
+
+def fade_in(image: Pixels, hole: HoleMap, y: Ints, x: Ints, colours: Float32, feather_px: int) -> None:
+    """Lets colours begin, at the edge of the hole, with what the picture shows there; changes them.
+
+    Their share grows evenly with the distance from the known pixels, to all beyond ``feather_px``.
+
+    Args:
+        image: ``(H, W, C)`` in its own depth.
+        hole: ``(H, W)`` bool, not all of the picture.
+        y, x: ``(N,)`` rows and columns of pixels of the hole.
+        colours: ``(N, C)`` float32 in about 0..255.
+        feather_px: Width of the fading, at least 1.
+    """
+    distance_px = cv2.distanceTransform(hole.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    for start in range(0, len(y), CHUNK):
+        part = slice(start, start + CHUNK)
+        away_px = distance_px[y[part], x[part]]
+        near = np.flatnonzero(away_px <= feather_px)
+        shown = in_levels(image[y[part][near], x[part][near]])
+        share = away_px[near, None] / np.float32(feather_px + 1)
+        colours[start + near] = shown + share * (colours[part][near] - shown)

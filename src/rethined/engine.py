@@ -15,22 +15,22 @@ from PIL import Image
 
 from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
-from rethined.composite import paste
+from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
-from rethined.imageio import as_image, expect_writable, like_input, read_image, write_image
+from rethined.imageio import as_image, like_input
 from rethined.ladder import plan_looks
 from rethined.masks import as_forbidden, as_hole, grow_hole
 from rethined.matching import Matches
 from rethined.memory import fit_plan, load_of
-from rethined.offsets import OffsetField
 from rethined.options import InpaintOptions
+from rethined.photo import read_photo
 from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import OnnxSession, Runtime
-from rethined.sources import find_sources, forbidden_at
-from rethined.transfer import transfer
+from rethined.sources import SourceMap, find_sources, forbidden_at
+from rethined.transfer import detail_gate, transfer
 from rethined.types import HoleMap, ImageLike, PathLike, Pixels
 from rethined.weights import SHIPPED_NETWORK
 from rethined.workers import Workers
@@ -49,6 +49,7 @@ class InpaintResult:
         plan: Network sizes that were used; ``None`` when there was no hole.
         hole_share: Share of the picture that was filled, 0..1.
         used_transfer: Whether detail was copied; ``False`` where no whole token was known and allowed as a source.
+        sources: Where it was copied from, for the next frame of a video; ``None`` when there was no hole.
     """
 
     image: Pixels
@@ -56,6 +57,7 @@ class InpaintResult:
     plan: Plan | None
     hole_share: float
     used_transfer: bool
+    sources: SourceMap | None = None
 
 
 class Inpainter:
@@ -148,16 +150,17 @@ class Inpainter:
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
                 are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, others become RGB. Alpha is never filled; pixels of alpha 0 count as
-                not known.
+                I (in 0..65535) keep their mode, CMYK is refused, others become RGB. Alpha is never filled; pixels of
+                alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
                 the hole gets the network's fill enlarged.
             inplace: Only with an array: write the fill into it and give it back. It has to be writable and
                 C-contiguous. No copy is made; after an error it is as it was.
-            out: Only with a path: where to write; depth and channels stay, so the format has to hold them. Without it
-                the result goes beside the photograph, as ``NAME-filled.png``.
+            out: Only with a path: where to write; depth and channels stay, so the format has to hold them, and what
+                the file says beside its pixels goes along (``docs/files.md``). Without it the result goes beside the
+                photograph, as ``NAME-filled``, in its format.
 
         Returns:
             An array of the same dtype and shape, a PIL image, or the path of the file written.
@@ -181,11 +184,12 @@ class Inpainter:
         if inplace:
             _expect_fillable(image)
         if isinstance(image, str | os.PathLike):
-            source = Path(image)
-            pixels = read_image(image, as_stored=True)
-            target = Path(out) if out is not None else source.with_name(f"{source.stem}-filled.png")
-            expect_writable(target, pixels)
-            write_image(target, self.fill(pixels, mask, forbid=forbid).image)
+            photo = read_photo(image)
+            target = Path(out) if out is not None else photo.default_out
+            photo.expect_writable(target, self.options)
+            hole = as_hole(mask, photo.pixels.shape[:2])
+            filled = self.fill(photo.pixels, hole, forbid=forbid).image
+            photo.write(target, filled, grow_hole(hole, self.options.grow_px), self.options)
             return target
         if out is not None:
             raise OptionError(f"out is {out!r} with a picture of type {type(image).__name__}; it goes with a path only")
@@ -199,6 +203,7 @@ class Inpainter:
         forbid: ImageLike | None = None,
         inplace: bool = False,
         on_progress: OnProgress | None = None,
+        sources: SourceMap | None = None,
     ) -> InpaintResult:
         """Fills a picture and tells how: timings, network sizes, hole share.
 
@@ -210,9 +215,12 @@ class Inpainter:
             on_progress: Called with the name of the stage and the share of the fill that is done, 0..1, which never
                 falls and ends at 1: at the start of each stage, and between batches of pixels within the long ones. An
                 error it raises ends the fill and comes out of here; nothing is left half-written.
+            sources: Those of an earlier fill of the same hole: copies come from the same places, and nothing is
+                searched. The network looks anew, as closely as it did then, whatever the options say.
 
         Raises:
             ImageError, MaskError: Another shape or type, or nothing known.
+            OptionError: ``sources`` are those of another size or another hole.
             MemoryBudgetError: It cannot be done within the option ``max_memory_mb``.
             InferenceError: The network's runtime failed.
         """
@@ -227,14 +235,19 @@ class Inpainter:
                 given = picture.given if inplace else picture.given.copy()
                 return InpaintResult(given, clock.stages_ms, None, 0.0, used_transfer=False)
             unknown = picture.unknown(hole)
-        found = self._search(picture, hole, unknown, forbidden, clock, inplace=inplace)
+        if sources is None:
+            found, _ = self._search(picture, hole, unknown, forbidden, clock, inplace=inplace)
+        else:
+            found = self._follow(picture, unknown, forbidden, sources, clock)
+        sources = found.sources
         with clock.stage("transfer"):
             y, x, colours = transfer(
                 picture.pixels,
                 hole,
                 found.finest.filled,
                 found.finest.touched,
-                found.field,
+                sources.field,
+                gate=sources.gate,
                 unknown=unknown,
                 forbidden=forbidden,
                 small_forbidden=found.small_forbidden,
@@ -242,10 +255,12 @@ class Inpainter:
                 workers=found.workers,
             )
         with clock.stage("composite"):
+            if self.options.feather_px:
+                fade_in(picture.pixels, hole, y, x, colours, self.options.feather_px)
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
             result = paste(picture.given, y, x, colours, inplace=inplace)
-        used_transfer = bool(found.field.is_set.any())
-        return InpaintResult(result, clock.stages_ms, found.plan, share, used_transfer=used_transfer)
+        used_transfer = bool(sources.field.is_set.any())
+        return InpaintResult(result, clock.stages_ms, sources.plan, share, used_transfer=used_transfer, sources=sources)
 
     def explain(self, image: ImageLike, mask: ImageLike, *, forbid: ImageLike | None = None) -> Explanation:
         """Where a fill of the same arguments comes from, token by token; takes as long as the fill up to the copying.
@@ -264,8 +279,9 @@ class Inpainter:
         shown = as_shown(picture.pixels)
         if not hole.any():
             return explain_nothing(shown)
-        found = self._search(picture, hole, picture.unknown(hole), forbidden, Clock())
-        return explain_fill(shown, found.plan, found.finest.filled, found.finest.touched, found.field, found.learned)
+        found, learned = self._search(picture, hole, picture.unknown(hole), forbidden, Clock())
+        finest, sources = found.finest, found.sources
+        return explain_fill(shown, sources.plan, finest.filled, finest.touched, sources.field, learned)
 
     def _check(
         self, image: ImageLike, mask: ImageLike, forbid: ImageLike | None
@@ -287,11 +303,14 @@ class Inpainter:
         clock: Clock,
         *,
         inplace: bool = False,
-    ) -> _Found:
-        """All that is known before anything is copied: the one way of :meth:`fill` and :meth:`explain`."""
+    ) -> tuple[_Found, Matches]:
+        """All that is known before anything is copied, and what the learned descriptors named on the coarsest size.
+
+        It is the one way of :meth:`fill` and :meth:`explain`.
+        """
         with clock.stage("plan"):
             plan = self._plan(picture, hole, has_forbidden=forbidden is not None, inplace=inplace)
-            workers = self._workers if plan.workers in (None, self._workers.threads) else Workers(plan.workers)
+            workers = self._workers_for(plan)
             clock.expect_looks(plan.looks_px)
         rungs, described = climb(self._session, picture.pixels, unknown, plan, clock.stage)
         with clock.stage("match"):
@@ -306,7 +325,27 @@ class Inpainter:
                 on_done=clock.within,
                 workers=workers,
             )
-        return _Found(plan, rungs[-1], barred[-1], field, learned, workers)
+            finest = rungs[-1]
+            sources = SourceMap(plan, finest.touched, field, detail_gate(finest.filled, finest.touched, field))
+        return _Found(finest, barred[-1], sources, workers), learned
+
+    def _follow(
+        self, picture: Picture, unknown: HoleMap, forbidden: HoleMap | None, sources: SourceMap, clock: Clock
+    ) -> _Found:
+        """What is known where sources are given: the network looks, nothing is searched."""
+        with clock.stage("plan"):
+            sources.expect_size(picture.size_hw)
+            workers = self._workers_for(sources.plan)
+            clock.expect_looks(sources.plan.looks_px)
+        rungs, _ = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage)
+        with clock.stage("match"):
+            sources.expect_hole(rungs[-1].touched)
+            barred = forbidden_at(forbidden, rungs)
+        return _Found(rungs[-1], barred[-1], sources, workers)
+
+    def _workers_for(self, plan: Plan) -> Workers:
+        """Threads to search and copy with: fewer where memory is limited."""
+        return self._workers if plan.workers in (None, self._workers.threads) else Workers(plan.workers)
 
     def _plan(self, picture: Picture, hole: HoleMap, *, has_forbidden: bool, inplace: bool) -> Plan:
         """Looks and threads, cut down where memory is limited."""
@@ -319,6 +358,7 @@ class Inpainter:
             pixel_bytes=picture.given.nbytes // hole.size,
             has_forbidden=has_forbidden,
             is_grown=self.options.grow_px > 0,
+            is_feathered=self.options.feather_px > 0,
             inplace=inplace,
         )
         return fit_plan(plan, load, workers=self._workers.threads, limit_mb=self.options.max_memory_mb)
@@ -329,19 +369,15 @@ class _Found:
     """What a fill knows before it copies.
 
     Attributes:
-        plan: Network sizes.
-        finest: The finest of them.
+        finest: The finest network picture.
         small_forbidden: Its pixels that hold anything forbidden.
-        field: Where its tokens are copied from.
-        learned: What the learned descriptors named on the coarsest.
+        sources: Where its tokens are copied from.
         workers: Threads to copy with.
     """
 
-    plan: Plan
     finest: Rung
     small_forbidden: HoleMap | None
-    field: OffsetField
-    learned: Matches
+    sources: SourceMap
     workers: Workers
 
 

@@ -82,6 +82,10 @@ class ExportParityError(WorkshopError):
     """An exported network that does not reproduce the one it was made from."""
 
 
+class ExportError(WorkshopError):
+    """A network that a format cannot hold: an operator, a precision or a size that it does not take."""
+
+
 class MissingExtraError(WorkshopError, ImportError):
     """A command that needs an optional part of the installation."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -37,3 +39,13 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file in hexadecimal, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stamp(path: Path) -> list[Any]:
+    """Path, bytes and time of change in nanoseconds of a file: equal as long as nobody touches it.
+
+    Raises:
+        OSError: It is not there.
+    """
+    status = path.stat()
+    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]

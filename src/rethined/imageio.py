@@ -10,21 +10,27 @@ compared with what Pillow reads.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Literal, overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 
+from rethined import heif
+from rethined.containers import tiff_with
 from rethined.depth import checked
-from rethined.errors import ImageError, ImageReadError, ImageWriteError
+from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.files import whole_or_nothing
+from rethined.jpeg import Coding, coding_of
+from rethined.metadata import Metadata, embedded, metadata_of, orientation_of, save_options
 from rethined.types import Image8, ImageLike, PathLike, Pixels, SizeHW
 
 MAX_PIXELS = 250_000_000
@@ -34,6 +40,7 @@ MAX_PIXELS = 250_000_000
 _READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 
 _JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 95, "subsampling": 0})
+_HEIF: tuple[str, dict[str, Any]] = ("HEIF", {"quality": 90, "chroma": 444})
 _TIFF: tuple[str, dict[str, Any]] = ("TIFF", {})
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
@@ -44,10 +51,13 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".bmp": ("BMP", {}),
+    ".avif": ("AVIF", {"quality": 90, "subsampling": "4:4:4"}),
+    ".heic": _HEIF,
+    ".heif": _HEIF,
 }
 WRITE_SUFFIXES = tuple(_WRITERS)
 """Endings of the files that can be written, in lower case."""
-READ_SUFFIXES = (*WRITE_SUFFIXES, ".gif", ".ppm", ".pgm", ".pnm", ".avif", ".jp2")
+READ_SUFFIXES = (*WRITE_SUFFIXES, ".gif", ".ppm", ".pgm", ".pnm", ".jp2")
 """Endings that pictures usually have of all that can be read. What a file holds decides, not its name."""
 
 _CHANNELS = {
@@ -58,8 +68,12 @@ _CHANNELS = {
     ("WEBP", "uint8"): (1, 2, 3, 4),
     ("JPEG", "uint8"): (1, 3),
     ("BMP", "uint8"): (1, 3),
+    ("AVIF", "uint8"): (1, 2, 3, 4),
+    ("HEIF", "uint8"): (1, 2, 3, 4),
 }
 """How many channels each format holds of each depth, as far as Pillow and OpenCV write them."""
+_TIFF_COMPRESSIONS = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 32773}
+"""Lossless ones, as Pillow names them, with their numbers."""
 _CHANNEL_NAMES = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 _DEPTH_NAMES = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}
 
@@ -85,7 +99,7 @@ class PictureHeader:
     """What a picture file says of itself.
 
     Attributes:
-        format_name: Pillow's name of the format: PNG, JPEG, TIFF...
+        format_name: Pillow's name of the format, such as PNG or TIFF; ``JPEG`` for all kinds of it.
         size_hw: Height and width in pixels as stored, not yet upright.
     """
 
@@ -106,8 +120,8 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
     """The picture in a file, upright, as a new ``(H, W, 3)`` uint8 RGB array, range 0..255; or as it is stored.
 
     The EXIF orientation is applied. Grey and palette pictures become RGB, alpha is dropped (the colour below it
-    stays), CMYK is converted without its profile. Of 16-bit values the high byte is kept, for grey and for colour
-    alike: 0 -> 0, 65535 -> 255, ``257 * v -> v``. Of several frames the first is read.
+    stays), CMYK is converted without its profile, but see ``as_stored``. Of 16-bit values the high byte is kept, for
+    grey and for colour alike: 0 -> 0, 65535 -> 255, ``257 * v -> v``. Of several frames the first is read.
 
     Pillow's settings stay as the host process made them. A host that has set ``ImageFile.LOAD_TRUNCATED_IMAGES``
     has asked for half-read pictures and gets them here too. WebP files above Pillow's own limit
@@ -117,23 +131,80 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
         path: The file.
         as_stored: Keep depth and channels where an array can: grey as ``(H, W)``, grey and alpha as ``(H, W, 2)``, RGB
             as ``(H, W, 3)``, RGBA as ``(H, W, 4)``, each uint8 or, in 0..65535, uint16. 16-bit colour is kept of PNG
-            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white, palette
-            and CMYK pictures become 8-bit RGB all the same.
+            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white and
+            palette pictures become 8-bit RGB all the same, or RGBA where a colour of theirs is transparent.
 
     Raises:
         ImageReadError: No file there, a folder, an empty file, not a picture of a known format, a damaged or
             truncated picture, one above 250 megapixels, or one of a pixel type without a known range (float).
-            ``as_stored`` also refuses 16-bit colour with premultiplied alpha.
+            ``as_stored`` also refuses CMYK, which could not be given back, and 16-bit colour with premultiplied alpha.
+            HEIC without the extra ``heif``.
     """
-    try:
-        image, orientation = _opened(path)
-        if not as_stored:
-            return _rgb_array(image)
-        if image.mode in _OWN_MODES and _stored_bits(image, Path(path)) == 16:
-            return _deep_colour(image, Path(path).read_bytes(), orientation)
-        return _own_array(image)
-    except ImageError as error:
-        raise ImageReadError(f"cannot use {os.fsdecode(path)!r}: {error}") from error
+    with _file_at(path) as (file, name):
+        image, orientation = _decoded(file, name)
+        with _naming(name):
+            return _as_stored(image, orientation, file) if as_stored else _rgb_array(image)
+
+
+def decode_image(content: bytes | bytearray, name: str) -> tuple[Pixels, str]:
+    """The picture in the content of a file, as it is stored, and Pillow's name of its format.
+
+    Args:
+        content: All bytes of the file.
+        name: What messages call it.
+
+    Raises:
+        ImageReadError: As :func:`read_image` with ``as_stored``.
+    """
+    file = io.BytesIO(content)
+    image, orientation = _decoded(file, name)
+    with _naming(name):
+        return _as_stored(image, orientation, file), _format_of(image)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture with all that is needed to write it as it came.
+
+    Attributes:
+        pixels: As :func:`read_image` gives them ``as_stored``, upright.
+        format_name: Pillow's name of the format; ``JPEG`` for all kinds of it.
+        metadata: What the file says beside the pixels; it belongs to pixels that lie as they are stored.
+        coding: How a JPEG is coded.
+        options: How another format is, as arguments of its encoder.
+    """
+
+    pixels: Pixels
+    format_name: str
+    metadata: Metadata
+    coding: Coding | None
+    options: Mapping[str, Any]
+
+
+def read_stored(path: PathLike) -> Stored:
+    """The picture in a file, upright, with all that is needed to write it as it came.
+
+    Raises:
+        ImageReadError: As for :func:`read_image` with ``as_stored``.
+
+    Warns:
+        FileWarning: Something in the file cannot be kept.
+    """
+    with _file_at(path) as (file, name):
+        with _sound(name):
+            image = _small_enough(_identified(file, name), name)
+            if image.format == "PNG":  # texts may come after the pixels
+                _load(image)
+            metadata = metadata_of(image, file)
+            coding = coding_of(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None
+            options: dict[str, Any] = {}
+            if image.format == "TIFF":
+                known = image.info.get("compression") in _TIFF_COMPRESSIONS
+                options["compression"] = image.info["compression"] if known else "tiff_adobe_deflate"
+            _load(image)
+            orientation = _turn_upright(image)
+        with _naming(name):
+            return Stored(_as_stored(image, orientation, file), _format_of(image), metadata, coding, options)
 
 
 def read_header(path: PathLike) -> PictureHeader:
@@ -142,10 +213,9 @@ def read_header(path: PathLike) -> PictureHeader:
     Raises:
         ImageReadError: No file there, a folder, an empty file, or not a picture of a known format.
     """
-    source = _existing_file(path)
-    with _blaming_the_file(source), source.open("rb") as file:
-        image = _identified(file, source)
-        return PictureHeader(image.format or "", (image.height, image.width))
+    with _file_at(path) as (file, name), _sound(name):
+        image = _identified(file, name)
+        return PictureHeader(_format_of(image), (image.height, image.width))
 
 
 def open_picture(path: PathLike) -> Image.Image:
@@ -154,33 +224,67 @@ def open_picture(path: PathLike) -> Image.Image:
     Raises:
         ImageReadError: As for :func:`read_image`, except for the pixel type, which is not looked at.
     """
-    return _opened(path)[0]
-
-
-def _opened(path: PathLike) -> tuple[Image.Image, int]:
-    """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
-    source = _existing_file(path)
-    with _blaming_the_file(source), source.open("rb") as file:
-        image = _small_enough(_identified(file, source), source)
-        with _pillow_limit_raised_for(image):
-            image.load()
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-        ImageOps.exif_transpose(image, in_place=True)
-        return image, orientation
+    with _file_at(path) as (file, name):
+        return _decoded(file, name)[0]
 
 
 @contextlib.contextmanager
-def _blaming_the_file(source: Path) -> Iterator[None]:
-    """Turns what goes wrong while a file is read into one error that names it."""
+def _file_at(path: PathLike) -> Iterator[tuple[IO[bytes], str]]:
+    """A picture file, open, and its name for messages."""
+    source = _existing_file(path)
+    with contextlib.ExitStack() as stack:
+        with _sound(str(source)):
+            file = stack.enter_context(source.open("rb"))
+        yield file, str(source)
+
+
+def _decoded(file: IO[bytes], name: str) -> tuple[ImageFile.ImageFile, int]:
+    """The picture in a file, decoded and upright, and the EXIF orientation it was stored in."""
+    with _sound(name):
+        image = _small_enough(_identified(file, name), name)
+        _load(image)
+        return image, _turn_upright(image)
+
+
+@contextlib.contextmanager
+def _sound(name: str) -> Iterator[None]:
+    """Tells of which file it is that reading goes wrong."""
     try:
         yield
     except ImageReadError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any class when a file is damaged
         raise ImageReadError(
-            f"cannot read {str(source)!r}: {_reason(error)}; the file is damaged, cut short "
+            f"cannot read {name!r}: {_reason(error)}; the file is damaged, cut short "
             "or not readable by this user, so get it again or check its permissions"
         ) from error
+
+
+def _load(image: ImageFile.ImageFile) -> None:
+    with _pillow_limit_raised_for(image):
+        image.load()
+
+
+def _turn_upright(image: Image.Image) -> int:
+    """Turns the pixels as EXIF asks for; gives the orientation they were stored in."""
+    orientation = orientation_of(image)
+    if orientation != 1:
+        ImageOps.exif_transpose(image, in_place=True)
+    return orientation
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Tells of which file it is that the picture cannot be used."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageReadError(f"cannot use {name!r}: {error}") from error
+
+
+def _format_of(image: ImageFile.ImageFile) -> str:
+    """Pillow's name of the format; ``JPEG`` for all kinds of it."""
+    return "JPEG" if isinstance(image, JpegImagePlugin.JpegImageFile) else image.format or ""
 
 
 def _existing_file(path: PathLike) -> Path:
@@ -200,7 +304,7 @@ def _existing_file(path: PathLike) -> Path:
     return source
 
 
-def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
+def _identified(file: IO[bytes], name: str) -> ImageFile.ImageFile:
     """The picture with its header read, nothing decoded yet.
 
     Pillow's own ``Image.open`` warns at 89 megapixels and refuses at 179, and moving those limits is a setting of
@@ -209,7 +313,12 @@ def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
     Image.init()
     prefix = file.read(16)
     if not prefix:
-        raise ImageReadError(f"{str(source)!r} is empty (0 bytes); pass a picture file")
+        raise ImageReadError(f"{name!r} is empty (0 bytes); pass a picture file")
+    if heif.is_heif(prefix):
+        if not heif.is_installed():
+            raise ImageReadError(f"{name!r} is HEIC, which pillow-heif reads: {heif.INSTALL}")
+        file.seek(0)
+        return heif.opened(file)
     for format_name in _READ_FORMATS:
         factory, accepts = Image.OPEN.get(format_name, (None, None))
         # An answer that is a str says that this Pillow was built without the library for the format.
@@ -217,14 +326,14 @@ def _identified(file: IO[bytes], source: Path) -> ImageFile.ImageFile:
             file.seek(0)
             return factory(file, "")
     raise ImageReadError(
-        f"{str(source)!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
+        f"{name!r} is not a picture in a known format; convert it to one of {', '.join(_READ_FORMATS)}"
     )
 
 
-def _small_enough(image: ImageFile.ImageFile, source: Path) -> ImageFile.ImageFile:
+def _small_enough(image: ImageFile.ImageFile, name: str) -> ImageFile.ImageFile:
     if image.width * image.height > MAX_PIXELS:
         raise ImageReadError(
-            f"{str(source)!r} says it is {image.width} x {image.height} pixels; "
+            f"{name!r} says it is {image.width} x {image.height} pixels; "
             f"at most {MAX_PIXELS / 1e6:g} megapixels are read, so scale it down or cut it into parts first"
         )
     return image
@@ -301,8 +410,24 @@ def _deep_grey(values: NDArray[Any]) -> NDArray[np.uint16]:
     return values.astype(np.uint16)
 
 
+def _as_stored(image: Image.Image, orientation: int, file: IO[bytes]) -> Pixels:
+    """The pixels of a file that Pillow has read, in their own depth."""
+    file.seek(0)
+    if image.mode in _OWN_MODES and _stored_bits(image, file.read(25)) == 16:
+        file.seek(0)
+        return _deep_colour(image, file.read(), orientation)
+    if image.mode in ("P", "PA", "L", "RGB") and image.has_transparency_data:  # some colour is said to be transparent
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
+    return _own_array(image)
+
+
 def _own_array(image: Image.Image) -> Pixels:
     """The pixels of a PIL image in its own depth; modes that no array here can carry as 8-bit RGB."""
+    if image.mode == "CMYK":
+        raise ImageError(
+            "the picture is CMYK, for print, and its colours are those of one printer; convert it to RGB with its"
+            " profile first, in a photo editor for example"
+        )
     if image.width and image.height:
         if image.mode in _OWN_MODES:
             return np.array(image)
@@ -311,14 +436,24 @@ def _own_array(image: Image.Image) -> Pixels:
     return _rgb_array(image)
 
 
-def _stored_bits(image: Image.Image, source: Path) -> int:
-    """Bits per channel in the file; 8 for formats of which no more is read."""
+def _stored_bits(image: Image.Image, head: bytes) -> int:
+    """Bits per channel in the file that begins with ``head``; 8 for formats of which no more is read."""
     if image.format == "PNG":
-        with source.open("rb") as file:
-            return file.read(25)[24]  # the IHDR chunk comes first and is of fixed length
+        return head[24]  # the IHDR chunk comes first and is of fixed length
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))))
     return 8
+
+
+def turned_back(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels as they lay in a file of this EXIF orientation, from upright ones; C-contiguous.
+
+    Args:
+        upright: ``(H, W)`` or ``(H, W, C)``.
+        orientation: 1..8.
+    """
+    turns, is_mirrored = _UPRIGHT.get(orientation, (0, False))
+    return np.ascontiguousarray(np.rot90(upright[:, :: -1 if is_mirrored else 1], -turns))
 
 
 def _deep_colour(image: Image.Image, content: bytes, orientation: int) -> NDArray[np.uint16]:
@@ -352,12 +487,13 @@ def write_image(path: PathLike, image: Pixels) -> None:
     """Writes a picture in its own depth; the suffix chooses the format, and the file appears whole or not at all.
 
     Args:
-        path: ``.png``, ``.webp`` (lossless), ``.tif``, ``.tiff``, ``.bmp`` keep every value; ``.jpg`` and ``.jpeg``
-            are lossy (quality 95, colour not subsampled). An existing file is replaced and keeps its permissions;
+        path: ``.png``, ``.webp`` (lossless), ``.tif``, ``.tiff``, ``.bmp`` keep every value; ``.jpg``, ``.jpeg``
+            (quality 95), ``.avif``, ``.heic`` and ``.heif`` (90; the last two need the extra ``heif``) are lossy, their
+            colour not subsampled. An existing file is replaced and keeps its permissions;
             a link is written through.
-        image: ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB, uint8 in 0..255. PNG, TIFF and WebP also hold
-            ``(H, W, 2)`` grey and alpha and ``(H, W, 4)`` RGBA; PNG and TIFF also uint16 in 0..65535, except grey and
-            alpha. WebP stores grey as three equal channels.
+        image: ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB, uint8 in 0..255. All but JPEG and BMP also
+            hold ``(H, W, 2)`` grey and alpha and ``(H, W, 4)`` RGBA; PNG and TIFF also uint16 in 0..65535, except grey
+            and alpha. WebP, AVIF and HEIC store grey as three equal channels.
 
     Raises:
         ImageError: ``image`` is not a picture.
@@ -365,17 +501,75 @@ def write_image(path: PathLike, image: Pixels) -> None:
             as target, no permission, or the encoder failed (WebP ends at 16383 pixels a side, JPEG at 65500). A file
             that was there before is still there, unchanged.
     """
-    target, format_name, options = _writable_target(path)
+    write_stored(path, image, Metadata())
+
+
+def write_stored(
+    path: PathLike, image: Pixels, metadata: Metadata, options: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Writes a picture as :func:`write_image`, with what is known about it.
+
+    Args:
+        path: As for :func:`write_image`.
+        image: As for :func:`write_image`.
+        metadata: What the file is to say beside the pixels.
+        options: Arguments of the encoder that differ from the usual ones.
+
+    Raises:
+        ImageError, ImageWriteError: As :func:`write_image`; or the metadata does not fit into the format.
+    """
+    target, format_name, usual = _writable_target(path)
     image = checked(image)
     _expect_held(path, format_name, image)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
+    with _whole(target, format_name) as file:
+        file.writelines(_encoded(file, image, format_name, {**usual, **options}, metadata))
+
+
+def encode_image(image: Pixels, format_name: str) -> bytes:
+    """The content of a file with a picture, as :func:`write_image` would write it.
+
+    Args:
+        image: As for :func:`write_image`.
+        format_name: PNG, JPEG, WEBP, TIFF, BMP, AVIF or HEIF.
+
+    Raises:
+        ImageError: ``image`` is not a picture.
+        ImageWriteError: Another format, one that cannot hold the depth or the channels, or the encoder failed.
+    """
+    formats = dict(_WRITERS.values())
+    if format_name not in formats:
+        raise ImageWriteError(f"{format_name} is read but not written; expected one of {', '.join(formats)}")
+    if format_name == "HEIF" and not heif.is_installed():
+        raise ImageWriteError(f"the result is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
+    image = checked(image)
+    _expect_held("the result", format_name, image)
+    file = io.BytesIO()
+    try:
+        file.writelines(_encoded(file, image, format_name, formats[format_name], Metadata()))
+    except Exception as error:  # encoders, like decoders, raise nearly any class
+        raise ImageWriteError(
+            f"cannot write a picture as {format_name}: {_reason(error)}; check the limits of the format"
+        ) from error
+    return file.getvalue()
+
+
+def write_content(path: PathLike, content: bytes) -> None:
+    """Writes what is encoded already, whole or not at all.
+
+    Raises:
+        ImageWriteError: As :func:`write_image`.
+    """
+    target, format_name, _ = _writable_target(path)
+    with _whole(target, format_name) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def _whole(target: Path, format_name: str) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``target`` when all is written."""
     try:
         with whole_or_nothing(target) as partial, partial.open("xb") as file:
-            if image.dtype == np.uint16 and image.ndim == 3:
-                file.write(_encoded_deep(image, format_name))
-            else:
-                Image.fromarray(image).save(file, format_name, **options)
+            yield file
     except Exception as error:  # encoders, like decoders, raise nearly any class
         raise ImageWriteError(
             f"cannot write {target!s} as {format_name}: {_reason(error)}; nothing was left behind, "
@@ -383,13 +577,64 @@ def write_image(path: PathLike, image: Pixels) -> None:
         ) from error
 
 
-def _encoded_deep(image: Pixels, format_name: str) -> memoryview:
+def _encoded(
+    file: IO[bytes], image: Pixels, format_name: str, options: dict[str, Any], metadata: Metadata
+) -> Iterable[bytes | memoryview]:
+    """What is to be written; all that needs no more work is written to ``file`` at once."""
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if format_name == "HEIF":
+        return [heif.encoded(Image.fromarray(image), {**options, **save_options(format_name, metadata)})]
+    is_put_in = format_name in ("PNG", "JPEG", "TIFF") and metadata != Metadata()
+    if image.dtype == np.uint16 and image.ndim == 3:
+        content = _encoded_deep(image, format_name, options)
+        if format_name == "TIFF" and image.shape[2] == 4:
+            content = memoryview(b"".join(tiff_with(content, _straight_alpha())))
+    elif is_put_in:
+        bare = io.BytesIO()
+        Image.fromarray(image).save(bare, format_name, **options)
+        content = bare.getbuffer()
+    else:
+        Image.fromarray(image).save(file, format_name, **options, **save_options(format_name, metadata))
+        return []
+    return embedded(content, format_name, metadata) if is_put_in else [content]
+
+
+def _straight_alpha() -> Image.Exif:
+    """What OpenCV does not say of a TIFF's fourth channel."""
+    tags = Image.Exif()
+    tags[TiffImagePlugin.EXTRASAMPLES] = 2
+    return tags
+
+
+def _encoded_deep(image: Pixels, format_name: str, options: Mapping[str, Any]) -> memoryview:
     """16-bit RGB or RGBA as the content of a PNG or TIFF file."""
     to_bgr = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    done, content = cv2.imencode({"PNG": ".png", "TIFF": ".tif"}[format_name], cv2.cvtColor(image, to_bgr))
+    how = []
+    if "compression" in options:
+        how = [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_COMPRESSIONS[options["compression"]]]
+    done, content = cv2.imencode({"PNG": ".png", "TIFF": ".tif"}[format_name], cv2.cvtColor(image, to_bgr), how)
     if not done:
         raise ValueError("the encoder gave up")
     return content.data
+
+
+def format_of(suffix: str) -> str | None:
+    """Pillow's name of the format that files of this ending are written in; ``None`` for one that is not written."""
+    return _WRITERS[suffix.lower()][0] if suffix.lower() in _WRITERS else None
+
+
+def format_named(ending: str) -> str:
+    """Pillow's name of the format that somebody calls by an ending, such as PNG for ``png`` or ``.png``.
+
+    Raises:
+        OptionError: One that is not written.
+    """
+    name = format_of(f".{ending.removeprefix('.')}")
+    if name is None:
+        known = ", ".join(known.removeprefix(".") for known in _WRITERS)
+        raise OptionError(f"the format is {ending!r}; expected one of {known}")
+    return name
 
 
 def expect_writable(path: PathLike, image: Pixels | None = None) -> None:
@@ -433,6 +678,8 @@ def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
         raise ImageWriteError(
             f"{os.fspath(path)!r} has the suffix {suffix!r}; expected one of {', '.join(_WRITERS)}, so rename it"
         )
+    if _WRITERS[suffix] is _HEIF and not heif.is_installed():
+        raise ImageWriteError(f"{os.fspath(path)!r} is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
     if not target.parent.is_dir():
         raise ImageWriteError(f"there is no folder {str(target.parent)!r} to write into; create it first")
     # Replacing a file asks only for rights on its folder, so a write-protected picture has to be respected here.
@@ -450,7 +697,7 @@ def as_image(value: ImageLike) -> Pixels:
 
     Raises:
         ImageError: Another type, dtype, shape or channel count, no pixels, values without a meaning (NaN for example),
-            or a PIL mode without a known range.
+            or a PIL image that is CMYK or of a mode without a known range.
         ImageReadError: A path that cannot be read, or a lazily opened PIL image whose file is damaged.
     """
     if isinstance(value, np.ndarray):

@@ -31,6 +31,8 @@ FORBIDDEN_B = 2
 """What is forbidden, and that and the hole together."""
 GROWING_B = 8
 """The distances from the hole while it grows."""
+FEATHERED_B = 4
+"""The distances from the known pixels while the fill fades in."""
 KNOWN_B = 1
 """Which pixels are known, while it is shrunk; beside that a copy of them."""
 
@@ -77,6 +79,7 @@ class Load:
         pixel_bytes: Bytes of a pixel of the picture.
         has_forbidden: Whether sources are forbidden.
         is_grown: Whether the hole was grown.
+        is_feathered: Whether the fill fades in at its edge.
         inplace: Whether the fill goes into the picture itself.
     """
 
@@ -87,18 +90,26 @@ class Load:
     pixel_bytes: int = 3
     has_forbidden: bool = False
     is_grown: bool = False
+    is_feathered: bool = False
     inplace: bool = False
 
 
 def load_of(
-    hole: HoleMap, first_hw: SizeHW, *, pixel_bytes: int, has_forbidden: bool, is_grown: bool, inplace: bool
+    hole: HoleMap,
+    first_hw: SizeHW,
+    *,
+    pixel_bytes: int,
+    has_forbidden: bool,
+    is_grown: bool,
+    is_feathered: bool,
+    inplace: bool,
 ) -> Load:
     """Counts what of a load depends on the hole map: two passes over it.
 
     Args:
         hole: ``(H, W)`` bool.
         first_hw: The coarsest network size.
-        pixel_bytes, has_forbidden, is_grown, inplace: As in :class:`Load`.
+        pixel_bytes, has_forbidden, is_grown, is_feathered, inplace: As in :class:`Load`.
     """
     tokens = shrink_any(hole, (first_hw[0] // TOKEN_PX, first_hw[1] // TOKEN_PX))
     hole_px = int(np.count_nonzero(hole))
@@ -111,6 +122,7 @@ def load_of(
         pixel_bytes,
         has_forbidden,
         is_grown,
+        is_feathered,
         inplace,
     )
 
@@ -142,7 +154,7 @@ def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, native_px
         seen_px * KEPT_B
         + products
         + load.hole_px * PASTED_B
-        + picture_px * load.pixel_bytes * (not load.inplace)
+        + picture_px * (load.pixel_bytes * (not load.inplace) + FEATHERED_B * load.is_feathered)
         + workers * batch,
     )
     return math.ceil(MARGIN * (held + max(stages)) / MB)

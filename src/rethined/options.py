@@ -8,18 +8,19 @@ from typing import Literal, get_args
 from rethined.errors import OptionError
 
 Preset = Literal["fast", "balanced", "best"]
+Jpeg = Literal["lossless", "reencode"]
 BUDGETS_PX: dict[Preset, float] = {"fast": 0, "balanced": 1.1e6, "best": 24e6}
 """How many pixels the network may see after its first look at the whole picture: a preset is a budget on one ladder. On
 two cores a million takes some 90 ms."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
 MOST_PX = 8192
-MOST_GROW_PX = 512
+MOST_GROW_PX = MOST_FEATHER_PX = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class InpaintOptions:
-    """How a hole is filled; the defaults suit photographs.
+    """How a hole is filled, and how a photograph that is a file is written; the defaults suit photographs.
 
     Attributes:
         preset: How closely the network may look. ``fast`` looks at the whole picture once, at 512 px; ``balanced``
@@ -29,9 +30,17 @@ class InpaintOptions:
         working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
         candidates: How many sources per token are ranked; half of them learned, half by appearance.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
+        feather_px: Over this many pixels from its edge the hole keeps, ever less, of what the photograph shows there: a
+            soft transition for masks whose edge lies on good pixels. What the hole is to hide shows through if it
+            reaches so near to the edge. Known pixels never change.
         max_memory_mb: Most that a fill may take beside the picture, the mask and the loaded network, in MB (10^6
             bytes), as estimated before it starts. Where the fill would take more, ``working_px`` is lowered, down to
             512, and fewer threads copy; the result's plan says what was used. No limit when ``None``.
+        strip: Of a photograph that is a file: leave out EXIF, colour profile, XMP, resolution and text. Without it
+            they go into the file that is written.
+        jpeg: How a JPEG becomes a JPEG. ``lossless`` changes only blocks that the hole touches and keeps every other
+            coefficient bit for bit (extra ``jpeg``); ``reencode`` encodes all of it anew, with the tables and the
+            subsampling it had. ``None`` is ``lossless`` where that can be done, else ``reencode`` with a warning.
 
     Raises:
         OptionError: A value outside its range.
@@ -41,7 +50,10 @@ class InpaintOptions:
     working_px: int | None = None
     candidates: int = 4
     grow_px: int = 0
+    feather_px: int = 0
     max_memory_mb: int | None = None
+    strip: bool = False
+    jpeg: Jpeg | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in get_args(Preset):
@@ -50,8 +62,13 @@ class InpaintOptions:
             _expect_range("working_px", self.working_px, FIRST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
         _expect_range("grow_px", self.grow_px, 0, MOST_GROW_PX)
+        _expect_range("feather_px", self.feather_px, 0, MOST_FEATHER_PX)
         if self.max_memory_mb is not None:
             _expect_range("max_memory_mb", self.max_memory_mb, 1, 1_000_000)
+        if not isinstance(self.strip, bool):
+            raise OptionError(f"strip is {self.strip!r}; expected True or False")
+        if self.jpeg is not None and self.jpeg not in get_args(Jpeg):
+            raise OptionError(f"jpeg is {self.jpeg!r}; expected one of {', '.join(get_args(Jpeg))}, or None")
 
     @property
     def budget_px(self) -> float:

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rethined.climb import Rung
+from rethined.errors import OptionError
 from rethined.matching import Matches, appearance_descriptors, corrupted_tokens, match_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
 from rethined.ranking import Ranker
+from rethined.regions import Plan
 from rethined.resample import halve_any, shrink_any
 from rethined.session import NetworkResult
-from rethined.types import HoleMap
+from rethined.types import Float32, HoleMap, SizeHW
 from rethined.workers import OnDone, Workers, stretch
+
+
+@dataclass(frozen=True)
+class SourceMap:
+    """Where a fill copied from; a later fill of the same hole in another picture can copy from the same places.
+
+    Attributes:
+        plan: At which sizes the network looked, and through which windows.
+        touched: ``(h, w)`` bool, pixels of the finest network picture that hold anything that is not known.
+        field: Where its tokens are copied from.
+        gate: ``(h / 8, w / 8)`` float32 in 0..1, how much of the copied detail is used.
+    """
+
+    plan: Plan
+    touched: HoleMap
+    field: OffsetField
+    gate: Float32
+
+    def expect_size(self, size_hw: SizeHW) -> None:
+        """Checks that a picture has the size of the one that the map was made for.
+
+        Raises:
+            OptionError: It has another.
+        """
+        if size_hw != self.plan.size_hw:
+            height, width = self.plan.size_hw
+            raise OptionError(
+                f"sources are those of a picture {height} high and {width} wide, this one is {size_hw[0]} high and"
+                f" {size_hw[1]} wide; leave them out to search anew"
+            )
+
+    def expect_hole(self, touched: HoleMap) -> None:
+        """Checks that a hole is the one that the map was made for.
+
+        Raises:
+            OptionError: It is another, by more than what the network's pixels tell.
+        """
+        if not np.array_equal(touched, self.touched):
+            raise OptionError(
+                "sources are those of another hole, or of other transparency; leave them out to search anew"
+            )
 
 
 def find_sources(

@@ -148,10 +148,9 @@ def _stays_inside(shift_px: Ints, scale: float, length_px: int) -> HoleMap:
 
 
 def _nearest_tokens(length_px: int, scale: float, count: int) -> list[tuple[Ints, Float32]]:
-    """The token before and after each pixel along one axis, with smoothstep weights that sum to one."""
+    """The token before and after each pixel along one axis, with linear weights that sum to one."""
     token = (np.arange(length_px, dtype=np.float32) + np.float32(0.5)) / np.float32(scale * TOKEN_PX) - np.float32(0.5)
     low = np.floor(token)
     fraction = token - low
-    upper = fraction * fraction * (3 - 2 * fraction)
     first = low.astype(np.int32)
-    return [(first.clip(0, count - 1), 1 - upper), ((first + 1).clip(0, count - 1), upper)]
+    return [(first.clip(0, count - 1), 1 - fraction), ((first + 1).clip(0, count - 1), fraction)]

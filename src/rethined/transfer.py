@@ -9,11 +9,13 @@ Steps, in order:
 
 1. :func:`rethined.offsets.choose_offsets`: rank the candidates of each token by how well their surroundings agree,
    refine to single network pixels, let neighbours agree.
-2. :class:`rethined.taps.Blend` takes the four copies of each hole pixel and their smooth weights, at network size and
+2. :class:`rethined.taps.Blend` takes the four copies of each hole pixel and their weights, at network size and
    at full size.
 3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
    with the network's fill as a second voice inside; :func:`detail_gate` says where the copy has to yield to the fill.
-4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back.
+4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back. What is
+   finer than the network's grid is detail; where nothing is, at the network's own size, its finest band is
+   (:func:`contrast_share`).
 5. :func:`close_seam` spreads inwards, on a coarse grid, what is still missing at the rim; the first ring of hole
    pixels takes what its own neighbours miss.
 
@@ -33,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.depth import WHITE, in_levels
-from rethined.detail import detail_levels
+from rethined.detail import DETAIL_PX, detail_levels
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import cell_means, on_grid, sample_at, spread
@@ -72,6 +74,7 @@ def transfer(
     touched: HoleMap,
     field: OffsetField,
     *,
+    gate: Float32 | None = None,
     unknown: HoleMap | None = None,
     forbidden: HoleMap | None = None,
     small_forbidden: HoleMap | None = None,
@@ -86,6 +89,7 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
+        gate: See :func:`detail_gate`; that of ``filled`` when ``None``.
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
         small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
@@ -100,11 +104,19 @@ def transfer(
     if channels == 1:  # the network may have seen colour in it
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
-    gate = detail_gate(filled, touched, field)
+    if gate is None:
+        gate = detail_gate(filled, touched, field)
     barred = unknown if forbidden is None else unknown | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
     copied, membrane = copy_small(
-        filled, touched, field, gate, barred=small_barred, on_done=stretch(on_done, 0, 0.2), workers=workers
+        filled,
+        touched,
+        field,
+        gate,
+        barred=small_barred,
+        contrast=contrast_share(scale_yx),
+        on_done=stretch(on_done, 0, 0.2),
+        workers=workers,
     )
     if channels == 1:  # what is worked on at full size is grey
         copied, membrane = copied[..., :1].copy(), membrane[..., :1].copy()
@@ -236,6 +248,16 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
     return gate
 
 
+def contrast_share(scale_yx: tuple[float, float]) -> float:
+    """How much of the contrast that blending takes from the finest band of the network's grid is put back, 0..1.
+
+    All of it at the network's own size, where no finer band gets any back; none from twice that size on. Measured at
+    1024 px: sharpness .67 to .86 of the truth's, perceptual distance +1.6 %, hole PSNR -.17 dB; at 2048 px, where the
+    finer band does it, .95 to .97, +.5 % and -.14 dB.
+    """
+    return float(np.clip(2 - max(scale_yx), 0, 1))
+
+
 def copy_small(
     filled: Float32,
     touched: HoleMap,
@@ -243,6 +265,7 @@ def copy_small(
     gate: Float32,
     *,
     barred: HoleMap,
+    contrast: float = 0,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
@@ -252,11 +275,12 @@ def copy_small(
         filled, touched, field, on_done, workers: As in :func:`transfer`.
         gate: See :func:`detail_gate`.
         barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
+        contrast: See :func:`contrast_share`.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
         the membrane to be added to it, zero there. It bends the low band alone where the gate is open, and gives the
-        network's fill where it is closed.
+        network's fill where it is closed; and it puts contrast back.
     """
     copied, membrane = filled.copy(), np.zeros_like(filled)
     flat = filled.reshape(-1, 3)
@@ -268,17 +292,20 @@ def copy_small(
         place = sheet.y * np.int32(touched.shape[1]) + sheet.x
         values = flat.take(place, axis=0)
         error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
-        is_valid = np.zeros(len(values), bool)
+        is_valid, norm = np.zeros(len(values), bool), np.ones(len(values), np.float32)
         for start in range(0, len(values), CHUNK):
             part = slice(start, start + CHUNK)
             taps = blend.at(sheet.y[part], sheet.x[part])
-            is_valid[part], amount[part] = taps.is_valid, taps.gate
+            is_valid[part], amount[part], norm[part] = taps.is_valid, taps.gate, taps.norm
             error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)
         values -= error
         bent = sheet.pick_up(
             bend_base(sheet.lay_out(error), sheet.lay_out(touched.ravel()[place]), sheet.lay_out(is_valid), BASE_LEVELS)
         )
         error += (bent - error) * in_channels(amount, 3)
+        if contrast:
+            lost = np.float32(contrast) * amount * (1 / norm - 1)
+            error += _finest_band(sheet, values) * in_channels(lost.astype(np.float32), 3)
         # No two pieces answer for one pixel.
         own = np.flatnonzero(owned)
         place = place.take(own)
@@ -288,6 +315,14 @@ def copy_small(
     pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
     workers.map(copy, pieces, on_done=on_done)
     return copied, membrane
+
+
+def _finest_band(sheet: PixelSheet, values: Float32) -> Float32:
+    """What ``(N, C)`` values of the pixels of a sheet differ from their mean over 3 x 3 pixels of it."""
+    area, share = (DETAIL_PX, DETAIL_PX), sheet.lay_out(np.ones(len(values), np.float32))
+    mean = sheet.pick_up(cv2.blur(sheet.lay_out(values), area, borderType=cv2.BORDER_CONSTANT))
+    share = sheet.pick_up(cv2.blur(share, area, borderType=cv2.BORDER_CONSTANT))
+    return np.asarray(values - mean / in_channels(share, values.shape[1]), np.float32)
 
 
 def _detailed(

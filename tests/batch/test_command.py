@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -64,6 +65,28 @@ def test_transparency_is_filled(run: Run, photo: Image8, hole: HoleMap) -> None:
     assert (read_image("out/clear.png", as_stored=True)[..., 3] == 255).all()
 
 
+def test_annotations_of_many_photographs_in_one_file_are_filled(run: Run, tiny_network_path: Path) -> None:
+    coco = {
+        "images": [
+            {"id": 1, "file_name": "a.png", "height": 64, "width": 80},
+            {"id": 2, "file_name": "b.png", "height": 64, "width": 80},
+        ],
+        "categories": [{"id": 1, "name": "dust"}, {"id": 2, "name": "face"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [30, 20, 20, 20]},
+            {"image_id": 2, "category_id": 1, "bbox": [5, 6, 8, 9]},
+            {"image_id": 2, "category_id": 2, "bbox": [40, 40, 20, 20]},
+        ],
+    }
+    Path("marks.json").write_text(json.dumps(coco))
+    assert run("photos", "--mask", "marks.json", "--mask-label", "dust", "--out", "out", "--quiet") == 0
+    for photo, box in {"a.png": [20, 40, 30, 50], "b.png": [6, 15, 5, 13]}.items():
+        hole = np.zeros((64, 80), bool)
+        hole[box[0] : box[1], box[2] : box[3]] = True
+        expected = Inpainter(tiny_network_path, threads=1)(read_image(f"photos/{photo}"), hole)
+        np.testing.assert_array_equal(read_image(f"out/{photo}"), expected)
+
+
 def test_failures_end_with_one(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     Path("photos/broken.png").write_text("no picture")
     assert run("photos", "--mask", "mask.png", "--out", "out") == 1
@@ -89,12 +112,13 @@ def test_a_preview_fills_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -
         (["photos"], "0 rules for masks are given"),
         (["photos", "--mask", "mask.png", "--mask-alpha"], "2 rules for masks are given"),
         (["photos", "--manifest", "list.csv"], "--manifest names photographs and masks; leave out PHOTOS"),
-        (["--manifest", "list.csv", "--mask", "mask.png"], "leave out PHOTOS, --recursive and --mask"),
+        (["--manifest", "list.csv", "--mask", "mask.png"], "leave out PHOTOS, --recursive, --mask"),
+        (["--manifest", "list.csv", "--mask-tolerance", "3"], "leave out PHOTOS, --recursive, --mask"),
         (["--manifest", "list.csv"], "cannot read the manifest list.csv"),
         (["missing", "--mask", "mask.png"], "there is no file or folder at 'missing'"),
         (["photos", "--mask", "missing.png"], "there is no mask file at 'missing.png'"),
         (["photos", "--mask-dir", "missing"], "there is no folder of masks at 'missing'"),
-        (["photos", "--mask-alpha", "--invert"], "--invert goes with a mask, not with --mask-alpha"),
+        (["photos", "--mask-alpha", "--invert"], "invert goes with a mask, not with transparency"),
         (["photos", "--mask", "mask.png", "--format", "gif"], "the format is 'gif'"),
         (["photos", "--mask", "mask.png", "--jobs", "0"], "jobs is 0"),
         (["photos", "--mask", "mask.png", "--grow", "-1"], "grow_px is -1"),

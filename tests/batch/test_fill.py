@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rethined import jpeg
 from rethined.batch.fill import Filler, Settings
 from rethined.batch.jobs import Task
 from rethined.engine import Inpainter
-from rethined.errors import ImageReadError, ImageWriteError, MaskError
+from rethined.errors import ImageReadError, ImageWriteError, MaskError, MissingExtraError
 from rethined.imageio import read_image, write_image
+from rethined.masking import AlphaMask, FileMask
 from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
 from rethined.types import HoleMap, Image8
@@ -24,8 +27,9 @@ def settings(tiny_network_path: Path) -> Settings:
     return Settings(network=tiny_network_path)
 
 
-def task(photo: str, mask: str | None = "mask.png", out: str = "out/result.png") -> Task:
-    return Task(Path(photo), None if mask is None else Path(mask), Path(out), Path(out).name)
+def task(photo: str, mask: str | None = "mask.png", out: str = "out/result.png", *, invert: bool = False) -> Task:
+    source = AlphaMask() if mask is None else FileMask(path=Path(mask), invert=invert)
+    return Task(Path(photo), source, Path(out), Path(out).name)
 
 
 def test_a_photograph_is_filled_as_the_engine_fills_it_in_its_own_depth(
@@ -44,8 +48,8 @@ def test_all_settings_reach_the_fill(settings: Settings, photo: Image8, hole: Ho
     write_image("forbid.png", forbidden * np.uint8(255))
     write_image("kept.png", ~hole * np.uint8(255))
     options = InpaintOptions(grow_px=3, preset="best")
-    others = replace(settings, options=options, invert=True, forbid=Path("forbid.png"))
-    Filler(others, 1)(task("photos/a.png", "kept.png"))
+    others = replace(settings, options=options, forbid=Path("forbid.png"))
+    Filler(others, 1)(task("photos/a.png", "kept.png", invert=True))
     expected = Inpainter(settings.network, options=options, threads=1)(photo, hole, forbid=forbidden)
     np.testing.assert_array_equal(read_image("out/result.png"), expected)
 
@@ -68,6 +72,36 @@ def test_what_is_filled_by_its_transparency_becomes_opaque(
     assert (result[filled][:, :3] != stored[filled][:, :3]).any(axis=1).mean() > 0.9
 
 
+@pytest.mark.parametrize("strip", [True, False])
+def test_files_come_back_with_what_they_said_unless_they_are_stripped(
+    settings: Settings, photo: Image8, strip: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    Image.fromarray(photo).save("a.jpg", exif=exif)
+    options = InpaintOptions(strip=strip, jpeg="reencode")
+    assert Filler(replace(settings, options=options), 1)(task("a.jpg", out="out/a.jpg")).warnings == ()
+    with Image.open("out/a.jpg") as image:
+        assert image.getexif().get(0x010F) == (None if strip else "Maker")
+
+
+def test_of_a_jpeg_the_widened_hole_is_written(settings: Settings, photo: Image8) -> None:
+    Image.fromarray(photo // 8).save("a.jpg", quality=95, subsampling=0)
+    options = InpaintOptions(grow_px=8, jpeg="lossless" if jpeg.is_installed() else "reencode")
+    Filler(replace(settings, options=options), 1)(task("a.jpg", out="out/a.jpg"))
+    filled = Inpainter(settings.network, options=options, threads=1)(read_image("a.jpg"), read_image("mask.png"))
+    assert np.abs(read_image("out/a.jpg").astype(int) - filled)[12:48, 22:58].mean() < 6
+
+
+def test_what_is_not_kept_is_told(settings: Settings, photo: Image8, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    Image.fromarray(photo).save("a.jpg")
+    (told,) = Filler(settings, 1)(task("a.jpg", out="out/a.jpg")).warnings
+    assert "is encoded anew as a whole" in told
+    with pytest.raises(MissingExtraError, match="jpegio"):  # once, and not for each photograph
+        Filler(replace(settings, options=InpaintOptions(jpeg="lossless")), 1)
+
+
 def test_without_transparency_there_is_nothing_to_go_by(settings: Settings) -> None:
     with pytest.raises(MaskError, match="has no alpha channel"):
         Filler(settings, 1)(task("photos/a.png", None))
@@ -81,7 +115,7 @@ def test_odd_masks_are_used_and_told(settings: Settings, photo: Image8, hole: Ho
     assert "if it is inverted" in half
     write_image("empty.png", np.zeros(hole.shape, np.uint8))
     (nothing,) = Filler(settings, 1)(task("photos/a.png", "empty.png")).warnings
-    assert nothing.startswith("its mask marks nothing")
+    assert nothing.startswith("the mask marks nothing")
     np.testing.assert_array_equal(read_image("out/result.png"), photo)
 
 
@@ -99,7 +133,8 @@ def test_the_key_changes_with_all_that_the_fill_depends_on(settings: Settings, z
         {"network": zero_head_network_path},
         {"options": InpaintOptions(grow_px=1)},
         {"options": InpaintOptions(working_px=1024)},
-        {"invert": True},
+        {"options": InpaintOptions(strip=True)},
+        {"options": InpaintOptions(jpeg="reencode")},
         {"forbid": Path("f.png")},
         {"runtime": "openvino"},
     ]

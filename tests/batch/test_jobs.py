@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from rethined.batch.jobs import (
     JobList,
-    MaskRule,
     as_preview,
     below,
     expect_some,
@@ -19,6 +18,7 @@ from rethined.batch.jobs import (
     with_format,
 )
 from rethined.errors import ImageReadError, InputError, OptionError, RethinedError
+from rethined.masking import FileMask, MaskRule
 
 Touch = Callable[..., None]
 OUT = Path("out")
@@ -30,7 +30,8 @@ def names(jobs: JobList) -> list[str]:
 
 
 def masks(jobs: JobList) -> dict[str, str]:
-    return {task.photo.as_posix(): task.mask.as_posix() if task.mask else "" for task in jobs.tasks}
+    assert all(isinstance(task.mask, FileMask) for task in jobs.tasks)
+    return {task.photo.as_posix(): task.mask.path.as_posix() for task in jobs.tasks}  # type: ignore[attr-defined]
 
 
 # ---- which photographs ----
@@ -132,25 +133,6 @@ def test_previews_lie_beside_results(touch: Touch) -> None:
 
 
 # ---- which masks ----
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [{}, {"alpha": True, "suffix": "_m"}, {"file": Path("in/a.png"), "folder": Path("in")}],
-)
-def test_exactly_one_rule_is_needed(touch: Touch, rules: dict[str, Path]) -> None:
-    touch("in/a.png")
-    with pytest.raises(OptionError, match=rf"{len(rules)} rules for masks are given; expected one: --mask FILE"):
-        MaskRule(**rules)
-
-
-@pytest.mark.parametrize(
-    "rule", [{"file": Path("m.png")}, {"folder": Path("in/a.png")}, {"suffix": ""}, {"suffix": "m/x"}]
-)
-def test_rules_that_cannot_be_used_are_refused(touch: Touch, rule: dict[str, Path]) -> None:
-    touch("in/a.png")
-    with pytest.raises((ImageReadError, OptionError), match=r"there is no|expected part of a file name"):
-        MaskRule(**rule)
 
 
 def test_one_mask_for_all_is_no_photograph(touch: Touch) -> None:
@@ -256,6 +238,6 @@ def test_every_picture_is_a_photograph_a_mask_or_a_problem_and_results_stay_apar
         for task in jobs.tasks:
             assert task.out == out / task.name
             assert task.out.resolve().is_relative_to(out.resolve())
-            assert task.mask is not None
-            assert (task.mask.parent, task.mask.stem) == (task.photo.parent, f"{task.photo.stem}_m")
+            assert isinstance(task.mask, FileMask)
+            assert (task.mask.path.parent, task.mask.path.stem) == (task.photo.parent, f"{task.photo.stem}_m")
             assert task.out.parent.relative_to(out) == task.photo.parent.relative_to(base)

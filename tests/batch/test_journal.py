@@ -8,6 +8,7 @@ import pytest
 from rethined.batch.jobs import Task
 from rethined.batch.journal import JOURNAL_NAME, Facts, Journal, facts_of
 from rethined.errors import FileError
+from rethined.masking import AlphaMask, FileMask
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     Path("out").mkdir()
     for name in ("a.png", "m.png", "out/a.png"):
         Path(name).write_text("12")
-    return Task(Path("a.png"), Path("m.png"), Path("out/a.png"), "a.png")
+    return Task(Path("a.png"), FileMask(path=Path("m.png")), Path("out/a.png"), "a.png")
 
 
 def is_done(task: Task, facts: Facts | None) -> bool:
@@ -74,7 +75,7 @@ def test_a_line_that_was_cut_short_costs_that_file_alone(task: Task, kept: int) 
     note(task)
     journal = Path("out", JOURNAL_NAME)
     line = journal.read_bytes()
-    other = Task(task.photo, None, Path("out/b.png"), "b.png")
+    other = Task(task.photo, AlphaMask(), Path("out/b.png"), "b.png")
     other.out.write_text("")
     journal.write_bytes(b"\xff{]\n[]\n{}\n" + line + line.replace(b'"a.png","photo"', b'"c.png","photo"')[:kept])
     note(other)
@@ -90,8 +91,19 @@ def test_missing_files_are_never_done(task: Task) -> None:
     assert not is_done(task, None)
 
 
+def test_a_result_that_was_taken_away_is_noted_but_not_done(task: Task) -> None:
+    facts = facts_of(task, "options")
+    task.out.unlink()
+    note(task)
+    assert not is_done(task, facts)
+    with Journal(Path("out")) as journal:
+        assert facts is not None
+        assert journal.is_noted(task, facts)
+        assert not journal.is_noted(task, {**facts, "options": "others"})
+
+
 def test_names_may_hold_anything(task: Task) -> None:
-    odd = Task(task.photo, None, Path("out/fü \udcff\n.png"), "fü \udcff\n.png")
+    odd = Task(task.photo, AlphaMask(), Path("out/fü \udcff\n.png"), "fü \udcff\n.png")
     odd.out.write_text("")
     note(odd)
     assert is_done(odd, facts_of(odd, "options"))

@@ -62,6 +62,22 @@ def test_the_first_interrupt_asks_and_the_second_raises() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_other_signals_may_ask_too_and_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_interrupt(lambda: None, signals=(signal.SIGINT, signal.SIGTERM)) as is_stopped:
+        signal.raise_signal(signal.SIGTERM)
+        assert is_stopped()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the second time it ends the process"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with (
+        pytest.raises(KeyboardInterrupt),
+        stop_on_interrupt(lambda: signal.default_int_handler(signal.SIGINT, None)),
+    ):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_processes_end_with_the_one_that_started_them() -> None:
     code = textwrap.dedent(
         """

@@ -8,12 +8,13 @@ import pytest
 
 from rethined.batch import run as run_module
 from rethined.batch.fill import Filler, Report, Settings
-from rethined.batch.jobs import MaskRule, Task, list_jobs
+from rethined.batch.jobs import Task, list_jobs
 from rethined.batch.journal import JOURNAL_NAME
 from rethined.batch.progress import Progress
 from rethined.batch.run import Outcome, fill_all
 from rethined.errors import ModelNotFoundError, OptionError
 from rethined.imageio import write_image
+from rethined.masking import MaskRule
 from rethined.types import Image8
 
 Run = Callable[..., Outcome]

@@ -178,6 +178,19 @@ def test_prefetched_batches_are_the_samplers_own() -> None:
     assert [content(sample) for sample in batch.samples] == [content(s) for s in sampler().batch(3, 2).samples]
 
 
+def test_shares_are_together_what_one_process_draws() -> None:
+    whole = prefetch(sampler(), start=5, count=4)
+    shares = [prefetch(sampler(), start=5, count=4, share=(part, 2)) for part in range(2)]
+    for _ in range(2):
+        expected = next(whole)
+        batches = [next(batches) for batches in shares]
+        drawn = [content(sample) for batch in batches for sample in batch.samples]
+        assert drawn == [content(sample) for sample in expected.samples]
+        assert [batch.position for batch in batches] == [expected.position] * 2
+    for batches in (whole, *shares):
+        batches.close()
+
+
 def test_errors_of_the_thread_reach_the_consumer_after_the_good_batches() -> None:
     batches = prefetch(Counting(fails_at=4), start=0, count=2)
     assert [next(batches).position for _ in range(2)] == [2, 4]

@@ -65,6 +65,21 @@ def test_no_hole_costs_nothing(distance: FeatureDistance, target: Tensor) -> Non
     assert distance(1 - target, target, torch.zeros(2, 1, 64, 64)).item() == 0
 
 
+def test_each_stride_gives_its_own_part(distance: FeatureDistance, target: Tensor, hole: Tensor) -> None:
+    """The distance is the mean of those at its strides, wherever among the five they lie."""
+    channels = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
+    apart = {}
+    for stride, count in channels.items():
+        one = FeatureDistance((stride,))
+        (features,) = one._backbone(target, (stride,))
+        assert features.shape == (2, count, 64 // stride, 64 // stride)
+        apart[stride] = one(1 - target, target, hole)
+    assert len({loss.item() for loss in apart.values()}) == 5
+    for together in (FeatureDistance((2, 16, 32)), distance):
+        mean = torch.stack([apart[stride] for stride in together._strides]).mean()
+        torch.testing.assert_close(together(1 - target, target, hole), mean)
+    assert distance._strides == (2, 4, 8)
+
+
 def test_the_network_is_frozen(distance: FeatureDistance) -> None:
     assert not any(p.requires_grad for p in distance.parameters())
-    assert not any(m.training for m in distance._net.modules())

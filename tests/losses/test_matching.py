@@ -22,8 +22,9 @@ def window_of(token: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def planted(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Noise in which the surroundings of ROW repeat those of SOURCE, and a hole of one pixel inside ROW."""
-    target = torch.rand((1, 3, 64, 64), generator=generator) * 0.6
+    """Patches of 4 px in which the surroundings of ROW repeat those of SOURCE, and a hole of one pixel inside ROW."""
+    patches = torch.rand((1, 3, 16, 16), generator=generator) * 0.6
+    target = patches.repeat_interleave(4, 2).repeat_interleave(4, 3)
     target[0, :, *window_of(ROW)] = target[0, :, *window_of(SOURCE)]
     hole = torch.zeros(1, 1, 64, 64)
     hole[..., 8 * ROW[0] + 5, 8 * ROW[1]] = 1
@@ -70,12 +71,12 @@ def test_flat_pictures_have_no_favourite(hole: Tensor) -> None:
 
 
 def test_windows_are_the_surroundings_of_tokens_in_reading_order() -> None:
-    """Four pixels light up the windows of the tokens within 4 px of them: one has 4 times as much as its neighbours."""
+    """A cell lights up the windows of the tokens within 4 px of it."""
     picture = torch.zeros(1, 3, 32, 48)
-    picture[0, 1, 8:10, 16:18] = 1  # top left of token (1, 2)
+    picture[0, 1, 8:12, 16:20] = 1  # top left of token (1, 2)
     heard = (token_windows(picture)[0].abs().amax(1) > 0.5).view(4, 6)
     assert heard.nonzero().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
-    assert token_windows(picture).shape == (1, 24, 192)
+    assert token_windows(picture).shape == (1, 24, 48)
 
 
 @pytest.mark.parametrize("unknown", [0, 1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import threading
 import zlib
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from rethined import __version__
+from rethined import __version__, jpeg
 from rethined.engine import Inpainter
 from rethined.errors import InferenceError
 from rethined.masks import grow_hole
@@ -126,12 +128,38 @@ def test_the_format_is_that_of_the_image_or_what_is_asked_for(
     assert (answer.status_code, answer.headers["content-type"]) == (200, expected)
 
 
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "TIFF"])
+def test_what_the_file_says_beside_its_pixels_is_kept_unless_it_is_stripped(
+    client: TestClient, photo: Image8, format_name: str, strip: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    content = encoded(photo, format_name, exif=exif)
+    answer = client.post(f"/v1/fill?{BOX}&jpeg=reencode&strip={strip}", content=content, headers=PNG)
+    assert answer.status_code == 200
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert image.getexif().get(0x010F) == (None if strip else "Maker")
+
+
+def test_what_is_not_kept_is_said_without_the_place_of_the_file(
+    client: TestClient, photo: Image8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    content = encoded(photo, "JPEG")
+    answer = client.post(f"/v1/fill?{BOX}", content=content, headers=PNG)
+    assert answer.headers["rethined-warning"].startswith("out.jpg is encoded anew as a whole: ")
+    status, said = says(client.post(f"/v1/fill?{BOX}&jpeg=lossless", content=content, headers=PNG))
+    assert status == 422
+    assert "pip install 'rethined[jpeg]'; or choose reencode" in said
+
+
 def test_what_is_odd_about_a_mask_is_said_and_it_is_used(client: TestClient, photo: Image8, hole: HoleMap) -> None:
     answer = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(~hole)})
     assert answer.status_code == 200
     assert answer.headers["rethined-warning"].startswith("the mask marks 92% as hole; white = fill")
     empty = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(hole & False)})
-    assert empty.headers["rethined-warning"] == "nothing is marked; the image comes back as it was"
+    assert empty.headers["rethined-warning"] == "the mask marks nothing: white in mask; nothing is filled"
     assert (empty.status_code, empty.headers["rethined-hole-pixels"]) == (200, "0")
 
 
@@ -148,10 +176,16 @@ def test_options_of_the_server_hold_where_a_request_names_none(
     monkeypatch.setattr(Inpainter, "fill", watch)
     client = make_client(options=InpaintOptions(preset="fast", max_memory_mb=900))
     client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers=PNG)
-    client.post(f"/v1/fill?{BOX}&preset=best&working_px=1024&grow=3", content=encoded(photo), headers=PNG)
+    client.post(
+        f"/v1/fill?{BOX}&preset=best&working_px=1024&grow=3&feather=2&strip=true&jpeg=reencode",
+        content=encoded(photo),
+        headers=PNG,
+    )
     assert seen == [
         InpaintOptions(preset="fast", max_memory_mb=900),
-        InpaintOptions(preset="best", max_memory_mb=900, working_px=1024, grow_px=3),
+        InpaintOptions(
+            preset="best", max_memory_mb=900, working_px=1024, grow_px=3, feather_px=2, strip=True, jpeg="reencode"
+        ),
     ]
 
 
@@ -179,9 +213,12 @@ def test_a_view_is_an_upright_png_of_a_stated_size(client: TestClient, photo: Im
         ("box=1,2,3", "box.0 is '1,2,3': string should match pattern"),
         ("working_px=100", "working_px is '100': input should be greater than or equal to 512"),
         ("format=gif", "format is 'gif': input should be 'png', 'jpg', 'webp', 'tif' or 'bmp'"),
-        ("", "nothing says what to fill: there is no mask, no box, and the image has no alpha channel"),
-        ("box=80,0,9,9", "the box 80,0,9,9 (left, top, width, height) has no pixel in the picture, which is 64 high"),
-        ("box=8,8,0,9", "the box 8,8,0,9 (left, top, width, height) has no pixel"),
+        ("", "it has no alpha channel that says what to fill; give a mask or boxes"),
+        ("box=80,0,9,9", "the box at x 80 to 89, y 0 to 9 lies beyond the picture, which is 64 high"),
+        ("box=8,8,0,9", "a box is 0 px wide and 9 px high"),
+        ("invert=true", "invert goes with a mask, not with transparency"),
+        ("feather=513", "feather is '513': input should be less than or equal to 512"),
+        ("jpeg=best", "jpeg is 'best': input should be 'lossless' or 'reencode'"),
         ("box=0,0,80,64", "the mask marks every pixel as hole"),
         ("box=30,20,20,20&grow=90", "the hole grown by 90 px covers the whole picture"),
     ],
@@ -215,6 +252,10 @@ def test_forms_that_cannot_be_used(client: TestClient, photo: Image8, hole: Hole
         422,
         "the forbid mask is 63 high and 80 wide, the picture 64 high and 80 wide; pass a mask of the size of the"
         " picture",
+    )
+    assert says(post(f"/v1/fill?{BOX}", files={"image": image, "mask": mask})) == (
+        422,
+        "a mask is sent and a box is given; expected one of them",
     )
     two = [("image", image), ("mask", mask), ("mask", mask)]
     assert says(post("/v1/fill", files=two)) == (422, "mask is given 2 times; expected once")

@@ -52,7 +52,14 @@ def content() -> Callable[[TrainState], list[Any]]:
     """All that makes a state but its minutes, tensors as bytes; equal lists are equal states, bit for bit."""
 
     def take(state: TrainState) -> list[Any]:
-        parts = (state.network.state_dict(), state.average, state.optimizer.state_dict(), state.step, state.position)
+        parts = (
+            state.network.state_dict(),
+            state.average,
+            state.optimizer.state_dict(),
+            state.step,
+            state.position,
+            state.adversary and state.adversary.state_dict(),
+        )
         return [x.numpy().tobytes() if isinstance(x, torch.Tensor) else x for x in pytree.tree_leaves(parts)]
 
     return take

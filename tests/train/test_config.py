@@ -34,8 +34,32 @@ def test_longer_runs_are_the_same_until_the_cooldown() -> None:
         ({"crop_px": 100}, "crop_px is 100; expected a positive multiple of 32"),
         *(
             ({name: value}, rf"{name} is {value}; expected more than 0")
-            for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every")
+            for name in (
+                "samples_per_step",
+                "samples_per_photo",
+                "steps",
+                "warmup_steps",
+                "learning_rate",
+                "clip_norm",
+                "feature_every",
+                "discriminator_learning_rate",
+            )
             for value in (0, -1)
+        ),
+        *(
+            ({name: -1}, f"{name} is -1; expected 0 or more")
+            for name in (
+                "window_photos",
+                "frequency_weight",
+                "adversarial_weight",
+                "adversarial_features",
+                "adversarial_r1",
+            )
+        ),
+        ({"adversarial_form": "wgan"}, "adversarial_form is 'wgan'; expected one of hinge, non-saturating"),
+        *(
+            ({"feature_strides": strides}, r"feature_strides is \[.*\]; expected some of 2, 4, 8, 16, 32 in this order")
+            for strides in ((), (4, 2), (2, 2), (3,), (64,))
         ),
         ({"feature_px": 0}, "feature_px is 0; expected a positive multiple of 32"),
         ({"feature_px": 48}, "feature_px is 48; expected a positive multiple of 32"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch import Tensor
 from rethined.data.photos import Photo
 from rethined.data.samples import Sample, Sampler
 from rethined.losses.fill import masked_huber
+from rethined.nn.cells import to_cells
+from rethined.nn.network import NetworkConfig
 from rethined.train import loop as module
 from rethined.train.config import TrainConfig
-from rethined.train.loop import Meter, coarse_view, fine_view, train
+from rethined.train.loop import Meter, View, coarse_view, fine_view, shared_tensors, train
+from rethined.train.profile import Profile
 from rethined.train.state import TrainState, load_state, new_state
 from rethined.train.watch import ValSet
 
@@ -41,6 +45,11 @@ class Brighter(Sampler):
         return Sample(prefilled, hole, target, target, hole, (0, 0))
 
 
+def distance(fill: Tensor, view: View) -> float:
+    cells = (to_cells(x) for x in (fill - view.prefilled, (view.target - view.prefilled) * view.hole, view.hole))
+    return masked_huber(*cells).item()
+
+
 @pytest.fixture
 def brighter() -> Brighter:
     return Brighter()
@@ -56,11 +65,19 @@ def sampler(photos: list[Photo]) -> Sampler:
     return Sampler(photos, seed=0, crop_px=64)
 
 
-@pytest.mark.parametrize("use_bfloat16", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use_bfloat16": False},
+        {"use_bfloat16": True},
+        {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
+    ],
+    ids=["float32", "bfloat16", "all losses"],
+)
 def test_stopping_and_resuming_changes_nothing(
-    use_bfloat16: bool, make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
+    changes: dict[str, Any], make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
 ) -> None:
-    config = make_config(use_bfloat16=use_bfloat16)
+    config = make_config(**changes)
     whole = new_state(config)
     untrained = content(whole)
     train(whole, config, sampler, tmp_path / "whole")
@@ -85,11 +102,11 @@ def test_a_planted_task_is_learned(
     state = new_state(config)
     unseen = coarse_view(brighter.batch(1000, 8))
     train(state, config, brighter, tmp_path)
-    before = masked_huber(unseen.prefilled, unseen.target, unseen.hole)
+    before = distance(unseen.prefilled, unseen)
     for network in (state.network, state.averaged_network()):
         with torch.no_grad():
             fill = network.deploy()(unseen.prefilled, unseen.hole).fill
-        assert masked_huber(fill, unseen.target, unseen.hole) < 0.3 * before
+        assert distance(fill, unseen) < 0.3 * before
 
 
 @pytest.mark.parametrize(
@@ -234,7 +251,11 @@ def test_feature_loss_is_taken_in_its_turn(
     assert heard == calls
 
 
-@pytest.mark.parametrize("changes", [{"matching_weight": 0.5}, {"feature_weight": 0.5, "feature_every": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"matching_weight": 0.5}, {"feature_weight": 0.5}, {"frequency_weight": 0.5}, {"adversarial_weight": 0.5}],
+    ids=str,
+)
 def test_weights_of_the_losses_count(
     changes: dict[str, Any], make_config: MakeConfig, brighter: Brighter, tmp_path: Path, content: Content
 ) -> None:
@@ -252,6 +273,50 @@ def test_gradients_are_clipped(make_config: MakeConfig, brighter: Brighter, tmp_
     train(state, config, brighter, tmp_path)
     gradients = torch.cat([p.grad.flatten() for p in state.network.parameters() if p.grad is not None])
     assert gradients.norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_processes_share_gradients_and_statistics(make_config: MakeConfig, tiny: NetworkConfig) -> None:
+    plain = new_state(make_config())
+    assert list(shared_tensors(plain)) == []
+    state = new_state(make_config(network=replace(tiny, form="batchnorm"), adversarial_weight=0.1))
+    assert state.adversary is not None
+    for parameter in (*state.network.parameters(), *state.adversary.discriminator.parameters()):
+        parameter.grad = torch.zeros_like(parameter)
+    shared = {id(x) for x in shared_tensors(state)}
+    statistics = {id(x) for name, x in state.network.named_buffers() if name.endswith(("running_mean", "running_var"))}
+    assert statistics
+    gradients = {id(p.grad) for p in state.network.parameters()}
+    assert shared == gradients | {id(x) for x in state.adversary.gradients} | statistics
+
+
+def test_throughput_is_that_of_all_seconds(make_config: MakeConfig) -> None:
+    """Three steps of 1, 1 and 4 seconds, of which .6 are spent waiting; four crops each."""
+    meter = Meter()
+    for wait_s, step_s in ((0.1, 1.0), (0.2, 1.0), (0.3, 4.0)):
+        meter.add("wait_s", wait_s)
+        meter.add("step_s", step_s)
+    row = module._with_throughput(meter.take(), make_config(samples_per_step=2))
+    assert row == {"wait_share": pytest.approx(0.1), "crops_per_s": pytest.approx(2.0)}
+
+
+def test_every_part_of_every_step_is_told(make_config: MakeConfig, brighter: Brighter, tmp_path: Path) -> None:
+    class Parts(Profile):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[str] = []
+
+        def end_part(self, name: str) -> None:
+            self.told.append(name)
+
+        def end_step(self) -> None:
+            self.told.append("end")
+
+    profile = Parts()
+    config = make_config(steps=2, feature_weight=1.0, frequency_weight=1.0, adversarial_weight=0.1)
+    train(new_state(config), config, brighter, tmp_path, feature_loss=lambda fill, *_: fill.mean(), profile=profile)
+    losses = [f"loss: {name}" for name in ("fill", "matching", "feature", "frequency", "adversarial")]
+    view = ["views", "forward", *losses, "backward", "discriminator", "figures"]
+    assert profile.told == 2 * ["data", *view, *view, "exchange", "optimiser", "average (EMA)", "end"]
 
 
 def test_views_are_what_the_samples_hold(sampler: Sampler) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from rethined.errors import CheckpointError, ConfigError, DatasetError
 from rethined.export.onnx import export_tensors
 from rethined.nn.network import NetworkConfig, RethinedNetwork
+from rethined.train import loop
 from rethined.train import run as module
 from rethined.train.config import TrainConfig
 from rethined.train.run import read_config, train_folder
@@ -72,8 +74,40 @@ def test_folder_to_trained_state_and_on_from_there(
     assert len(list((tmp_path / "elsewhere").glob("*.npy"))) == 9
 
 
+@pytest.fixture
+def shards(folder: Path, tmp_path: Path) -> Path:
+    """The photographs of the folder, each in a tar shard of its own."""
+    for number in range(3):
+        with tarfile.open(tmp_path / f"shard-{number}.tar", "w") as tar:
+            tar.add(folder / f"{number}.png", f"{number}.png")
+    return tmp_path / "shard-{0..2}.tar"
+
+
+def test_shards_train_as_a_folder_of_the_same_photographs(
+    folder: Path, shards: Path, tmp_path: Path, changes: dict[str, Any], content: Callable[[TrainState], list[Any]]
+) -> None:
+    for where, out in ((folder, tmp_path / "a"), (shards, tmp_path / "b")):
+        train_folder(where, out, changes=changes)
+    first, second = (load_state(tmp_path / out / "state.pt", read_config(tmp_path / out)) for out in "ab")
+    assert content(first) == content(second)
+
+
+def test_a_run_through_a_window_resumes_exactly(
+    shards: Path, tmp_path: Path, changes: dict[str, Any], content: Callable[[TrainState], list[Any]]
+) -> None:
+    changes = {**changes, "steps": 6, "window_photos": 2, "samples_per_photo": 3}
+    train_folder(shards, tmp_path / "whole", changes=changes)
+    for steps in (2, 6):
+        train_folder(shards, tmp_path / "parts", changes={**changes, "steps": steps})
+    whole, parts = (load_state(tmp_path / out / "state.pt", TrainConfig(**changes)) for out in ("whole", "parts"))
+    assert content(whole) == content(parts)
+    assert len(list((tmp_path / "parts" / "cache" / "window").iterdir())) <= 6
+    train_folder(shards, tmp_path / "all", changes={**changes, "window_photos": 0})
+    assert content(load_state(tmp_path / "all" / "state.pt", TrainConfig(**changes))) != content(whole)
+
+
 def test_unknown_settings_are_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
-    message = "unknown settings colour, size; known are clip_norm, .*weight_decay"
+    message = "unknown settings colour, size; known are adversarial_features, .*weight_decay"
     with pytest.raises(ConfigError, match=message):
         train_folder(folder, tmp_path / "run", changes={"size": 1, "steps": 5, "colour": 2})
     assert not (tmp_path / "run").exists()
@@ -121,6 +155,24 @@ def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
         train_folder(tmp_path / "missing", tmp_path / "run")
 
 
+def test_what_the_time_went_into_is_told_when_asked_for(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    postfixes: list[dict[str, str]] = []
+    monkeypatch.setattr(module.tqdm, "write", said.append)
+    monkeypatch.setattr(module.tqdm, "set_postfix", lambda _, told: postfixes.append(told))
+    monkeypatch.setattr(loop, "REPORT_EVERY", 1)
+    train_folder(folder, tmp_path / "run", changes={**changes, "steps": 5}, profile_steps=9)
+    assert said[-1].startswith("2 steps of ")
+    assert {"data", "forward", "backward", "optimiser", "average"} <= set(said[-1].split())
+    assert len(postfixes) == 5
+    assert all({"coarse_fill", "crops/s", "waiting"} <= told.keys() for told in postfixes)
+    assert all(told["waiting"].endswith("%") and float(told["crops/s"]) > 0 for told in postfixes)
+    with pytest.raises(ConfigError, match="profile_steps is -1; expected 0 or more"):
+        train_folder(folder, tmp_path / "run", profile_steps=-1)
+
+
 def test_time_limit_of_a_call(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     train_folder(folder, tmp_path / "run", changes=changes, max_minutes=0)
     assert load_state(tmp_path / "run" / "state.pt", read_config(tmp_path / "run")).step == 1
@@ -149,7 +201,7 @@ def test_a_folder_that_is_no_run_is_refused(text: str | None, tmp_path: Path) ->
 
 
 def test_settings_survive_their_file(tmp_path: Path, tiny: NetworkConfig) -> None:
-    config = TrainConfig(network=tiny, seed=7, learning_rate=1e-5, use_bfloat16=False)
+    config = TrainConfig(network=tiny, seed=7, learning_rate=1e-5, use_bfloat16=False, feature_strides=(4, 32))
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     assert read_config(tmp_path) == config
 

@@ -68,7 +68,7 @@ def test_what_a_file_leaves_out_stays(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("learning_rat = 1e-3", "run.toml: unknown setting learning_rat; did you mean learning_rate?"),
-        ("xyzzy = 1", "run.toml: unknown setting xyzzy; known are clip_norm, "),
+        ("xyzzy = 1", "run.toml: unknown setting xyzzy; known are adversarial_features, "),
         ("[network]\nwidth = [1, 2, 3, 4]", "run.toml: unknown setting network.width; did you mean widths?"),
         ("[optimiser]\nname = 'adamw'", "run.toml: unknown setting optimiser; did you mean optimizer?"),
         ("steps = 1.5", "run.toml: steps is 1.5; expected a whole number"),
@@ -80,6 +80,8 @@ def test_what_a_file_leaves_out_stays(tmp_path: Path) -> None:
         ("use_bfloat16 = 1", "run.toml: use_bfloat16 is 1; expected true or false"),
         ("optimizer = 'sgd'", "run.toml: optimizer is 'sgd'; expected one of muon, adamw"),
         ("optimizer = ['muon']", "run.toml: optimizer is ['muon']; expected one of muon, adamw"),
+        ("feature_strides = 8", "run.toml: feature_strides is 8; expected a list of whole numbers"),
+        ("feature_strides = [2.0]", "run.toml: feature_strides is [2.0]; expected a list of whole numbers"),
         ("network = 3", "run.toml: network is 3; expected a table, [network]"),
         ("[network]\nform = 'offline'", "run.toml: network.form is 'offline'; expected one of online, batchnorm"),
         ("[network]\nwidths = 48", "run.toml: network.widths is 48; expected a list of 4 whole numbers"),
@@ -105,6 +107,11 @@ def test_unreadable_files_are_refused(content: bytes | None, tmp_path: Path) -> 
         (tmp_path / "run.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"run\.toml cannot be read as TOML \(.*; give a file like configs/default"):
         read_settings(tmp_path / "run.toml")
+
+
+def test_lists_of_any_length_are_read(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, "feature_strides = [4, 32]"))
+    assert merge(TrainConfig(), settings).feature_strides == (4, 32)
 
 
 def test_values_out_of_range_are_refused_when_all_is_known(tmp_path: Path) -> None:

@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from rethined import jpeg
 from rethined.batch.jobs import Task
-from rethined.batch.journal import stamp
 from rethined.engine import Inpainter
-from rethined.errors import ImageReadError, ImageWriteError, MaskError, OptionError
-from rethined.files import sha256_of
-from rethined.imageio import expect_writable, read_image, write_image
-from rethined.masks import MaskWarning, as_hole, grow_hole
+from rethined.errors import ImageReadError, ImageWriteError, OptionError
+from rethined.files import sha256_of, stamp
+from rethined.masks import MaskWarning, grow_hole
+from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
+from rethined.photo import read_photo
 from rethined.session import Runtime
-from rethined.types import HoleMap, Pixels
 from rethined.weights import SHIPPED_NETWORK
 
 
@@ -32,7 +30,6 @@ class Settings:
     Attributes:
         network: The network file.
         options: How to fill.
-        invert: Fill what masks leave black instead.
         forbid: Mask of what is never copied from, one for all.
         threads: Threads of each process; ``None`` shares the cores out evenly.
         runtime: What runs the network.
@@ -40,7 +37,6 @@ class Settings:
 
     network: Path = SHIPPED_NETWORK
     options: InpaintOptions = field(default_factory=InpaintOptions)
-    invert: bool = False
     forbid: Path | None = None
     threads: int | None = None
     runtime: Runtime = "onnxruntime"
@@ -66,7 +62,6 @@ class Settings:
         facts = {
             "network": sha256_of(self.network),
             "options": asdict(self.options),
-            "invert": self.invert,
             "forbid": forbid,
             "runtime": self.runtime,
         }
@@ -78,7 +73,7 @@ class Report:
     """What is to be said about a finished photograph.
 
     Attributes:
-        warnings: What is odd about its masks.
+        warnings: What is odd about its masks and its file.
         line: How its mask was understood, of a preview.
     """
 
@@ -94,11 +89,14 @@ class Filler:
         threads: Threads of the engine; ``None`` takes all cores.
 
     Raises:
-        ModelNotFoundError, ModelSignatureError, MissingExtraError, OptionError: As :class:`Inpainter`.
+        ModelNotFoundError, ModelSignatureError, MissingExtraError, OptionError: As :class:`Inpainter`; or the option
+            ``jpeg`` asks for what is not installed.
     """
 
     def __init__(self, settings: Settings, threads: int | None) -> None:
         self._settings = settings
+        if settings.options.jpeg == "lossless":
+            jpeg.expect_installed()
         self._inpainter = settings.inpainter(threads)
 
     def __call__(self, task: Task) -> Report:
@@ -108,53 +106,30 @@ class Filler:
 
         Raises:
             ImageError, MaskError, ImageReadError, ImageWriteError, MemoryBudgetError, InferenceError: As
-                :meth:`Inpainter.fill` and :func:`write_image`.
+                :meth:`Inpainter.fill` and :meth:`Photo.write`.
         """
         with heard() as said:
-            image = read_image(task.photo, as_stored=True)
-            hole = hole_of(task, image, invert=self._settings.invert)
+            options = self._settings.options
+            photo = read_photo(task.photo)
+            hole = task.mask.hole(photo.pixels, name=task.photo, grow_px=options.grow_px)
             make_folder(task.out.parent)
-            expect_writable(task.out, image)
-            if not hole.any():
-                said.append("its mask marks nothing; the photograph is written as it is")
-            result = self._inpainter.fill(image, hole, forbid=self._settings.forbid, inplace=True).image
-            if task.mask is None:
-                result[..., -1][grow_hole(hole, self._settings.options.grow_px)] = np.iinfo(result.dtype).max
-            write_image(task.out, result)
+            photo.expect_writable(task.out, options)
+            filled = self._inpainter.fill(photo.pixels, hole, forbid=self._settings.forbid, inplace=True).image
+            hole = grow_hole(hole, options.grow_px)
+            task.mask.finish(filled, hole)
+            photo.write(task.out, filled, hole, options)
         return Report(tuple(dict.fromkeys(said)))
-
-
-def hole_of(task: Task, image: Pixels, *, invert: bool) -> HoleMap:
-    """What to fill of a photograph, before it is widened: ``(H, W)`` bool.
-
-    Args:
-        task: Names the mask.
-        image: The photograph as it is stored.
-        invert: Fill what the mask leaves black instead.
-
-    Raises:
-        MaskError, ImageReadError: As :func:`as_hole`; or the mask is to be the photograph's transparency, and it has
-            none.
-    """
-    size_hw = (image.shape[0], image.shape[1])
-    if task.mask is not None:
-        return as_hole(task.mask, size_hw, invert=invert)
-    if image.ndim == 2 or image.shape[2] not in (2, 4):
-        raise MaskError(
-            "it has no alpha channel that says what to fill (a palette's transparency is not read); save it as grey or"
-            " RGB with alpha, or give another rule for masks"
-        )
-    return as_hole(image[..., -1] <= np.iinfo(image.dtype).max // 2, size_hw)
 
 
 @contextmanager
 def heard() -> Iterator[list[str]]:
-    """Collects what is odd about masks, as text."""
+    """Collects what is odd about masks and files, as text."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", MaskWarning)
+        for category in (MaskWarning, FileWarning):
+            warnings.simplefilter("always", category)
         yield said
-    said += [str(warning.message) for warning in caught if issubclass(warning.category, MaskWarning)]
+    said += [str(warning.message) for warning in caught if issubclass(warning.category, (MaskWarning, FileWarning))]
 
 
 def make_folder(folder: Path) -> None:

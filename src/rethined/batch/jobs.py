@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from rethined.errors import ImageReadError, InputError, MaskError, OptionError, RethinedError
-from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES
+from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES, format_named
+from rethined.masking.preview import PREVIEW_SUFFIX
+from rethined.masking.rules import MaskFinder, MaskRule
+from rethined.masking.sources import FileMask, MaskSource
 
 Naming = Callable[[PurePath], PurePath]
 """What a result is called: from a path relative to the input to one relative to the folder of the results."""
-PREVIEW_SUFFIX = ".preview.jpg"
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,13 @@ class Task:
 
     Attributes:
         photo: The file.
-        mask: Its mask; ``None`` for its own transparency.
+        mask: What says what to fill of it.
         out: Where the result goes.
         name: ``out`` relative to the folder of the results, with slashes.
     """
 
     photo: Path
-    mask: Path | None
+    mask: MaskSource
     out: Path
     name: str
 
@@ -48,48 +50,13 @@ class JobList:
     results_left_out: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskRule:
-    """Which mask belongs to a photograph; exactly one of the attributes is set.
-
-    Attributes:
-        file: One mask for all.
-        folder: The picture there of the same relative path, else of the same name, whatever its ending.
-        suffix: The picture beside the photograph whose name goes on with this: ``_mask`` for ``a_mask.png``.
-        alpha: The photograph's own transparency.
-
-    Raises:
-        OptionError: Not exactly one, or one that cannot be used.
-        ImageReadError: No such file or folder.
-    """
-
-    file: Path | None = None
-    folder: Path | None = None
-    suffix: str | None = None
-    alpha: bool = False
-
-    def __post_init__(self) -> None:
-        given = [self.file is not None, self.folder is not None, self.suffix is not None, self.alpha]
-        if sum(given) != 1:
-            raise OptionError(
-                f"{sum(given)} rules for masks are given; expected one: --mask FILE, --mask-dir DIR,"
-                " --mask-suffix TEXT or --mask-alpha (or a --manifest instead of photographs)"
-            )
-        if self.file is not None and not self.file.is_file():
-            raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
-        if self.folder is not None and not self.folder.is_dir():
-            raise ImageReadError(f"there is no folder of masks at {str(self.folder)!r}; check the path")
-        if self.suffix is not None and (not self.suffix or PurePath(self.suffix).name != self.suffix):
-            raise OptionError(f"the mask suffix is {self.suffix!r}; expected part of a file name, such as _mask")
-
-
 @dataclass(frozen=True)
 class _Found:
     """A photograph, its path relative to what it was found by, and its mask or why it has none."""
 
     photo: Path
     relative: PurePath
-    mask: Path | MaskError | None
+    mask: MaskSource | MaskError
 
 
 def keep_name(relative: PurePath) -> PurePath:
@@ -106,11 +73,8 @@ def with_format(name: str) -> Naming:
     Raises:
         OptionError: One that cannot be written.
     """
-    suffix = f".{name.lower().removeprefix('.')}"
-    if suffix not in WRITE_SUFFIXES:
-        known = ", ".join(known.removeprefix(".") for known in WRITE_SUFFIXES)
-        raise OptionError(f"the format is {name!r}; expected one of {known}")
-    return lambda relative: relative.with_suffix(suffix)
+    format_named(name)
+    return lambda relative: relative.with_suffix(f".{name.lower().removeprefix('.')}")
 
 
 def as_preview(relative: PurePath) -> PurePath:
@@ -145,7 +109,7 @@ def list_jobs(
         OptionError: ``out`` or the folder of masks is a folder of photographs, or a result would replace an input.
     """
     scan = _Scan(rule, out, recursive, {_real(path) for path in (rule.file, forbid) if path is not None})
-    masks = _MaskFinder(rule)
+    masks = MaskFinder(rule)
     found = [_Found(photo, relative, masks.find(photo, relative)) for photo, relative in scan.photos(inputs)]
     return _settled(found, out, naming, scan.results_left_out, [rule.file, forbid])
 
@@ -155,6 +119,8 @@ def pair_jobs(
     base: Path,
     out: Path,
     *,
+    labels: Sequence[str] = (),
+    invert: bool = False,
     naming: Naming = keep_name,
     forbid: Path | None = None,
 ) -> JobList:
@@ -165,6 +131,8 @@ def pair_jobs(
             ``base`` where it lies below that.
         base: Folder that the list belongs to.
         out: Folder of the results.
+        labels: Which annotations to take, where masks are those.
+        invert: Fill what the masks do not mark.
         naming: How results are called.
         forbid: Forbid mask of all.
 
@@ -174,7 +142,7 @@ def pair_jobs(
     found = []
     for photo, mask, name in pairs:
         relative = PurePath(os.path.relpath(photo, base)) if _is_below(photo, base) else PurePath(photo.name)
-        found.append((_Found(photo, relative, mask), name))
+        found.append((_Found(photo, relative, FileMask(path=mask, labels=tuple(labels), invert=invert)), name))
     return _settled([item for item, _ in found], out, naming, 0, [forbid], [name for _, name in found])
 
 
@@ -211,7 +179,7 @@ def _settled(
 
 def _expect_inputs_safe(tasks: Sequence[Task], found: Sequence[_Found], more_inputs: Sequence[Path | None]) -> None:
     inputs = {_real(item.photo) for item in found}
-    inputs |= {_real(item.mask) for item in found if isinstance(item.mask, Path)}
+    inputs |= {_real(item.mask.path) for item in found if isinstance(item.mask, FileMask)}
     inputs |= {_real(path) for path in more_inputs if path is not None}
     for task in tasks:
         if _real(task.out) in inputs:
@@ -290,47 +258,7 @@ class _Scan:
         return self.rule.folder is None or not _is_below(photo, self.rule.folder)
 
     def _is_mask(self, photo: Path) -> bool:
-        suffix = self.rule.suffix
-        return _real(photo) in self.not_photos or (suffix is not None and photo.stem.endswith(suffix))
-
-
-class _MaskFinder:
-    """Finds masks by a rule; looks into each folder once."""
-
-    def __init__(self, rule: MaskRule) -> None:
-        self._rule = rule
-        self._stems: dict[Path, dict[str, list[Path]]] = {}
-
-    def find(self, photo: Path, relative: PurePath) -> Path | MaskError | None:
-        """The mask of a photograph, or why there is none; ``None`` where it is its own."""
-        rule = self._rule
-        if rule.folder is not None:
-            places = dict.fromkeys([rule.folder / relative.parent / relative.stem, rule.folder / relative.stem])
-            return self._first(places, photo)
-        if rule.suffix is not None:
-            return self._first([photo.with_name(photo.stem + rule.suffix)], photo)
-        return rule.file
-
-    def _first(self, places: Iterable[Path], photo: Path) -> Path | MaskError:
-        """The picture at the first of the places, given without ending, that holds any."""
-        places = list(places)
-        for place in places:
-            found = self._in(place.parent).get(place.name, [])
-            same = [mask for mask in found if mask.suffix == photo.suffix]
-            if len(found) == 1 or len(same) == 1:
-                return found[0] if len(found) == 1 else same[0]
-            if found:
-                return MaskError(f"has several masks: {', '.join(map(str, found))}; leave one of them there")
-        return MaskError(f"has no mask: there is no picture {' or '.join(f'{place}.*' for place in places)}")
-
-    def _in(self, folder: Path) -> dict[str, list[Path]]:
-        if folder not in self._stems:
-            stems: dict[str, list[Path]] = {}
-            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if _is_picture(path.name) and path.is_file():
-                    stems.setdefault(path.stem, []).append(path)
-            self._stems[folder] = stems
-        return self._stems[folder]
+        return _real(photo) in self.not_photos or self.rule.is_mask_name(photo)
 
 
 def expect_some(jobs: JobList) -> None:

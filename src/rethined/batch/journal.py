@@ -1,19 +1,22 @@
 """What is done already: a line for each finished file, so that a run that was cut short goes on where it was.
 
-A result counts as done if it is there and its last line in the journal states the same photograph and mask (path, size
-and time of change), options and network. Contents are not compared: reading them costs as much as many a fill.
+A result counts as done if it is there and its last line in the journal states the same photograph and mask (of files
+path, size and time of change), options and network. Contents are not compared: reading them costs as much as many a
+fill.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rethined.batch.jobs import Task
 from rethined.errors import FileError
+from rethined.files import stamp
 
 JOURNAL_NAME = ".rethined-batch.jsonl"
 
@@ -21,22 +24,12 @@ Facts = dict[str, Any]
 """What a result was made from, as JSON can hold it."""
 
 
-def stamp(path: Path) -> list[Any]:
-    """Path, bytes and time of change in nanoseconds of a file: equal as long as nobody touches it.
-
-    Raises:
-        OSError: It is not there.
-    """
-    status = path.stat()
-    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
-
-
 def facts_of(task: Task, options_key: str) -> Facts | None:
     """What the result of a task depends on; ``None`` when a file is missing, which the fill will tell."""
     try:
         return {
             "photo": stamp(task.photo),
-            "mask": None if task.mask is None else stamp(task.mask),
+            "mask": task.mask.facts(),
             "options": options_key,
         }
     except OSError:
@@ -75,7 +68,11 @@ class Journal:
 
     def is_done(self, task: Task, facts: Facts | None) -> bool:
         """Whether the result of a task is there and made from what ``facts`` states."""
-        return facts is not None and self._facts.get(task.name) == facts and task.out.is_file()
+        return facts is not None and self.is_noted(task, facts) and task.out.is_file()
+
+    def is_noted(self, task: Task, facts: Facts) -> bool:
+        """Whether the result of a task was made from what ``facts`` states, and may have been taken away."""
+        return self._facts.get(task.name) == facts
 
     def add(self, task: Task, facts: Facts | None) -> None:
         """Notes that the result of a task is written; both are on the disk when it returns.
@@ -87,7 +84,8 @@ class Journal:
             return
         line = json.dumps({"out": task.name, **facts}, separators=(",", ":"))
         try:
-            with task.out.open("rb+") as result:
+            # Whoever waits for results may have taken this one away already.
+            with suppress(FileNotFoundError), task.out.open("rb+") as result:
                 os.fsync(result.fileno())
             # In one piece, so that two runs cannot mix their lines.
             self._file.write(self._separator + line.encode() + b"\n")

@@ -127,13 +127,16 @@ def _spare_once(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def stop_on_interrupt(on_stop: Callable[[], None]) -> Iterator[IsStopped]:
+def stop_on_interrupt(
+    on_stop: Callable[[], None], *, signals: Sequence[signal.Signals] = (signal.SIGINT,)
+) -> Iterator[IsStopped]:
     """Lets what is going on be finished after Ctrl-C; a second one raises :class:`KeyboardInterrupt` as usual.
 
     Signals are heard by the main thread alone; in another one this changes nothing.
 
     Args:
-        on_stop: Called at the first Ctrl-C.
+        on_stop: Called at the first Ctrl-C; an error it raises comes out of what is going on.
+        signals: What counts as such; the second time they do what they always do.
 
     Yields:
         Whether to stop.
@@ -144,12 +147,14 @@ def stop_on_interrupt(on_stop: Callable[[], None]) -> Iterator[IsStopped]:
         return
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in signals:
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
         is_stopped.set()
         on_stop()
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {each: signal.signal(each, stop) for each in signals}
     try:
         yield is_stopped.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

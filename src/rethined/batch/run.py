@@ -152,7 +152,7 @@ def _attend(
                 teller.tell(f"warning: {task.photo}: {warning}")
         else:
             failed += 1
-            teller.fail(task.photo, _reason(error))
+            teller.fail(task.photo, reason_of(error))
         teller.step()
     outcome = Outcome(filled, skipped, failed, len(due) + len(jobs.problems) - filled - failed)
     counts = {what: filled, "done before": skipped, "failed": failed, "left": outcome.left}
@@ -160,7 +160,8 @@ def _attend(
     return outcome
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why a photograph could not be filled, in a line."""
     if isinstance(error, BrokenProcessPool):
         return "the process that filled it died, for want of memory perhaps; try fewer --jobs, or --max-memory"
     if isinstance(error, RethinedError):

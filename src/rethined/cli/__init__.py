@@ -7,17 +7,33 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rethined._version import __version__
-from rethined.cli import batch, bench, dataset, demo, eval, export, figures, finetune, inpaint, serve, train
+from rethined.cli import (
+    ablate,
+    batch,
+    bench,
+    dataset,
+    demo,
+    eval,
+    export,
+    figures,
+    finetune,
+    inpaint,
+    pipe,
+    serve,
+    train,
+    watch,
+)
 from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
 from rethined.errors import RethinedError
 
-COMMANDS = (inpaint, batch, serve, demo, train, finetune, export, eval, bench, figures, dataset)
+COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status.
 
     0: done. 1: some of many photographs failed. 2: input that cannot be used. 130: interrupted.
+    141: nobody reads the output.
     """
     parser = build_parser()
     parsed = parser.parse_args(arguments)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rethined.cli.shared import EXIT_OK, EXIT_SOME_FAILED, Commands, add_fill_options, fill_options
+from rethined.cli.masks import add_mask_options, mask_rule, names_a_mask
+from rethined.cli.shared import EXIT_OK, EXIT_SOME_FAILED, Commands, add_fill_options, add_format_option, fill_settings
 from rethined.errors import OptionError
 
 if TYPE_CHECKING:
@@ -34,20 +35,8 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         help="instead of PHOTOS and a rule for masks: a CSV file with the columns image,mask[,out] or JSON lines with"
         " these keys; paths are relative to FILE, out is relative to DIR",
     )
-    masks = parser.add_argument_group("which mask belongs to a photograph, one of")
-    masks.add_argument("--mask", type=Path, metavar="FILE", help="one mask for all")
-    masks.add_argument(
-        "--mask-dir", type=Path, metavar="DIR", help="the picture in DIR of the same relative path, else the same name"
-    )
-    masks.add_argument(
-        "--mask-suffix", metavar="TEXT", help="the picture beside it whose name goes on: a_mask.png with _mask"
-    )
-    masks.add_argument(
-        "--mask-alpha",
-        action="store_true",
-        help="its own transparency: alpha up to half is filled, and what is filled becomes opaque",
-    )
-    parser.add_argument("--format", metavar="NAME", help="png, jpg, webp, tif, bmp (default: that of each photograph)")
+    add_mask_options(parser)
+    add_format_option(parser, of="each photograph")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="photographs at once, each in a process (1)")
     parser.add_argument("--again", action="store_true", help="fill as well what is filled already")
     parser.add_argument(
@@ -62,20 +51,11 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _run_batch(parsed: argparse.Namespace) -> int:
-    from rethined.batch.fill import Settings
     from rethined.batch.pool import stop_on_interrupt
     from rethined.batch.progress import Progress
     from rethined.batch.run import fill_all, preview_all
-    from rethined.weights import SHIPPED_NETWORK
 
-    settings = Settings(
-        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
-        options=fill_options(parsed),
-        invert=parsed.invert,
-        forbid=None if parsed.forbid is None else Path(parsed.forbid),
-        threads=parsed.threads,
-        runtime=parsed.runtime,
-    )
+    settings = fill_settings(parsed)
     jobs = _batch_jobs(parsed, settings.forbid)
 
     def progress(total: int) -> Progress:
@@ -99,21 +79,29 @@ def _run_batch(parsed: argparse.Namespace) -> int:
 
 def _batch_jobs(parsed: argparse.Namespace, forbid: Path | None) -> JobList:
     """What the arguments of ``batch`` ask for."""
-    from rethined.batch.jobs import MaskRule, as_preview, keep_name, list_jobs, pair_jobs, with_format
+    from rethined.batch.jobs import as_preview, keep_name, list_jobs, pair_jobs, with_format
     from rethined.batch.manifest import read_manifest
 
     naming = keep_name if parsed.format is None else with_format(parsed.format)
     if parsed.preview:
         naming = as_preview
-    given = [parsed.mask, parsed.mask_dir, parsed.mask_suffix, parsed.mask_alpha or None]
     if parsed.manifest is not None:
-        if parsed.photos or parsed.recursive or any(rule is not None for rule in given):
-            raise OptionError("--manifest names photographs and masks; leave out PHOTOS, --recursive and --mask...")
+        if parsed.photos or parsed.recursive or names_a_mask(parsed):
+            raise OptionError(
+                "--manifest names photographs and masks; leave out PHOTOS, --recursive, --mask... and --box"
+            )
         pairs = read_manifest(parsed.manifest, parsed.out)
-        return pair_jobs(pairs, parsed.manifest.parent, parsed.out, naming=naming, forbid=forbid)
+        return pair_jobs(
+            pairs,
+            parsed.manifest.parent,
+            parsed.out,
+            labels=parsed.mask_label,
+            invert=parsed.invert,
+            naming=naming,
+            forbid=forbid,
+        )
     if not parsed.photos:
         raise OptionError("no photographs are given; expected files, folders or patterns, or a --manifest")
-    if parsed.mask_alpha and parsed.invert:
-        raise OptionError("--invert goes with a mask, not with --mask-alpha: what is transparent is not known")
-    rule = MaskRule(file=parsed.mask, folder=parsed.mask_dir, suffix=parsed.mask_suffix, alpha=parsed.mask_alpha)
-    return list_jobs(parsed.photos, rule, parsed.out, recursive=parsed.recursive, naming=naming, forbid=forbid)
+    return list_jobs(
+        parsed.photos, mask_rule(parsed), parsed.out, recursive=parsed.recursive, naming=naming, forbid=forbid
+    )

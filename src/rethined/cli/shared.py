@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 from rethined.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
+    from rethined.batch.fill import Settings
     from rethined.options import InpaintOptions
 
-EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 0, 1, 2, 130, 141
 
 Commands = argparse._SubParsersAction  # the only name argparse has for it
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that fills."""
-    parser.add_argument("--invert", action="store_true", help="fill what is black in MASK instead")
+    """Options of every command that fills, beside those of :mod:`rethined.cli.masks`."""
     parser.add_argument("--forbid", metavar="MASK", help="picture of the same size; white is never copied from")
-    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
+    parser.add_argument(
+        "--feather",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="let the fill fade in over PX pixels inside the hole, from what the photograph shows there (default 0)",
+    )
     parser.add_argument(
         "--preset",
         default="balanced",
@@ -42,6 +48,17 @@ def add_fill_options(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="most memory the fill may take beside the picture: looks less closely where it would take more (default:"
         " no limit)",
+    )
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave out EXIF, colour profile, XMP, resolution and text, which are kept otherwise",
+    )
+    parser.add_argument(
+        "--jpeg",
+        metavar="HOW",
+        help="how a JPEG becomes a JPEG: lossless changes only blocks that the hole touches and needs: pip install"
+        " 'rethined[jpeg]'; reencode encodes all of it anew (default: lossless where it can be done)",
     )
     add_engine_options(parser)
     add_runtime_option(parser)
@@ -63,6 +80,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads to use (default: all cores)")
 
 
+def add_format_option(parser: argparse.ArgumentParser, *, of: str) -> None:
+    """The format of results, that of each of many pictures otherwise."""
+    parser.add_argument(
+        "--format", metavar="NAME", help=f"png, jpg, webp, tif, bmp, avif or heic (default: that of {of})"
+    )
+
+
 def add_network_option(parser: argparse.ArgumentParser) -> None:
     """The network."""
     parser.add_argument("--network", metavar="FILE", help="a rethined ONNX file (default: the one in the package)")
@@ -80,21 +104,39 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fill_options(parsed: argparse.Namespace) -> InpaintOptions:
-    """The engine's options as :func:`add_fill_options` took them."""
+    """The engine's options as :func:`add_fill_options` and :func:`rethined.cli.masks.add_mask_options` took them."""
     from rethined.options import InpaintOptions
 
     return InpaintOptions(
         preset=parsed.preset,
         working_px=parsed.working_px,
         grow_px=parsed.grow,
+        feather_px=parsed.feather,
         max_memory_mb=parsed.max_memory,
+        strip=parsed.strip,
+        jpeg=parsed.jpeg,
+    )
+
+
+def fill_settings(parsed: argparse.Namespace) -> Settings:
+    """How many photographs are filled, as :func:`add_fill_options` took it."""
+    from rethined.batch.fill import Settings
+    from rethined.weights import SHIPPED_NETWORK
+
+    return Settings(
+        network=SHIPPED_NETWORK if parsed.network is None else Path(parsed.network),
+        options=fill_options(parsed),
+        forbid=None if parsed.forbid is None else Path(parsed.forbid),
+        threads=parsed.threads,
+        runtime=parsed.runtime,
     )
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Tells what is odd about a mask in one line, and once: the engine looks at the same mask again."""
+    """Tells what is odd about a mask or a file in one line, and once: the engine looks at the same mask again."""
     from rethined.masks import MaskWarning
+    from rethined.metadata import FileWarning
 
     told: set[str] = set()
 
@@ -104,7 +146,8 @@ def plain_warnings() -> Iterator[None]:
         told.add(str(message))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", MaskWarning)
+        for category in (MaskWarning, FileWarning):
+            warnings.simplefilter("always", category)
         warnings.showwarning = tell
         yield
 

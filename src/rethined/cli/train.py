@@ -13,13 +13,20 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "train",
         help="train the network on a folder of photographs",
-        description="Trains on all photographs below FOLDER. Run the same command again to go on where it stopped."
-        " Needs: pip install 'rethined[train]'.",
+        description="Trains on all photographs below FOLDER, or in tar shards. Run the same command again to go on"
+        " where it stopped. Needs: pip install 'rethined[train]'.",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="photographs, at any depth")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        help="photographs, at any depth; or tar shards, in quotation marks: 'shards-{000..099}.tar', 'shards/*.tar'",
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/default"), help="folder of the run (runs/default)")
     parser.add_argument("--cache", type=Path, help="folder of the decoded photographs (OUT/cache)")
-    parser.add_argument("--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on")
+    parser.add_argument(
+        "--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on; shards too"
+    )
     parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
     )
@@ -35,11 +42,19 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
     parser.add_argument("--seed", type=int, help="start of all randomness")
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
     parser.add_argument(
         "--tensorboard",
         action="store_true",
         help="also write logs for TensorBoard, in OUT/tensorboard; needs: pip install 'rethined[tensorboard]'",
+    )
+    parser.add_argument(
+        "--profile-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="tell where the time of N steps went: data, forward, losses, backward, optimiser, average",
     )
     parser.set_defaults(run=_run_train)
 
@@ -62,4 +77,6 @@ def _run_train(parsed: argparse.Namespace) -> None:
         max_minutes=parsed.max_minutes,
         threads=parsed.threads,
         tensorboard=parsed.tensorboard,
+        device=parsed.device,
+        profile_steps=parsed.profile_steps,
     )

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from rethined.data.limits import allow_open_files
+from rethined.data.shards import SHARD_SUFFIX, is_shards, list_pictures, shard_files
 from rethined.errors import DatasetError, ImageReadError
 from rethined.files import whole_or_nothing
 from rethined.imageio import read_image
@@ -54,25 +57,78 @@ class Photo:
         return np.asarray(resized, np.uint8)
 
 
-def open_photos(folder: Path, cache: Path, *, show_progress: bool = False) -> list[Photo]:
-    """Every photograph below ``folder``, decoded into ``cache`` the first time it is met.
+class Picture(Protocol):
+    """A picture that can be decoded, wherever it is kept."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, without suffix."""
+
+    @property
+    def identity(self) -> str:
+        """Another picture, or another version of it, has another one."""
+
+    def read(self) -> NDArray[np.uint8]:
+        """The picture, ``(H, W, 3)`` uint8 RGB; raises :class:`ImageReadError`."""
+
+
+@dataclass(frozen=True)
+class FilePicture:
+    """A picture file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.stem
+
+    @property
+    def identity(self) -> str:
+        """Its path, size and time of change."""
+        status = self.path.stat()
+        return f"{self.path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+
+    def read(self) -> NDArray[np.uint8]:
+        """The picture, ``(H, W, 3)`` uint8 RGB."""
+        return read_image(self.path)
+
+
+def open_photos(where: Path, cache: Path, *, show_progress: bool = False) -> list[Photo]:
+    """Every photograph of a folder or of tar shards, decoded into ``cache`` the first time it is met.
 
     Args:
-        folder: Where the picture files are, at any depth.
+        where: As for :func:`find_pictures`.
         cache: Folder of the decoded pyramids; made when missing, safe to delete.
         show_progress: Whether to show a progress bar while decoding.
 
     Raises:
-        DatasetError: ``folder`` is no folder or holds no picture with both sides of at least 256 px.
+        DatasetError: There is no picture with both sides of at least 256 px.
     """
-    files = picture_files(folder)
-    photos, broken = open_files(files, cache, show_progress=show_progress)
+    pictures = find_pictures(where, cache)
+    photos, broken = _open_all(pictures, cache, show_progress=show_progress)
     if not photos:
         raise DatasetError(
-            f"{folder} holds {len(files)} picture files, {len(broken)} of them unreadable, and none with both sides of"
-            f" at least {MIN_SIDE_PX} px; training needs at least one"
+            f"{where} holds {len(pictures)} picture files, {len(broken)} of them unreadable, and none with both sides"
+            f" of at least {MIN_SIDE_PX} px; training needs at least one"
         )
     return list(photos.values())
+
+
+def find_pictures(where: Path, cache: Path) -> Sequence[Picture]:
+    """All pictures of a set, none of them read yet.
+
+    Args:
+        where: A folder, with pictures at any depth; or tar shards, as :func:`rethined.data.shards.shard_files` wants
+            them.
+        cache: Folder for the lists of what shards hold.
+
+    Raises:
+        DatasetError: There is no such folder, or no such shards.
+    """
+    if is_shards(where):
+        return [picture for shard in shard_files(where) for picture in list_pictures(shard, SUFFIXES, cache)]
+    return [FilePicture(path) for path in picture_files(where)]
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -82,43 +138,80 @@ def picture_files(folder: Path) -> list[Path]:
         DatasetError: ``folder`` is no folder.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
+        raise DatasetError(
+            f"{folder} is not a folder; give a folder of photographs, or tar shards without compression"
+            f" ('shards-{{000..099}}{SHARD_SUFFIX}')"
+        )
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def open_files(
     files: Sequence[Path], cache: Path, *, show_progress: bool = False
 ) -> tuple[dict[Path, Photo], list[Path]]:
-    """The photographs of these files, arguments as in :func:`open_photos`.
+    """The photographs of these files, other arguments as in :func:`open_photos`.
 
     Returns:
         Those with both sides of at least 256 px, by file; and the files that cannot be read.
     """
+    photos, broken = _open_all([FilePicture(file) for file in files], cache, show_progress=show_progress)
+    return {picture.path: photo for picture, photo in photos.items()}, [picture.path for picture in broken]
+
+
+_AnyPicture = TypeVar("_AnyPicture", bound=Picture)
+
+
+def _open_all(
+    pictures: Sequence[_AnyPicture], cache: Path, *, show_progress: bool
+) -> tuple[dict[_AnyPicture, Photo], list[_AnyPicture]]:
+    """The photographs that are large enough, by picture, and the pictures that cannot be read."""
+    allow_open_files(LEVELS * len(pictures))
     cache.mkdir(parents=True, exist_ok=True)
-    photos: dict[Path, Photo] = {}
-    broken: list[Path] = []
-    for path in tqdm(files, desc="decoding", disable=not show_progress, leave=False):
+    photos: dict[_AnyPicture, Photo] = {}
+    broken: list[_AnyPicture] = []
+    for picture in tqdm(pictures, desc="decoding", disable=not show_progress, leave=False):
         try:
-            photo = _open_photo(path, cache)
+            photo = decode(picture, cache)
         except ImageReadError:
-            broken.append(path)
+            broken.append(picture)
             continue
         if min(photo.size_hw) >= MIN_SIDE_PX:
-            photos[path] = photo
+            photos[picture] = photo
     return photos, broken
 
 
-def _open_photo(path: Path, cache: Path) -> Photo:
-    status = path.stat()
-    key = hashlib.sha256(f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:20]
-    files = [cache / f"{key}-{level}.npy" for level in range(LEVELS)]
+def decode(picture: Picture, cache: Path) -> Photo:
+    """The photograph, decoded into ``cache`` unless it is there already.
+
+    Raises:
+        ImageReadError: It cannot be read.
+    """
+    files = cached_files(picture, cache)
     if not files[-1].exists():
-        level_pixels = read_image(path)[..., :3]
-        for file in files:
-            _save_atomically(file, level_pixels)
-            height, width = (max(1, side // 2) for side in level_pixels.shape[:2])
-            level_pixels = np.asarray(cv2.resize(level_pixels, (width, height), interpolation=cv2.INTER_AREA))
-    return Photo(path.stem, tuple(np.load(file, mmap_mode="r") for file in files))
+        _write_levels(picture, files)
+    try:
+        return _mapped(picture, files)
+    except FileNotFoundError:
+        # Another process of the run had no more use for it and has just removed it.
+        _write_levels(picture, files)
+        return _mapped(picture, files)
+
+
+def cached_files(picture: Picture, cache: Path) -> list[Path]:
+    """Where the levels of a picture are once it is decoded."""
+    key = hashlib.sha256(picture.identity.encode()).hexdigest()[:20]
+    return [cache / f"{key}-{level}.npy" for level in range(LEVELS)]
+
+
+def _mapped(picture: Picture, files: Sequence[Path]) -> Photo:
+    return Photo(picture.name, tuple(np.load(file, mmap_mode="r") for file in files))
+
+
+def _write_levels(picture: Picture, files: Sequence[Path]) -> None:
+    level_pixels = picture.read()[..., :3]
+    for file in files:
+        _save_atomically(file, level_pixels)
+        height, width = (max(1, side // 2) for side in level_pixels.shape[:2])
+        level_pixels = np.asarray(cv2.resize(level_pixels, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _save_atomically(file: Path, pixels: NDArray[np.uint8]) -> None:

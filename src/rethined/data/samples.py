@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -77,7 +77,7 @@ class Sampler:
     def draw(self, index: int) -> Sample:
         """Sample number ``index``."""
         rng = np.random.default_rng([self._seed, index])
-        photo = self._photos[min(int(np.searchsorted(self._cumulative, rng.random())), len(self._photos) - 1)]
+        photo = self._choose(index, rng)
         region_px = 2 * self._crop_px
         region = self._draw_region(photo, region_px, rng)
         family = FAMILIES[int(rng.integers(len(FAMILIES)))]
@@ -99,6 +99,9 @@ class Sampler:
     def batch(self, start: int, count: int) -> Batch:
         """Samples ``start`` to ``start + count``."""
         return Batch(tuple(self.draw(index) for index in range(start, start + count)), start + count)
+
+    def _choose(self, index: int, rng: np.random.Generator) -> Photo:  # noqa: ARG002 - for samplers that pass by
+        return self._photos[min(int(np.searchsorted(self._cumulative, rng.random())), len(self._photos) - 1)]
 
     def _draw_region(self, photo: Photo, region_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         height, width = photo.size_hw
@@ -130,20 +133,32 @@ class Sampler:
         return y, x
 
 
-def prefetch(sampler: Sampler, *, start: int, count: int, depth: int = 4) -> Generator[Batch]:
+def prefetch(
+    sampler: Sampler, *, start: int, count: int, depth: int = 4, share: tuple[int, int] = (0, 1)
+) -> Generator[Batch]:
     """Endless batches of ``count`` samples from number ``start`` on, drawn in one background thread.
 
     The thread ends when the iterator is closed. An error in it is raised at the consumer.
+
+    Args:
+        sampler: Source of samples.
+        start: Samples drawn before.
+        count: Samples of a batch, of all shares.
+        depth: Batches drawn ahead.
+        share: Which part of each batch to draw, from 0 on, and of how many; positions count the samples of all parts.
     """
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
+    part, parts = share
+    own = count // parts
 
     def work() -> None:
         position = start
         try:
             while not stopped.is_set():
-                _put(sampler.batch(position, count))
+                batch = sampler.batch(position + part * own, own)
                 position += count
+                _put(replace(batch, position=position))
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
             _put(error)
 

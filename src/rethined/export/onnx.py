@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 
 from rethined._version import __version__
 from rethined.errors import ExportParityError
+from rethined.export.tracing import trace_onnx
 from rethined.files import sha256_of, whole_or_nothing
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.session import CONTRACT_VERSION, INPUTS, OUTPUTS
 
-OPSET = 17
 TRACE_HW = (256, 320)
 PARITY_SIZES_HW = ((256, 320), (512, 352), (32, 32))
 PARITY_TOLERANCE = 2e-3
@@ -108,24 +107,18 @@ def _contract(network: RethinedNetwork) -> dict[str, str]:
 
 
 def _trace(deployed: RethinedNetwork, path: Path) -> None:
-    example = (torch.zeros(1, 3, *TRACE_HW), torch.zeros(1, 1, *TRACE_HW))
     axes = {0: "batch", 2: "height", 3: "width"}
-    with warnings.catch_warnings():
-        # The TorchScript exporter announces its successor, which would need one more package (onnxscript).
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _Traceable(deployed).eval(),
-            example,
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_axes={
-                **dict.fromkeys((*INPUTS, OUTPUTS[0]), axes),
-                **{name: {0: "batch", 2: "rows", 3: "columns"} for name in OUTPUTS[1:]},
-            },
-        )
+    trace_onnx(
+        _Traceable(deployed).eval(),
+        (torch.zeros(1, 3, *TRACE_HW), torch.zeros(1, 1, *TRACE_HW)),
+        path,
+        inputs=INPUTS,
+        outputs=OUTPUTS,
+        axes={
+            **dict.fromkeys((*INPUTS, OUTPUTS[0]), axes),
+            **{name: {0: "batch", 2: "rows", 3: "columns"} for name in OUTPUTS[1:]},
+        },
+    )
 
 
 def _halve_initializers(model: onnx.ModelProto) -> None:

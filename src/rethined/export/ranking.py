@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from rethined.export.onnx import OPSET
+from rethined.export.tracing import OPSET
 from rethined.files import whole_or_nothing
 
 IR_VERSION = 8

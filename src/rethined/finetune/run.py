@@ -17,13 +17,13 @@ from rethined.errors import CheckpointError, OptionError
 from rethined.export.run import expect_onnx, write_network
 from rethined.files import sha256_of, write_text
 from rethined.finetune.compare import MAX_LONG_PX, compare, to_markdown, verdict
-from rethined.finetune.schedule import TimedRate
 from rethined.finetune.split import split
 from rethined.session import OnnxSession
 from rethined.train.config import TrainConfig
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
 from rethined.train.run import make_feature_loss
+from rethined.train.schedule import TimedRate
 from rethined.train.state import TrainState, new_state
 from rethined.weights import SHIPPED_NETWORK
 

@@ -7,18 +7,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from rethined.nn.matching import corrupted_tokens, match_logits, sample_rows
-from rethined.nn.network import TOKEN_PX, NetworkOutput
+from rethined.nn.network import TOKEN_PX, CellOutput, NetworkOutput
+from rethined.nn.processes import mean_of_all
 
 ROWS_PER_PICTURE = 48
 """Hole tokens supervised per picture; all of them would take most of a training step and teach no more."""
+WINDOW_POOL = 4
+"""Windows are compared at a quarter of their size, as the runtime ranks appearance."""
 MEAN_FORGIVEN = 0.5
 """Share of the difference in mean colour that does not count: the transfer corrects tone."""
+FLAT = 2.5e-3
+"""Squared distance of windows below which all sources are as good as equal."""
 SOFTNESS = 0.15
 """How much worse than the best source, relative to it, still counts as a good one."""
 
 
 def oracle_matching(
-    output: NetworkOutput, target: Tensor, hole: Tensor, temperature: Tensor, generator: torch.Generator
+    output: CellOutput | NetworkOutput, target: Tensor, hole: Tensor, temperature: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Cross-entropy between the soft attention map and the sources that the truth prefers.
 
@@ -38,7 +43,7 @@ def oracle_matching(
     with torch.no_grad():
         wanted = oracle_map(target, corrupted, rows)
     loss = -(wanted * logits.log_softmax(2)).sum(2)
-    return (loss * is_real).sum() / is_real.sum().clamp_min(1)
+    return mean_of_all((loss * is_real).sum(), is_real.sum(), at_least=1)
 
 
 def oracle_map(target: Tensor, corrupted: Tensor, rows: Tensor) -> Tensor:
@@ -49,17 +54,17 @@ def oracle_map(target: Tensor, corrupted: Tensor, rows: Tensor) -> Tensor:
     distance = distance.masked_fill(corrupted[:, None], torch.inf)
     best = distance.amin(2, keepdim=True)
     # A floor keeps flat areas, where every source is perfect, from picking one at random.
-    scale = SOFTNESS * best.clamp(1e-2, 1e6)
+    scale = SOFTNESS * best.clamp(FLAT, 1e6)
     return torch.nan_to_num(((best - distance) / scale).softmax(2))
 
 
 def token_windows(picture: Tensor) -> Tensor:
-    """``(N, 3, H, W)`` to ``(N, T, 192)``: 16 x 16 px round each token at half resolution, partly mean-free."""
-    half = functional.avg_pool2d(picture, 2)
-    side = TOKEN_PX
-    padded = functional.pad(half, [side // 4] * 4, mode="replicate")
-    windows = functional.unfold(padded, side, stride=side // 2)
+    """``(N, 3, H, W)`` to ``(N, T, 48)``: 16 x 16 px round each token at a quarter of that size, partly mean-free."""
+    small = functional.avg_pool2d(picture, WINDOW_POOL)
+    step = TOKEN_PX // WINDOW_POOL
+    padded = functional.pad(small, [step // 2] * 4, mode="replicate")
+    windows = functional.unfold(padded, 2 * step, stride=step)
     n, _, tokens = windows.shape
-    windows = windows.view(n, 3, side * side, tokens)
+    windows = windows.view(n, 3, 4 * step**2, tokens)
     windows = windows - MEAN_FORGIVEN * windows.mean(2, keepdim=True)
     return windows.flatten(1, 2).transpose(1, 2)

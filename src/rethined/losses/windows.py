@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from rethined.nn.processes import draw_rows
 
 GRID_PX = 8
 """Windows begin at multiples of this."""
 
 Corners = list[tuple[int, int]]
+FillLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A loss for windows: ``(fill, target, hole)`` to a scalar."""
 
 
 def hole_windows(hole: Tensor, side_px: int, generator: torch.Generator) -> Corners:
@@ -22,8 +28,14 @@ def hole_windows(hole: Tensor, side_px: int, generator: torch.Generator) -> Corn
     """
     share = functional.avg_pool2d(hole, GRID_PX).flatten(1)
     columns = hole.shape[3] // GRID_PX
-    cells = torch.multinomial(share + 1e-9, 1, generator=generator).flatten()
-    shifts = torch.randint(side_px // GRID_PX, (len(hole), 2), generator=generator)
+    chances = (share + 1e-9).cpu()
+
+    def draw_cells(rows: int) -> Tensor:
+        # A row's cell depends on its own chances and its own random numbers alone: what the others hold is no matter.
+        return torch.multinomial(chances.repeat(rows // len(chances), 1), 1, generator=generator).flatten()
+
+    cells = draw_rows(draw_cells, len(hole))
+    shifts = draw_rows(lambda rows: torch.randint(side_px // GRID_PX, (rows, 2), generator=generator), len(hole))
     return [
         (
             _clip(int(cell) // columns - int(shift[0]), hole.shape[2] - side_px),

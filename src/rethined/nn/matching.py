@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rethined.nn.network import TOKEN_PX
+from rethined.nn.processes import draw_rows
 
 MASKED_LOGIT = -1e4
 """Stands for minus infinity; finite in half precision, so a row without known tokens gives no NaN."""
@@ -79,6 +80,8 @@ def sample_rows(corrupted: Tensor, count: int, generator: torch.Generator) -> tu
     Returns:
         ``(N, count)`` int token indices and ``(N, count)`` bool, ``False`` where a picture had no more.
     """
-    chance = torch.rand(corrupted.shape, generator=generator) + corrupted
-    best, rows = chance.topk(min(count, corrupted.shape[1]), dim=1)
+    tokens = corrupted.shape[1]
+    drawn = draw_rows(lambda rows: torch.rand((rows, tokens), generator=generator), len(corrupted))
+    chance = drawn.to(corrupted.device) + corrupted
+    best, rows = chance.topk(min(count, tokens), dim=1)
     return rows, best >= 1

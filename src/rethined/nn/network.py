@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rethined.errors import ConfigError
+from rethined.nn.cells import CELL_PX, cell_order
 from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
 
-STEM_STRIDE = 4
 UP_GAIN = 0.5
 """Initial gain of what comes up from a coarser stage, so that features keep about unit size down to the heads."""
 RESIDUAL_SCALE = 0.1
@@ -70,6 +70,20 @@ class NetworkOutput(NamedTuple):
     key: Tensor
 
 
+class CellOutput(NamedTuple):
+    """What the network gives for an input of H x W pixels, before a picture is made of it.
+
+    Attributes:
+        residual: ``(N, 48, H / 4, W / 4)``, what to add to the prefill, in cells (:mod:`rethined.nn.cells`).
+        query: As in :class:`NetworkOutput`.
+        key: As in :class:`NetworkOutput`.
+    """
+
+    residual: Tensor
+    query: Tensor
+    key: Tensor
+
+
 class ResidualBlock(nn.Module):
     """MobileOne's pair of a depthwise and a pointwise unit, with the second unit's skip taken round both.
 
@@ -90,12 +104,14 @@ class RethinedNetwork(nn.Module):
     """Encoder-decoder of MobileOne units with two heads: a residual on the prefill and matching descriptors.
 
     ``compute_dtype`` is the type of all activations but the picture itself; training sets it to bfloat16.
+    ``memory_format`` is how they lie in memory; channels last is what processors are fastest with.
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or NetworkConfig()
         self.compute_dtype = torch.float32
+        self.memory_format = torch.channels_last
         quarter, eighth, sixteenth, bottom = config.widths
 
         def unit(in_channels: int, out_channels: int, **settings: object) -> MobileOneUnit:
@@ -124,7 +140,7 @@ class RethinedNetwork(nn.Module):
                 unit(in_channels, out_channels, kernel_size=1),
             )
 
-        self.stem = unit(4, quarter, kernel_size=6, stride=STEM_STRIDE)
+        self.stem = unit(4, quarter, kernel_size=6, stride=CELL_PX)
         self.encode4 = stack(quarter, config.encoder_blocks[0])
         self.down8 = down(quarter, eighth)
         self.encode8 = stack(eighth, config.encoder_blocks[1])
@@ -138,7 +154,7 @@ class RethinedNetwork(nn.Module):
         self.decode8 = stack(eighth, config.decoder_blocks[1])
         self.up4 = unit(eighth, quarter, kernel_size=1, activation=False, gain=UP_GAIN)
         self.decode4 = stack(quarter, config.decoder_blocks[0])
-        self.to_residual = nn.Conv2d(quarter, 3 * STEM_STRIDE**2, 1)
+        self.to_residual = nn.Conv2d(quarter, 3 * CELL_PX**2, 1)
         self.to_descriptors = nn.Conv2d(eighth, 2 * config.descriptor_size, 1)
         for parameter in self.to_residual.parameters():
             nn.init.zeros_(parameter)
@@ -156,21 +172,28 @@ class RethinedNetwork(nn.Module):
             prefilled: ``(N, 3, H, W)`` float in 0..1, RGB with the hole prefilled; H and W multiples of 32.
             hole: ``(N, 1, H, W)`` float, 1 = fill, 0 = known.
         """
-        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=torch.channels_last)
+        at4, at8 = self._features(prefilled, hole)
+        residual = functional.pixel_shuffle(_conv(self.to_residual, at4) * RESIDUAL_SCALE, CELL_PX)
+        return NetworkOutput(prefilled + residual.to(prefilled.dtype), *self._descriptors(at8))
+
+    def in_cells(self, prefilled: Tensor, hole: Tensor) -> CellOutput:
+        """The same as :meth:`forward`, with the residual left in cells and in ``compute_dtype``; for training."""
+        at4, at8 = self._features(prefilled, hole)
+        return CellOutput(_conv(self.to_residual, at4, cell_order()) * RESIDUAL_SCALE, *self._descriptors(at8))
+
+    def _features(self, prefilled: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=self.memory_format)
         at4 = self.encode4(self.stem(x))
         at8 = self.encode8(self.down8(at4))
         at16 = self.encode16(self.down16(at8))
         deep = self.middle(self.down32(at16))
         at16 = self.decode16(_double(self.up16(deep)) + at16)
         at8 = self.decode8(_double(self.up8(at16)) + at8)
-        at4 = self.decode4(_double(self.up4(at8)) + at4)
-        residual = _conv(self.to_residual, at4) * RESIDUAL_SCALE
-        query, key = _conv(self.to_descriptors, at8).float().chunk(2, dim=1)
-        return NetworkOutput(
-            fill=prefilled + functional.pixel_shuffle(residual, STEM_STRIDE).to(prefilled.dtype),
-            query=functional.normalize(query, dim=1),
-            key=functional.normalize(key, dim=1),
-        )
+        return self.decode4(_double(self.up4(at8)) + at4), at8
+
+    def _descriptors(self, at8: Tensor) -> tuple[Tensor, Tensor]:
+        query, key = _conv(self.to_descriptors, at8).float().split(self.config.descriptor_size, dim=1)
+        return _unit(query), _unit(key)
 
     def deploy(self) -> RethinedNetwork:
         """A copy in which every unit is one convolution; same outputs, evaluation mode, no gradients."""
@@ -210,9 +233,20 @@ def _double(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def _conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    assert layer.bias is not None  # noqa: S101 - both heads are built with a bias
-    return functional.conv2d(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
+def _unit(x: Tensor) -> Tensor:
+    """Unit length along the channels. ``functional.normalize`` would leave a shape to be found in exported graphs."""
+    length: Tensor = x.norm(dim=1, keepdim=True)
+    return x / length.clamp(min=1e-12)
 
 
-__all__ = ["FusedUnit", "NetworkConfig", "NetworkOutput", "RethinedNetwork", "count_fused_parameters"]
+def _conv(layer: nn.Conv2d, x: Tensor, order: Tensor | None = None) -> Tensor:
+    """The convolution in the dtype of ``x``, its output channels in ``order``."""
+    weight, bias = layer.weight, layer.bias
+    assert bias is not None  # noqa: S101 - both heads are built with a bias
+    if order is not None:
+        order = order.to(weight.device)
+        weight, bias = weight[order], bias[order]
+    return functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype))
+
+
+__all__ = ["CellOutput", "FusedUnit", "NetworkConfig", "NetworkOutput", "RethinedNetwork", "count_fused_parameters"]

@@ -19,6 +19,7 @@ from rethined.transfer import (
     DETAIL_TOLERANCE,
     VOICE,
     VOICE_BLUR_PX,
+    contrast_share,
     seam_grid,
 )
 from rethined.types import SizeHW
@@ -92,11 +93,13 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     scale_yx = (hole.shape[0] / small_hw[0], hole.shape[1] / small_hw[1])
     tokens = is_set.repeat_interleave(TOKEN_PX, 0).repeat_interleave(TOKEN_PX, 1)
     token_gate = _detail_gate(filled, touched, offset_yx, is_set)
-    mean, _, is_valid, gate = _gather_taps(filled, touched, offset_yx, is_set, token_gate, (1.0, 1.0))
+    mean, norm, is_valid, gate = _gather_taps(filled, touched, offset_yx, is_set, token_gate, (1.0, 1.0))
     is_copied = tokens & is_valid
     copied = torch.where(is_copied, mean, filled)
     error = filled - copied
     membrane = error + (_bend_base(error, touched, is_copied, tokens) - error) * gate * is_copied
+    lost = (1 / norm - 1) * gate * is_copied * contrast_share(scale_yx)
+    membrane = membrane + (copied - _mean_of(copied, tokens)) * lost
 
     mean, norm, _, gate = _gather_taps(image, hole, offset_yx, is_set, token_gate, scale_yx)
     low, membrane = (_enlarge(x, hole.shape) for x in (copied, membrane))
@@ -185,6 +188,15 @@ def _bend_base(error: Tensor, touched: Tensor, is_copied: Tensor, tokens: Tensor
     return _off_sheet(spread(values, weight[0], BASE_LEVELS), cell_px, box, error)
 
 
+def _mean_of(picture: Tensor, tokens: Tensor) -> Tensor:
+    """Mean over 3 x 3 pixels, of those in tokens with a source alone."""
+    share = tokens[None].to(picture.dtype)
+    total, count = (
+        functional.avg_pool2d(x[None], DETAIL_PX, stride=1, padding=DETAIL_PX // 2)[0] for x in (picture * share, share)
+    )
+    return total / count.clamp_min(1e-6)
+
+
 def _blur(x: Tensor) -> Tensor:
     return functional.avg_pool2d(x[None], VOICE_BLUR_PX, stride=1, padding=VOICE_BLUR_PX // 2)[0]
 
@@ -197,6 +209,5 @@ def _nearest_tokens(position: Tensor, scale: float, count: int) -> list[tuple[Te
     token = (position.float() + 0.5) / (scale * TOKEN_PX) - 0.5
     low = token.floor()
     fraction = token - low
-    upper = fraction * fraction * (3 - 2 * fraction)
     first = low.long()
-    return [(first.clamp(0, count - 1), 1 - upper), ((first + 1).clamp(0, count - 1), upper)]
+    return [(first.clamp(0, count - 1), 1 - fraction), ((first + 1).clamp(0, count - 1), fraction)]

@@ -97,7 +97,8 @@ class _Api:
 
         Send a form with the files `image` and `mask`, or the bytes of a picture whose transparency is the hole, or of
         any picture with holes as `box`. The result has the format of the image, or that of `format` or `Accept`.
-        `Server-Timing` tells the milliseconds of each stage, `Rethined-Warning` what is odd about the mask.
+        `Server-Timing` tells the milliseconds of each stage, `Rethined-Warning` what is odd about the mask, and what
+        of the file is not kept.
         """
         content_type_of(request)
         turn = self._turns.take()
@@ -118,10 +119,8 @@ class _Api:
         job = FillJob(
             image=files["image"],
             out=turn.folder / f"out.{own_format}",
-            mask=files.get("mask"),
-            boxes=options.boxes(),
+            mask=options.mask_source(files.get("mask")),
             forbid=files.get("forbid"),
-            invert=options.invert,
             options=self._options(options),
         )
         done = await turn.run(partial(fill_files, self._inpainter, job, turn.expect_wanted), _left(request))
@@ -213,7 +212,10 @@ class _Api:
             preset=options.preset or self._settings.options.preset,
             working_px=options.working_px or self._settings.options.working_px,
             grow_px=options.grow,
+            feather_px=options.feather,
             max_memory_mb=self._settings.options.max_memory_mb,
+            strip=options.strip,
+            jpeg=options.jpeg,
         )
 
     def _count(self, turn: Turn, done: Done) -> None:

@@ -1,4 +1,4 @@
-"""What is odd about a mask, heard in the thread that reads it.
+"""What is odd about a mask or a file, heard in the thread that reads it.
 
 ``warnings.catch_warnings`` changes settings of the whole process and so mixes up threads; here it is done once for as
 long as the server runs, and each thread has an ear of its own.
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rethined.masks import MaskWarning
+from rethined.metadata import FileWarning
 
+HEARD = (MaskWarning, FileWarning)
 _ears = threading.local()
 
 
@@ -20,12 +22,13 @@ _ears = threading.local()
 def hearing() -> Iterator[None]:
     """Lets :func:`heard` hear, in all threads; entered once a process."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", MaskWarning)
+        for heard_of in HEARD:
+            warnings.simplefilter("always", heard_of)
         show = warnings.showwarning
 
         def tell(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
             said: list[str] | None = getattr(_ears, "said", None)
-            if said is not None and issubclass(category, MaskWarning):
+            if said is not None and issubclass(category, HEARD):
                 if str(message) not in said:  # the engine looks at the same mask again
                     said.append(str(message))
             else:
@@ -37,7 +40,7 @@ def hearing() -> Iterator[None]:
 
 @contextmanager
 def heard() -> Iterator[list[str]]:
-    """Collects what is said about masks in this thread, each once."""
+    """Collects what is said about masks and files in this thread, each once."""
     _ears.said = []
     try:
         yield _ears.said

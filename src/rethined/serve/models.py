@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rethined.options import FIRST_PX, MOST_GROW_PX, MOST_PX, Preset
-from rethined.types import Box
+from rethined.errors import OptionError
+from rethined.masking import AlphaMask, FileMask, MaskSource, Rectangle, ShapeMask
+from rethined.options import FIRST_PX, MOST_FEATHER_PX, MOST_GROW_PX, MOST_PX, Jpeg, Preset
 
 Format = Literal["png", "jpg", "webp", "tif", "bmp"]
 """Formats of results, by the ending of their files."""
@@ -32,6 +34,19 @@ class FillOptions(BaseModel):
         ),
     ] = None
     grow: Annotated[int, Field(ge=0, le=MOST_GROW_PX, description="Widens the hole by so many pixels.")] = 0
+    feather: Annotated[
+        int, Field(ge=0, le=MOST_FEATHER_PX, description="Lets the fill fade in over so many pixels inside the hole.")
+    ] = 0
+    strip: Annotated[
+        bool, Field(description="Leave out EXIF, colour profile, XMP, resolution and text, which are kept otherwise.")
+    ] = False
+    jpeg: Annotated[
+        Jpeg | None,
+        Field(
+            description="How a JPEG becomes a JPEG: lossless changes only blocks that the hole touches, reencode"
+            " encodes all anew. Default: lossless where it can be done."
+        ),
+    ] = None
     invert: Annotated[bool, Field(description="Fill what the mask or the boxes leave out instead.")] = False
     format: Annotated[
         Format | None,
@@ -47,10 +62,25 @@ class FillOptions(BaseModel):
         ),
     ] = []
 
-    def boxes(self) -> tuple[Box, ...]:
-        """The holes that ``box`` names."""
+    def mask_source(self, file: Path | None) -> MaskSource:
+        """What says what to fill: the file that was sent, else the boxes, else the image's transparency.
+
+        Args:
+            file: A picture whose white is filled.
+
+        Raises:
+            OptionError: A file and boxes, or transparency that is to be inverted.
+            MaskError: A box without pixels.
+        """
+        if file is not None and self.box:
+            raise OptionError("a mask is sent and a box is given; expected one of them")
+        if file is not None:
+            return FileMask(path=file, invert=self.invert)
+        if not self.box:
+            return AlphaMask(invert=self.invert)
         numbers = ([int(part) for part in text.split(",")] for text in self.box)
-        return tuple(Box(top, left, top + height, left + width) for left, top, width, height in numbers)
+        shapes = (Rectangle(left, top, left + width, top + height) for left, top, width, height in numbers)
+        return ShapeMask(shapes=tuple(shapes), invert=self.invert)
 
 
 class FillForm(FillOptions):

@@ -12,7 +12,14 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from rethined.errors import ImageReadError, ImageWriteError, InputError, MemoryBudgetError, RethinedError
+from rethined.errors import (
+    ImageReadError,
+    ImageWriteError,
+    InputError,
+    MemoryBudgetError,
+    MissingExtraError,
+    RethinedError,
+)
 from rethined.serve import refusals
 from rethined.serve.models import Problem
 from rethined.serve.turns import EndedError
@@ -74,7 +81,7 @@ def status_of(error: RethinedError) -> int:
     """The status that says whose fault it is."""
     if isinstance(error, MemoryBudgetError):
         return 413
-    if isinstance(error, (InputError, ImageReadError)):
+    if isinstance(error, (InputError, ImageReadError, MissingExtraError)):  # of the last kind: jpeg=lossless
         return 422
     if isinstance(error, ImageWriteError):
         cause = error.__cause__

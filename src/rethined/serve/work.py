@@ -14,12 +14,14 @@ import numpy as np
 from PIL import Image
 
 from rethined.engine import Inpainter
-from rethined.errors import MaskError, RethinedError
-from rethined.imageio import PictureHeader, expect_writable, read_header, read_image, write_image
-from rethined.masks import as_hole, grow_hole
+from rethined.errors import RethinedError
+from rethined.imageio import PictureHeader, read_header, read_image
+from rethined.masking import MaskSource
+from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
+from rethined.photo import read_photo
 from rethined.serve.hearing import heard
-from rethined.types import Box, HoleMap, Pixels, SizeHW
+from rethined.types import SizeHW
 
 Step = Callable[[], None]
 """Called between steps; an error it raises ends the work."""
@@ -32,19 +34,15 @@ class FillJob:
     Attributes:
         image: The photograph.
         out: Where the result goes; its suffix names the format.
-        mask: Its mask; without one the boxes are the hole, and without those its own transparency.
-        boxes: What to fill, in upright pixels; parts outside the picture do not count.
+        mask: What says what to fill of it.
         forbid: Mask of what is never copied from.
-        invert: Fill what the mask or the boxes leave out instead.
         options: How to fill.
     """
 
     image: Path
     out: Path
-    mask: Path | None = None
-    boxes: tuple[Box, ...] = ()
+    mask: MaskSource
     forbid: Path | None = None
-    invert: bool = False
     options: InpaintOptions = field(default_factory=InpaintOptions)
 
 
@@ -54,7 +52,7 @@ class Done:
 
     Attributes:
         stages_ms: Milliseconds of reading, of the stages of the fill, and of writing, in order.
-        warnings: What is odd about its masks.
+        warnings: What is odd about its masks, and what of its file is not kept.
         hole_px: Pixels that were filled.
         working_px: Long side of the network's finest look at the whole; 0 when there was no hole.
     """
@@ -78,7 +76,8 @@ def header_of(path: Path) -> PictureHeader:
 def fill_files(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
     """Fills a file into another, which appears whole or not at all.
 
-    Where the picture's transparency is its mask, all that was filled becomes opaque.
+    Where the picture's transparency is its mask, all that was filled becomes opaque. What the file says beside its
+    pixels goes along, see :mod:`rethined.photo`.
 
     Args:
         inpainter: The engine; the job's options take the place of its own.
@@ -87,53 +86,32 @@ def fill_files(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
 
     Raises:
         ImageError, MaskError, OptionError, MemoryBudgetError, ImageReadError, ImageWriteError, InferenceError: As
-            :meth:`Inpainter.fill` and :func:`write_image`; files are named without their folder.
+            :meth:`Inpainter.fill` and :meth:`Photo.write`; files are named without their folder.
+        MissingExtraError: As :meth:`Photo.expect_writable`.
     """
-    with _naming_files_alone(job.image.parent), heard() as said:
+    folder, options = job.image.parent, job.options
+    with _naming_files_alone(folder), heard() as said:
         began = time.perf_counter()
-        image = read_image(job.image, as_stored=True)
-        expect_writable(job.out, image)
-        hole = hole_of(job, image)
+        photo = read_photo(job.image)
+        photo.expect_writable(job.out, options)
+        hole = job.mask.hole(photo.pixels, grow_px=options.grow_px)
         stages_ms = {"read": _ms_since(began)}
         step()
-        if not hole.any():
-            said.append("nothing is marked; the image comes back as it was")
-        result = inpainter.with_options(job.options).fill(
-            image, hole, forbid=job.forbid, inplace=True, on_progress=lambda _stage, _share: step()
+        result = inpainter.with_options(options).fill(
+            photo.pixels, hole, forbid=job.forbid, inplace=True, on_progress=lambda _stage, _share: step()
         )
-        if job.mask is None and not job.boxes:
-            image[..., -1][grow_hole(hole, job.options.grow_px)] = np.iinfo(image.dtype).max
         step()
         began = time.perf_counter()
-        write_image(job.out, image)
+        hole = grow_hole(hole, options.grow_px)
+        job.mask.finish(photo.pixels, hole)
+        photo.write(job.out, photo.pixels, hole, options)
         stages_ms |= result.stages_ms | {"write": _ms_since(began)}
         return Done(
             stages_ms,
-            tuple(said),
+            tuple(_without(folder, warning) for warning in said),
             round(result.hole_share * hole.size),
             0 if result.plan is None else max(result.plan.working_hw),
         )
-
-
-def hole_of(job: FillJob, image: Pixels) -> HoleMap:
-    """What to fill of a photograph, before it is widened: ``(H, W)`` bool.
-
-    Raises:
-        MaskError, ImageReadError: As :func:`as_hole`; or nothing says what to fill.
-    """
-    size_hw = (image.shape[0], image.shape[1])
-    if job.mask is not None:
-        return as_hole(job.mask, size_hw, invert=job.invert)
-    if job.boxes:
-        return as_hole(_boxed(job.boxes, size_hw), size_hw, invert=job.invert)
-    if image.ndim == 2 or image.shape[2] not in (2, 4):
-        raise MaskError(
-            "nothing says what to fill: there is no mask, no box, and the image has no alpha channel (a palette's"
-            " transparency is not read); send one of them"
-        )
-    if job.invert:
-        raise MaskError("invert goes with a mask or boxes, not with transparency: what is transparent is not known")
-    return as_hole(image[..., -1] <= np.iinfo(image.dtype).max // 2, size_hw)
 
 
 def show_file(source: Path, out: Path, *, max_px: int, step: Step) -> SizeHW:
@@ -159,26 +137,17 @@ def show_file(source: Path, out: Path, *, max_px: int, step: Step) -> SizeHW:
         return size_hw
 
 
-def _boxed(boxes: tuple[Box, ...], size_hw: SizeHW) -> HoleMap:
-    hole = np.zeros(size_hw, bool)
-    for box in boxes:
-        inside = box.clipped(size_hw)
-        if inside.height <= 0 or inside.width <= 0:
-            raise MaskError(
-                f"the box {box.left},{box.top},{box.width},{box.height} (left, top, width, height) has no pixel in the"
-                f" picture, which is {size_hw[0]} high and {size_hw[1]} wide; move it"
-            )
-        hole[inside.slices] = True
-    return hole
-
-
 @contextmanager
 def _naming_files_alone(folder: Path) -> Iterator[None]:
     """Takes the folder out of messages: whoever sent the files does not know it."""
     try:
         yield
     except RethinedError as error:
-        raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from error
+        raise type(error)(_without(folder, str(error))) from error
+
+
+def _without(folder: Path, message: str) -> str:
+    return message.replace(f"{folder}{os.sep}", "")
 
 
 def _ms_since(began: float) -> float:

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal, get_args
 
 from rethined.errors import ConfigError
+from rethined.losses.adversarial import AdversarialForm
 from rethined.nn.network import SIZE_MULTIPLE, NetworkConfig
 
 OptimizerName = Literal["muon", "adamw"]
+
+_SOME_STRIDES = {strides for count in range(1, 6) for strides in combinations((2, 4, 8, 16, 32), count)}
+_ABOVE_ZERO = (
+    "samples_per_step",
+    "samples_per_photo",
+    "steps",
+    "warmup_steps",
+    "learning_rate",
+    "clip_norm",
+    "feature_every",
+    "discriminator_learning_rate",
+)
+_NOT_BELOW_ZERO = (
+    "window_photos",
+    "frequency_weight",
+    "adversarial_weight",
+    "adversarial_features",
+    "adversarial_r1",
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,8 @@ class TrainConfig:
         seed: Start of all randomness.
         crop_px: Side of the training crops; a multiple of 32.
         samples_per_step: Samples of a step; each gives a coarse and a fine crop.
+        window_photos: Photographs that are kept decoded at a time and drawn from; 0 keeps all of them.
+        samples_per_photo: Samples after which that window moves on to the next photograph.
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
@@ -35,7 +58,16 @@ class TrainConfig:
         matching_weight: Weight of the oracle supervision of the matching.
         feature_weight: Weight of the feature distance; 0 leaves it out.
         feature_every: The feature distance is taken in one of this many steps.
-        feature_px: Side of the window round a hole pixel that it looks at in each crop; a multiple of 32.
+        feature_px: Side of the window round a hole pixel that it and the next two look at in each crop; a multiple of
+            32.
+        feature_strides: Which feature maps it compares: the last ones at these strides, some of 2, 4, 8, 16, 32.
+        frequency_weight: Weight of the focal frequency loss; 0 leaves it out.
+        adversarial_weight: Weight of the adversarial term; 0 leaves it out, and the discriminator with it.
+        adversarial_form: ``hinge`` or ``non-saturating``.
+        adversarial_features: Weight of the distance of the discriminator's features, in units of
+            ``adversarial_weight``.
+        adversarial_r1: Weight of the R1 penalty on the discriminator; 0 leaves it out.
+        discriminator_learning_rate: Peak rate of the discriminator; it rises and falls with the other.
         use_bfloat16: Whether activations are bfloat16.
     """
 
@@ -43,6 +75,8 @@ class TrainConfig:
     seed: int = 0
     crop_px: int = 256
     samples_per_step: int = 8
+    window_photos: int = 0
+    samples_per_photo: int = 16
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000
@@ -55,6 +89,13 @@ class TrainConfig:
     feature_weight: float = 0.0
     feature_every: int = 1
     feature_px: int = 128
+    feature_strides: tuple[int, ...] = (2, 4, 8)
+    frequency_weight: float = 0.0
+    adversarial_weight: float = 0.0
+    adversarial_form: AdversarialForm = "hinge"
+    adversarial_features: float = 10.0
+    adversarial_r1: float = 0.0
+    discriminator_learning_rate: float = 4e-4
     use_bfloat16: bool = True
 
     def __post_init__(self) -> None:
@@ -62,11 +103,19 @@ class TrainConfig:
             raise ConfigError(f"crop_px is {self.crop_px}; expected a positive multiple of {SIZE_MULTIPLE}")
         if self.feature_px < SIZE_MULTIPLE or self.feature_px % SIZE_MULTIPLE:
             raise ConfigError(f"feature_px is {self.feature_px}; expected a positive multiple of {SIZE_MULTIPLE}")
-        for name in ("samples_per_step", "steps", "warmup_steps", "learning_rate", "clip_norm", "feature_every"):
+        for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
-        if self.optimizer not in get_args(OptimizerName):
-            raise ConfigError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(get_args(OptimizerName))}")
+        for name in _NOT_BELOW_ZERO:
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        for name, known in (("optimizer", get_args(OptimizerName)), ("adversarial_form", get_args(AdversarialForm))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
+        if self.feature_strides not in _SOME_STRIDES:
+            raise ConfigError(
+                f"feature_strides is {list(self.feature_strides)}; expected some of 2, 4, 8, 16, 32 in this order"
+            )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay is {self.ema_decay}; expected at least 0 and below 1")
         if not 0 <= self.cooldown_steps <= self.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +17,17 @@ from torch import Tensor
 
 from rethined.data.samples import Batch, Sampler, prefetch
 from rethined.losses.fill import masked_huber
+from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
-from rethined.losses.windows import cut_windows, hole_windows
-from rethined.nn.network import NetworkOutput, RethinedNetwork
+from rethined.losses.windows import FillLoss, cut_windows, hole_windows
+from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.prefill import finer_prefill
+from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
 from rethined.train.config import TrainConfig
+from rethined.train.device import CPU
+from rethined.train.profile import Profile
 from rethined.train.state import TrainState, save_state
 from rethined.train.watch import ValSet
-
-FillLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""``(fill, target, hole)`` to a scalar."""
 
 REPORT_EVERY = 50
 WATCH_EVERY = 10
@@ -42,10 +43,20 @@ class View:
     target: Tensor
 
 
+@dataclass(frozen=True)
+class WindowTerm:
+    """A dear loss, taken in windows round hole pixels."""
+
+    name: str
+    weight: float
+    loss: FillLoss
+
+
 @dataclass
 class Meter:
     """Running sums between two reports; costly figures are taken only while ``is_watching``."""
 
+    profile: Profile = field(default_factory=Profile)
     is_watching: bool = False
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -76,8 +87,12 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     rate_at: Callable[[int], float] | None = None,
     on_save: Callable[[], object] = lambda: None,
+    profile: Profile | None = None,
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
+
+    Several processes that call this together (:func:`rethined.train.processes.joined`) share each step's samples; the
+    first of them alone writes, reports and watches.
 
     Args:
         state: Where to start; changed in place.
@@ -92,41 +107,55 @@ def train(
         rate_at: Learning rate of step number ``step``, the first being 0; as ``config`` says when ``None``. A run whose
             rate depends on more than the step does not resume exactly.
         on_save: Called whenever the state has been saved.
+        profile: Told when the parts of each step end.
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
-    meter = Meter()
+    meter, watch_meter = Meter(profile or Profile()), Meter()
+    is_first = place().rank == 0
     started = saved = time.monotonic()
-    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step)) as batches:
+    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step, share=place())) as batches:
         while state.step < config.steps:
             began = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - began
+            meter.profile.end_part("data")
             meter.is_watching = state.step % WATCH_EVERY == 0
             rate = (rate_at or config.learning_rate_at)(state.step)
             _step(state, config, batch, rate, feature_loss, meter)
             seconds = time.perf_counter() - began
             state.minutes += seconds / 60
-            meter.add("wait_share", waited / seconds)
-            meter.add("crops_per_s", 2 * config.samples_per_step / seconds)
+            meter.add("wait_s", waited)
+            meter.add("step_s", seconds)
             if state.step % REPORT_EVERY == 0:
-                row = {"step": state.step, "minutes": state.minutes, **meter.take()}
-                with (out / "log.jsonl").open("a") as log:
-                    log.write(json.dumps(row) + "\n")
-                if report:
-                    report(row)
+                means = _with_throughput(means_of_all(meter.take()), config)
+                row = {"step": state.step, "minutes": state.minutes, **means, **watch_meter.take()}
+                if is_first:
+                    with (out / "log.jsonl").open("a") as log:
+                        log.write(json.dumps(row) + "\n")
+                    if report:
+                        report(row)
             now = time.monotonic()
-            if now - saved > SAVE_EVERY_S:
+            if is_first and now - saved > SAVE_EVERY_S:
                 save_state(state, config, out / "state.pt")
                 on_save()
                 if watched:
-                    meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
+                    watch_meter.add("val_gain_db", watched.gain_db(state.averaged_network()))
                 saved = time.monotonic()
+            meter.profile.end_step()
             out_of_time = max_minutes is not None and now - started > max_minutes * 60
-            if out_of_time or should_stop():
+            if any_of_all(should_stop() or out_of_time):
                 break
-    save_state(state, config, out / "state.pt")
-    on_save()
+    if is_first:
+        save_state(state, config, out / "state.pt")
+        on_save()
+    wait_for_all()  # whoever goes on from here finds the state saved
+
+
+def _with_throughput(means: dict[str, float], config: TrainConfig) -> dict[str, float]:
+    """The share of the time spent waiting for data, and crops per second, in place of mean seconds."""
+    wait_s, step_s = means.pop("wait_s"), means.pop("step_s")
+    return {"wait_share": wait_s / step_s, "crops_per_s": 2 * config.samples_per_step / step_s, **means}
 
 
 def _step(
@@ -136,73 +165,125 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
-    use_features = feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0
+    terms = _window_terms(state, config, feature_loss)
     state.optimizer.zero_grad(set_to_none=True)
-    coarse = coarse_view(batch)
-    fill = _learn(state.network, config, coarse, generator, feature_loss if use_features else None, meter, "coarse")
+    coarse = coarse_view(batch, state.device)
+    meter.profile.end_part("views")
+    fill = _learn(state, config, coarse, generator, terms, meter, "coarse")
     composed = torch.where(coarse.hole > 0.5, fill.clamp(0, 1), coarse.prefilled)
     fine = fine_view(batch, composed)
-    _learn(state.network, config, fine, generator, feature_loss if use_features else None, meter, "fine")
+    meter.profile.end_part("views")
+    _learn(state, config, fine, generator, terms, meter, "fine")
 
+    average_(shared_tensors(state))
+    meter.profile.end_part("exchange")
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
     meter.add("gradient", float(norm))
     state.optimizer.step()
+    if state.adversary:
+        state.adversary.step(rate / config.learning_rate)
+    meter.profile.end_part("optimiser")
     state.step += 1
     state.position = batch.position
     state.update_average(config.ema_decay)
+    meter.profile.end_part("average (EMA)")
 
 
-def coarse_view(batch: Batch) -> View:
+def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss | None) -> list[WindowTerm]:
+    """The dear losses of this step."""
+    terms = []
+    if feature_loss is not None and config.feature_weight > 0 and state.step % config.feature_every == 0:
+        terms.append(WindowTerm("feature", config.feature_weight, feature_loss))
+    if config.frequency_weight > 0:
+        terms.append(WindowTerm("frequency", config.frequency_weight, focal_frequency))
+    if state.adversary:
+        terms.append(WindowTerm("adversarial", config.adversarial_weight, state.adversary.fill_loss))
+    return terms
+
+
+def shared_tensors(state: TrainState) -> Iterator[Tensor]:
+    """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
+
+    Each process normalises over its own pictures; only their running means are those of the whole step.
+    """
+    yield from (p.grad for p in state.network.parameters() if p.grad is not None)
+    if state.adversary:
+        yield from state.adversary.gradients
+    for module in state.network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            yield from (x for x in (module.running_mean, module.running_var) if x is not None)
+
+
+def coarse_view(batch: Batch, device: torch.device = CPU) -> View:
     """The regions at half scale, their holes prefilled by pull-push."""
     samples = batch.samples
     return View(
-        prefilled=_planes([s.coarse_prefilled for s in samples]),
-        hole=_planes([s.coarse_hole[..., None] for s in samples]),
-        target=_planes([s.coarse_target for s in samples]).div_(255),
+        prefilled=_planes([s.coarse_prefilled for s in samples], device),
+        hole=_planes([s.coarse_hole[..., None] for s in samples], device),
+        target=_planes([s.coarse_target for s in samples], device).div_(255),
     )
 
 
 def fine_view(batch: Batch, coarse: Tensor) -> View:
     """The fine crops, their holes prefilled with the coarse result ``(N, 3, C, C)``."""
     samples = batch.samples
-    target = _planes([s.fine_target for s in samples]).div_(255)
-    hole = _planes([s.fine_hole[..., None] for s in samples])
+    target = _planes([s.fine_target for s in samples], coarse.device).div_(255)
+    hole = _planes([s.fine_hole[..., None] for s in samples], coarse.device)
     return View(finer_prefill(coarse, target, hole, [s.corner_yx for s in samples]), hole, target)
 
 
-def _planes(pictures: Sequence[NDArray[Any]]) -> Tensor:
+def _planes(pictures: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
     """Pictures ``(H, W, C)`` to one float32 tensor ``(N, C, H, W)``, channels last in memory as they come."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+    stacked = torch.from_numpy(np.stack(pictures))
+    if device.type == "cuda":
+        stacked = stacked.pin_memory()  # so that the copy need not be waited for
+    # Targets and holes travel as bytes and become floats there.
+    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
 
 
 def _learn(
-    network: RethinedNetwork,
+    state: TrainState,
     config: TrainConfig,
     view: View,
     generator: torch.Generator,
-    feature_loss: FillLoss | None,
+    terms: Sequence[WindowTerm],
     meter: Meter,
     name: str,
 ) -> Tensor:
     """Adds the gradients of one view and returns its fill, detached."""
-    output: NetworkOutput = network(view.prefilled, view.hole)
-    loss = fill_loss = masked_huber(output.fill, view.target, view.hole)
-    matching = oracle_matching(output, view.target, view.hole, network.temperature, generator)
+    output = state.network.in_cells(view.prefilled, view.hole)
+    meter.profile.end_part("forward")
+    wanted = to_cells((view.target - view.prefilled) * view.hole)
+    loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole))
+    meter.profile.end_part("loss: fill")
+    matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
     loss = loss + config.matching_weight * matching
-    if feature_loss is not None:
+    meter.profile.end_part("loss: matching")
+    windows: list[Tensor] = []
+    if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        feature = feature_loss(
-            *(cut_windows(planes, corners, side_px) for planes in (output.fill, view.target, view.hole))
-        )
-        loss = loss + config.feature_weight * feature
-        meter.add(f"{name}_feature", float(feature.detach()))
+        prefilled, target, hole = (cut_windows(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
+        in_cells = [(top // CELL_PX, left // CELL_PX) for top, left in corners]
+        residual = from_cells(cut_windows(output.residual, in_cells, side_px // CELL_PX))
+        windows = [prefilled + residual, target, hole]
+    for term in terms:
+        value = term.loss(*windows)
+        loss = loss + term.weight * value
+        meter.add(f"{name}_{term.name}", float(value.detach()))
+        meter.profile.end_part(f"loss: {term.name}")
     (loss / 2).backward()
+    meter.profile.end_part("backward")
+    if state.adversary:
+        meter.add(f"{name}_discriminator", state.adversary.learn(*(window.detach() for window in windows)))
+        meter.profile.end_part("discriminator")
     meter.add(f"{name}_fill", float(fill_loss.detach()))
     meter.add(f"{name}_matching", float(matching.detach()))
+    fill = view.prefilled + from_cells(output.residual.detach())
     if meter.is_watching:
-        meter.add(f"{name}_gain_db", _gain_db(output.fill.detach(), view))
-    return output.fill.detach()
+        meter.add(f"{name}_gain_db", _gain_db(fill, view))
+    meter.profile.end_part("figures")
+    return fill
 
 
 def _gain_db(fill: Tensor, view: View) -> float:

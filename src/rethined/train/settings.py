@@ -36,14 +36,23 @@ def read_settings(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as TOML ({error}); give a file like configs/default.toml") from error
     try:
-        network = values.pop(NETWORK, None)
-        settings = _checked(values, TrainConfig)
-        if network is not None:
-            if not isinstance(network, dict):
-                raise ConfigError(f"{NETWORK} is {network!r}; expected a table, [{NETWORK}]")
-            settings[NETWORK] = _checked(network, NetworkConfig, f"{NETWORK}.")
+        return check_settings(values)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
+
+
+def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table of TOML says of a run, as :func:`read_settings` gives it.
+
+    Raises:
+        ConfigError: An unknown key or a value of another type.
+    """
+    network = values.get(NETWORK)
+    settings = _checked({name: value for name, value in values.items() if name != NETWORK}, TrainConfig)
+    if network is not None:
+        if not isinstance(network, dict):
+            raise ConfigError(f"{NETWORK} is {network!r}; expected a table, [{NETWORK}]")
+        settings[NETWORK] = _checked(network, NetworkConfig, f"{NETWORK}.")
     return settings
 
 
@@ -77,9 +86,10 @@ def _as_type(value: object, wanted: Any, name: str) -> object:  # noqa: ANN401 -
     if get_origin(wanted) is Literal:
         is_right, expected = value in get_args(wanted), f"one of {', '.join(get_args(wanted))}"
     elif get_origin(wanted) is tuple:
-        count = len(get_args(wanted))
-        is_right = isinstance(value, list) and len(value) == count and all(type(item) is int for item in value)
-        expected = f"a list of {count} whole numbers"
+        count = None if Ellipsis in get_args(wanted) else len(get_args(wanted))
+        is_list = isinstance(value, list) and all(type(item) is int for item in value)
+        is_right = is_list and count in (None, len(value))  # type: ignore[arg-type]
+        expected = "a list of whole numbers" if count is None else f"a list of {count} whole numbers"
     elif wanted is float:
         # A TOML nan would pass every comparison that follows.
         is_right, expected = type(value) in (int, float) and math.isfinite(value), "a number"  # type: ignore[arg-type]

@@ -15,7 +15,9 @@ from torch import Tensor
 from rethined.errors import CheckpointError
 from rethined.files import whole_or_nothing
 from rethined.nn.network import NetworkConfig, RethinedNetwork
+from rethined.train.adversary import Adversary, make_adversary
 from rethined.train.config import TrainConfig
+from rethined.train.device import CPU
 from rethined.train.optimizer import MixedOptimizer, make_optimizer
 
 FORMAT = 2
@@ -32,6 +34,7 @@ class TrainState:
         step: Steps done.
         position: Samples drawn.
         minutes: Wall-clock minutes spent in steps.
+        adversary: Discriminator and its optimiser, where the settings ask for them.
     """
 
     network: RethinedNetwork
@@ -40,9 +43,15 @@ class TrainState:
     step: int = 0
     position: int = 0
     minutes: float = 0.0
+    adversary: Adversary | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """What the network is on."""
+        return next(self.network.parameters()).device
 
     def averaged_network(self) -> RethinedNetwork:
-        """A copy of the network with the averaged weights, in float32."""
+        """A copy of the network with the averaged weights, in float32, on the CPU."""
         copy = RethinedNetwork(self.network.config)
         copy.load_state_dict({**self.network.state_dict(), **self.average})
         return copy
@@ -54,12 +63,13 @@ class TrainState:
             torch._foreach_lerp_(list(self.average.values()), list(self.network.parameters()), 1 - decay)
 
 
-def new_state(config: TrainConfig, start_from: Path | None = None) -> TrainState:
+def new_state(config: TrainConfig, start_from: Path | None = None, device: torch.device = CPU) -> TrainState:
     """State of a run that has not begun.
 
     Args:
         config: Settings of the run.
         start_from: A ``.safetensors`` file of trained weights to begin with; random ones when ``None``.
+        device: What to train on; what a run begins with is the same on all of them.
 
     Raises:
         CheckpointError: ``start_from`` cannot be read.
@@ -73,7 +83,7 @@ def new_state(config: TrainConfig, start_from: Path | None = None) -> TrainState
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{start_from} cannot be read as .safetensors weights ({error})") from error
         network.load_fused(tensors)
-    return _assemble(network, config)
+    return _assemble(network, config, device)
 
 
 def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
@@ -87,20 +97,21 @@ def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
         "step": state.step,
         "position": state.position,
         "minutes": state.minutes,
+        "adversary": state.adversary.state_dict() if state.adversary else None,
     }
     with whole_or_nothing(path) as partial:
         torch.save(content, partial)
 
 
-def load_state(path: Path, config: TrainConfig) -> TrainState:
-    """The state saved at ``path``, to go on under ``config``.
+def load_state(path: Path, config: TrainConfig, device: torch.device = CPU) -> TrainState:
+    """The state saved at ``path``, on whatever device, to go on under ``config`` on ``device``.
 
     Raises:
         CheckpointError: The file is no state of this version, is damaged, or was made for another network or seed.
     """
     try:
-        saved: dict[str, Any] = torch.load(path, weights_only=True)
-        return _resume(saved, path, config)
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        return _resume(saved, path, config, device)
     except _DAMAGE as error:
         raise CheckpointError(
             f"{path} cannot be read as a training state ({type(error).__name__}); start with another --out"
@@ -121,7 +132,7 @@ _DAMAGE = (
 """What torch raises for files that are cut, flipped or something else altogether."""
 
 
-def _resume(saved: dict[str, Any], path: Path, config: TrainConfig) -> TrainState:
+def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torch.device) -> TrainState:
     if saved.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {saved.get('format')}; this version reads {FORMAT}")
     for name, was, now in (
@@ -136,20 +147,25 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig) -> TrainStat
             )
     network = RethinedNetwork(config.network)
     network.load_state_dict(saved["network"])
-    state = _assemble(network, config)
-    state.average = saved["average"]
+    state = _assemble(network, config, device)
+    state.average = {name: x.to(device) for name, x in saved["average"].items()}
     state.optimizer.load_state_dict(saved["optimizer"])
     for group in state.optimizer.param_groups[:-1]:
         # The saved groups carry the old setting with them; the last one holds what never decays.
         group["weight_decay"] = config.weight_decay
+    if state.adversary and (adversary := saved.get("adversary")):
+        # A run that had none until now begins with a new one.
+        state.adversary.load_state_dict(adversary)
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
 
 
-def _assemble(network: RethinedNetwork, config: TrainConfig) -> TrainState:
+def _assemble(network: RethinedNetwork, config: TrainConfig, device: torch.device) -> TrainState:
+    # First: the optimiser keeps views on the weights.
+    network.to(device)
     network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
     average = {name: p.detach().clone() for name, p in network.named_parameters()}
-    return TrainState(network, average, make_optimizer(network, config))
+    return TrainState(network, average, make_optimizer(network, config), adversary=make_adversary(config, device))
 
 
 __all__ = ["TrainState", "load_state", "new_state", "save_state"]

@@ -7,27 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from rethined.data.masks import FAMILIES, draw_hole
+from rethined.data.masks import FAMILIES, MaskFamily, draw_hole
 from rethined.data.photos import Photo
+from rethined.losses.windows import FillLoss, cut_windows, hole_windows
 from rethined.nn.network import RethinedNetwork
 from rethined.resample import pull_push, shrink_known
 
 SIDE_PX = 384
 """Side of the squares looked at: the middle of each photograph, shrunk."""
+WINDOW_PX = 128
+"""Side of the windows in which features are compared."""
 
 
 class ValSet:
-    """Fixed cases: the middle square of each photograph under one hole of each family, in turn."""
+    """Fixed cases: the middle square of each photograph under one hole of each family, in turn.
 
-    def __init__(self, photos: Sequence[Photo]) -> None:
-        self._cases = [self._make_case(photo, index) for index, photo in enumerate(photos)]
+    Args:
+        photos: Photographs that are never trained on.
+        families: Kinds of holes.
+    """
+
+    def __init__(self, photos: Sequence[Photo], families: Sequence[MaskFamily] = FAMILIES) -> None:
+        self._cases = [
+            self._make_case(photo, families[index % len(families)], index) for index, photo in enumerate(photos)
+        ]
 
     @staticmethod
-    def _make_case(photo: Photo, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _make_case(photo: Photo, family: MaskFamily, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         height, width = photo.size_hw
         side = min(height, width)
         truth = photo.read_region((height - side) / 2, (width - side) / 2, side, SIDE_PX)
-        hole = draw_hole(FAMILIES[index % len(FAMILIES)], (SIDE_PX, SIDE_PX), np.random.default_rng(index))
+        hole = draw_hole(family, (SIDE_PX, SIDE_PX), np.random.default_rng(index))
         small = shrink_known(truth, hole, (SIDE_PX, SIDE_PX))
         prefilled = pull_push(small.image, small.hole) / np.float32(255)
         planes = torch.from_numpy(prefilled).permute(2, 0, 1)[None]
@@ -55,3 +65,15 @@ class ValSet:
                 before, after = (float((((x - target) * hole) ** 2).sum()) for x in (prefilled, fill))
                 gains.append(10 * np.log10(max(before, 1e-9) / max(after, 1e-9)))
         return float(np.mean(gains))
+
+    def feature_distance(self, network: RethinedNetwork, distance: FillLoss) -> float:
+        """Mean over cases of the fill's distance from the truth, in a window round a hole pixel of each."""
+        network = network.deploy()
+        found = []
+        with torch.inference_mode():
+            for index, (prefilled, hole, target) in enumerate(self._cases):
+                fill = network(prefilled, hole).fill.clamp(0, 1)
+                corners = hole_windows(hole, WINDOW_PX, torch.Generator().manual_seed(index))
+                windows = (cut_windows(planes, corners, WINDOW_PX) for planes in (fill, target, hole))
+                found.append(float(distance(*windows)))
+        return float(np.mean(found))

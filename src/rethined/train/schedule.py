@@ -20,16 +20,23 @@ class TimedRate:
         minutes: Length of the run, from now on.
         warmup_steps: Steps of rising rate.
         clock: Seconds since any moment.
+        began_s: What the clock said at the start of the run; what it says now when ``None``.
     """
 
     def __init__(
-        self, peak: float, minutes: float, warmup_steps: int, *, clock: Callable[[], float] = time.monotonic
+        self,
+        peak: float,
+        minutes: float,
+        warmup_steps: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        began_s: float | None = None,
     ) -> None:
         self._peak = peak
         self._seconds = 60 * minutes
         self._warmup_steps = warmup_steps
         self._clock = clock
-        self._began = clock()
+        self._began = clock() if began_s is None else began_s
 
     def __call__(self, step: int) -> float:
         """Rate of step number ``step``, the first being 0, if it begins now."""

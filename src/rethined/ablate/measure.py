@@ -1,0 +1,107 @@
+"""What a variant has come to, and all of them as a table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from rethined.data.masks import MaskFamily
+from rethined.data.photos import Photo
+from rethined.eval.table import padded
+from rethined.losses.features import FeatureDistance
+from rethined.train.state import TrainState
+from rethined.train.watch import ValSet
+
+KINDS: tuple[MaskFamily, ...] = ("lama-thin", "lama-medium", "df8k-blobs")
+LAST_SHARE = 0.2
+"""Part of a run whose training losses count as final."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the table.
+
+    Attributes:
+        name: Of the variant.
+        steps: Steps that its time was enough for.
+        crops: Crops that it saw, two a sample.
+        coarse_loss: Distance of fills from the truth on training samples, coarse view, mean over the last fifth of the
+            time; ``nan`` if the run was too short for a report.
+        fine_loss: The same of the fine view.
+        gains_db: Gain of the averaged weights' fill over its prefill on validation photographs, by kind of hole.
+        feature_distance: Of the same fills from the truth in windows round their holes, mean over kinds.
+    """
+
+    name: str
+    steps: int
+    crops: int
+    coarse_loss: float
+    fine_loss: float
+    gains_db: Mapping[str, float]
+    feature_distance: float
+
+
+class Ruler:
+    """Measures every variant on the same photographs under the same holes.
+
+    Args:
+        photos: Validation photographs; of each the middle square, under one hole of each kind.
+    """
+
+    def __init__(self, photos: Sequence[Photo]) -> None:
+        self._sets = {kind: ValSet(photos, (kind,)) for kind in KINDS}
+        self._distance = FeatureDistance()
+
+    def measure(self, name: str, state: TrainState, log: Path) -> Result:
+        """The row of a variant that has been trained.
+
+        Args:
+            name: Of the variant.
+            state: What was trained.
+            log: Its ``log.jsonl``, which need not exist.
+        """
+        network = state.averaged_network()
+        coarse, fine = _final_losses(log, state.minutes)
+        return Result(
+            name,
+            state.step,
+            2 * state.position,
+            coarse,
+            fine,
+            {kind: watched.gain_db(network) for kind, watched in self._sets.items()},
+            fmean(watched.feature_distance(network, self._distance) for watched in self._sets.values()),
+        )
+
+
+def _final_losses(log: Path, minutes: float) -> tuple[float, float]:
+    if not log.exists():
+        return math.nan, math.nan
+    # Steps that were taken again after an interruption are in the log twice; the last time counts.
+    rows = {row["step"]: row for row in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
+    last = [row for row in rows.values() if row["minutes"] >= (1 - LAST_SHARE) * minutes] or list(rows.values())[-1:]
+    coarse, fine = (fmean(row[name] for row in last) for name in ("coarse_fill", "fine_fill"))
+    return coarse, fine
+
+
+def to_markdown(results: Sequence[Result]) -> str:
+    """The table, the headings first."""
+    headings = [
+        "variant",
+        "steps",
+        "crops",
+        "loss, coarse",
+        "loss, fine",
+        *(f"{kind}, dB" for kind in KINDS),
+        "features",
+    ]
+    return padded([headings, *map(_cells, results)])
+
+
+def _cells(result: Result) -> list[str]:
+    losses = (f"{loss:.4f}" if math.isfinite(loss) else "n/a" for loss in (result.coarse_loss, result.fine_loss))
+    gains = (f"{result.gains_db[kind]:+.2f}" for kind in KINDS)
+    return [result.name, f"{result.steps:,}", f"{result.crops:,}", *losses, *gains, f"{result.feature_distance:.4f}"]

@@ -1,0 +1,177 @@
+"""Which mask belongs to which photograph: one rule for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from rethined.errors import ImageReadError, MaskError, OptionError
+from rethined.imageio import READ_SUFFIXES
+from rethined.masking.annotations import ANNOTATION_SUFFIX
+from rethined.masking.shapes import Shape
+from rethined.masking.sources import AlphaMask, ColourMask, FileMask, MaskSource, ShapeMask
+
+MASK_SUFFIXES = (*READ_SUFFIXES, ANNOTATION_SUFFIX)
+"""Endings of files that masks may be in."""
+OWN_RULES = ("--mask FILE", "--mask-alpha", "--mask-colour RRGGBB", "--box X,Y,W,H")
+"""How the rules are spelled that need no name of a photograph."""
+ALL_RULES = (OWN_RULES[0], "--mask-dir DIR", "--mask-suffix TEXT", *OWN_RULES[1:])
+"""How all are spelled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRule:
+    """Which mask belongs to a photograph; exactly one of the first six attributes is set.
+
+    Attributes:
+        file: One mask, or one file of annotations, for all.
+        folder: The mask there of the same relative path, else of the same name, whatever its ending.
+        suffix: The mask beside the photograph whose name goes on with this: ``_mask`` for ``a_mask.png``; with an
+            ending it is the rest of the name: ``.json`` for ``a.json``.
+        alpha: The photograph's own transparency.
+        rgb: The pixels painted in this colour.
+        shapes: Boxes, polygons and circles, the same for all.
+        tolerance: How far colours may be from ``rgb``.
+        labels: Which annotations to take; all when empty.
+        invert: Fill what the mask does not mark.
+
+    Raises:
+        OptionError: Not exactly one, or one that cannot be used, or what goes with another one.
+        ImageReadError: No such file or folder.
+    """
+
+    file: Path | None = None
+    folder: Path | None = None
+    suffix: str | None = None
+    alpha: bool = False
+    rgb: tuple[int, int, int] | None = None
+    shapes: tuple[Shape, ...] = ()
+    tolerance: int = 0
+    labels: tuple[str, ...] = ()
+    invert: bool = False
+
+    def __post_init__(self) -> None:
+        given = sum(self._given())
+        if given != 1:
+            raise OptionError(f"{given} rules for masks are given; expected one: {_spelled(ALL_RULES)}")
+        if self.file is not None and not self.file.is_file():
+            raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
+        if self.folder is not None and not self.folder.is_dir():
+            raise ImageReadError(f"there is no folder of masks at {str(self.folder)!r}; check the path")
+        if self.suffix is not None and (not self.suffix or PurePath(self.suffix).name != self.suffix):
+            raise OptionError(f"the mask suffix is {self.suffix!r}; expected part of a file name, such as _mask")
+        if self.tolerance and self.rgb is None:
+            raise OptionError("--mask-tolerance goes with --mask-colour; give the colour, or leave it out")
+        if self.labels and not self.by_file:
+            raise OptionError("--mask-label goes with annotations in a file; give --mask FILE.json, or leave it out")
+        if not self.by_name:
+            self.fixed()  # refuses what cannot be used
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the mask is found by the name of the photograph."""
+        return self.folder is not None or self.suffix is not None
+
+    @property
+    def by_file(self) -> bool:
+        """Whether the mask is in a file."""
+        return self.by_name or self.file is not None
+
+    def is_mask_name(self, photo: Path) -> bool:
+        """Whether a picture is, by its name, the mask of another one."""
+        suffix = self.suffix
+        if suffix is None:
+            return False
+        return photo.name.endswith(suffix) if _names_ending(suffix) else photo.stem.endswith(suffix)
+
+    def of_file(self, path: Path) -> FileMask:
+        """A mask in a file, read as the rule says."""
+        return FileMask(path=path, labels=self.labels, invert=self.invert)
+
+    def fixed(self) -> MaskSource:
+        """The mask of a rule that does not depend on names.
+
+        Raises:
+            OptionError: It does.
+        """
+        if self.by_name:
+            raise OptionError(f"masks cannot be found by name here; expected {_spelled(OWN_RULES)}")
+        if self.file is not None:
+            return self.of_file(self.file)
+        if self.rgb is not None:
+            return ColourMask(rgb=self.rgb, tolerance=self.tolerance, invert=self.invert)
+        if self.shapes:
+            return ShapeMask(shapes=self.shapes, invert=self.invert)
+        return AlphaMask(invert=self.invert)
+
+    def _given(self) -> list[bool]:
+        return [
+            self.file is not None,
+            self.folder is not None,
+            self.suffix is not None,
+            self.alpha,
+            self.rgb is not None,
+            bool(self.shapes),
+        ]
+
+
+class MaskFinder:
+    """Finds masks by a rule; looks into each folder once.
+
+    Args:
+        rule: The rule.
+    """
+
+    def __init__(self, rule: MaskRule) -> None:
+        self._rule = rule
+        self._stems: dict[Path, dict[str, list[Path]]] = {}
+
+    def find(self, photo: Path, relative: PurePath) -> MaskSource | MaskError:
+        """The mask of a photograph, or why there is none.
+
+        Args:
+            photo: The photograph.
+            relative: Its path relative to what it was found by.
+        """
+        rule = self._rule
+        if rule.folder is not None:
+            places = dict.fromkeys([rule.folder / relative.parent / relative.stem, rule.folder / relative.stem])
+            return self._first(places, photo)
+        if rule.suffix is None:
+            return rule.fixed()
+        whole = photo.with_name(photo.stem + rule.suffix)
+        if not _names_ending(rule.suffix):
+            return self._first([whole], photo)
+        return rule.of_file(whole) if whole.is_file() else MaskError(f"has no mask: there is no file {whole}")
+
+    def _first(self, places: Iterable[Path], photo: Path) -> MaskSource | MaskError:
+        """The mask at the first of the places, given without ending, that holds any."""
+        places = list(places)
+        for place in places:
+            found = self._in(place.parent).get(place.name, [])
+            same = [mask for mask in found if mask.suffix == photo.suffix]
+            if len(found) == 1 or len(same) == 1:
+                return self._rule.of_file(found[0] if len(found) == 1 else same[0])
+            if found:
+                return MaskError(f"has several masks: {', '.join(map(str, found))}; leave one of them there")
+        return MaskError(f"has no mask: there is no picture {' or '.join(f'{place}.*' for place in places)}")
+
+    def _in(self, folder: Path) -> dict[str, list[Path]]:
+        if folder not in self._stems:
+            stems: dict[str, list[Path]] = {}
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if _names_ending(path.name) and not path.name.startswith(".") and path.is_file():
+                    stems.setdefault(path.stem, []).append(path)
+            self._stems[folder] = stems
+        return self._stems[folder]
+
+
+def _names_ending(name: str) -> bool:
+    """Whether a name, or the end of one, ends as that of a mask file."""
+    return name.lower().endswith(MASK_SUFFIXES)
+
+
+def _spelled(rules: Iterable[str]) -> str:
+    *others, last = rules
+    return f"{', '.join(others)} or {last}"

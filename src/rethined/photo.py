@@ -1,0 +1,135 @@
+"""A photograph's file: read, and written again with its hole filled so that all else comes back whole.
+
+Whatever fills files, one or many, goes through here. Arrays and PIL images never do.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from warnings import warn
+
+from rethined import jpeg
+from rethined.errors import ImageError, MissingExtraError
+from rethined.imageio import (
+    Stored,
+    expect_writable,
+    format_of,
+    read_stored,
+    turned_back,
+    write_content,
+    write_stored,
+)
+from rethined.metadata import FileWarning, Metadata, as_segments, bare_segments
+from rethined.options import InpaintOptions
+from rethined.types import HoleMap, PathLike, Pixels
+
+_GREY_AS_RGB = ("WEBP", "AVIF", "HEIF")
+"""Formats that store grey as three equal channels."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph that has been read from its file.
+
+    Attributes:
+        path: The file.
+        pixels: As :func:`rethined.read_image` gives them ``as_stored``: upright, in their own depth.
+    """
+
+    path: Path
+    pixels: Pixels
+    _stored: Stored
+    _jpeg: bytes
+
+    @property
+    def default_out(self) -> Path:
+        """Beside it, as ``NAME-filled``: in its own format, or as PNG where that is not written."""
+        suffix = self.path.suffix
+        kept = suffix if format_of(suffix) == self._stored.format_name else ".png"
+        return self.path.with_name(f"{self.path.stem}-filled{kept}")
+
+    def expect_writable(self, out: PathLike, options: InpaintOptions) -> None:
+        """Checks what can be checked of a result before the work for it is done.
+
+        Raises:
+            ImageWriteError: As :func:`rethined.imageio.expect_writable`.
+            MissingExtraError: ``jpeg`` is ``lossless``, which is not installed.
+        """
+        expect_writable(out, self.pixels)
+        if options.jpeg == "lossless" and self._is_jpeg_to(out):
+            jpeg.expect_installed()
+
+    def write(self, out: PathLike, filled: Pixels, hole: HoleMap, options: InpaintOptions) -> None:
+        """Writes the photograph with its hole filled, whole or not at all; the suffix chooses the format.
+
+        Args:
+            out: The place; it may be that of the photograph.
+            filled: Of the shape and dtype of ``pixels``, and outside the hole equal to them.
+            hole: ``(H, W)`` bool, what was filled, widened as it was.
+            options: What to keep, ``strip`` and ``jpeg``.
+
+        Raises:
+            ImageError: ``filled`` is of another form.
+            ImageWriteError: It cannot be written, or not without loss where that is asked for.
+            MissingExtraError: As :meth:`expect_writable`.
+
+        Warns:
+            FileWarning: Something is not kept, or a JPEG is encoded anew that nobody asked for.
+        """
+        if (filled.shape, filled.dtype) != (self.pixels.shape, self.pixels.dtype):
+            raise ImageError(
+                f"the filled picture has shape {filled.shape} and dtype {filled.dtype}; expected those of the"
+                f" photograph, {self.pixels.shape} and {self.pixels.dtype}"
+            )
+        if self._stored.coding is not None and self._is_jpeg_to(out):
+            self._write_jpeg(out, filled, hole, options, self._stored.coding)
+            return
+        format_name = format_of(Path(out).suffix) or ""
+        is_same = format_name == self._stored.format_name
+        metadata = Metadata() if options.strip else self._metadata_for(format_name)
+        write_stored(out, filled, metadata, self._stored.options if is_same else {})
+
+    def _is_jpeg_to(self, out: PathLike) -> bool:
+        """Whether a JPEG becomes a JPEG."""
+        return self._stored.coding is not None and format_of(Path(out).suffix) == "JPEG"
+
+    def _metadata_for(self, format_name: str) -> Metadata:
+        """What goes into a file whose pixels are upright."""
+        channels = 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
+        metadata = self._stored.metadata.upright()
+        metadata.warn_of_loss(format_name)
+        return metadata.for_channels(3 if format_name in _GREY_AS_RGB else channels)
+
+    def _write_jpeg(
+        self, out: PathLike, filled: Pixels, hole: HoleMap, options: InpaintOptions, coding: jpeg.Coding
+    ) -> None:
+        """Turned as the photograph was: then every block can stay where it is, and all that is said of it holds."""
+        metadata = self._stored.metadata
+        segments = bare_segments(metadata) if options.strip else as_segments(metadata)
+        lying, lying_hole = (turned_back(pixels, metadata.orientation) for pixels in (filled, hole))
+        if options.jpeg != "reencode":
+            try:
+                jpeg.expect_installed()
+                write_content(out, jpeg.patched(self._jpeg, lying, lying_hole, segments))
+                return
+            except (jpeg.CannotPatchError, MissingExtraError) as error:
+                if options.jpeg == "lossless":
+                    raise
+                warn(f"{os.fspath(out)} is encoded anew as a whole: {error}", FileWarning, stacklevel=2)
+        write_stored(out, lying, Metadata(segments=tuple(segments)), coding.save_options())
+
+
+def read_photo(path: PathLike) -> Photo:
+    """Reads a photograph with all that is needed to write it again.
+
+    Raises:
+        ImageReadError: As for :func:`rethined.read_image` with ``as_stored``.
+
+    Warns:
+        FileWarning: Something in the file cannot be kept.
+    """
+    stored = read_stored(path)
+    source = Path(os.fsdecode(path))
+    return Photo(source, stored.pixels, stored, source.read_bytes() if stored.coding is not None else b"")

@@ -1,0 +1,37 @@
+"""What a run computes on."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, get_args
+
+import torch
+
+from rethined.errors import ConfigError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+CPU = torch.device("cpu")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Args:
+        name: ``cpu``; ``cuda``, of several that of this process's number on the machine; or ``auto``, a CUDA device
+            where there is one.
+
+    Raises:
+        ConfigError: An unknown name, or a CUDA device that is not there.
+    """
+    if name not in get_args(DeviceName):
+        raise ConfigError(f"the device is {name!r}; expected one of {', '.join(get_args(DeviceName))}")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and not found):
+        return CPU
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number >= found:
+        raise ConfigError(
+            f"the device is {name!r} number {number}, counted from 0; this torch sees {found} of them: start fewer"
+            " processes on this machine or train with --device cpu"
+        )
+    return torch.device("cuda", number)

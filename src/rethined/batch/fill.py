@@ -14,7 +14,7 @@ import numpy as np
 
 from rethined import jpeg
 from rethined.batch.jobs import Task
-from rethined.batch.journal import stamp
+from rethined.batch.places import Location, Url, stamp
 from rethined.engine import Inpainter
 from rethined.errors import ImageReadError, ImageWriteError, MaskError, OptionError
 from rethined.files import sha256_of
@@ -165,12 +165,14 @@ def heard() -> Iterator[list[str]]:
     said += [str(warning.message) for warning in caught if issubclass(warning.category, (MaskWarning, FileWarning))]
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it.
+def make_folder(folder: Location) -> None:
+    """Makes a folder and those above it; stores have none.
 
     Raises:
         ImageWriteError: It cannot be made.
     """
+    if isinstance(folder, Url):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

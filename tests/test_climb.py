@@ -50,7 +50,7 @@ def run(size_hw: SizeHW, hole: HoleMap, **plan: Any) -> tuple[FakeSession, list[
 
 def one_hole(size_hw: SizeHW) -> HoleMap:
     hole = np.zeros(size_hw, bool)
-    hole[size_hw[0] // 2 : size_hw[0] // 2 + 90, size_hw[1] // 3 : size_hw[1] // 3 + 70] = True
+    hole[size_hw[0] // 2 : size_hw[0] // 2 + 90, size_hw[1] // 3 : size_hw[1] // 3 + 50] = True
     return hole
 
 
@@ -95,3 +95,25 @@ def test_fast_looks_once() -> None:
     session, rungs = run((2048, 2048), one_hole((2048, 2048)), budget_px=0)
     assert session.seen == [(512, 512)]
     assert len(rungs) == 1
+
+
+def test_deep_in_a_hole_the_prefill_is_what_the_network_makes_of_half_the_size() -> None:
+    hole = np.zeros((512, 512), bool)
+    hole[100:300, 100:300] = True
+    session, rungs = run((512, 512), hole, budget_px=0)
+    assert session.seen == [(128, 128), (256, 256), (512, 512)]
+    row = rungs[0].filled[200, 100:200, 0] - 100
+    np.testing.assert_allclose(row[:8], 1, atol=1e-3)  # up to 8 px deep: pull-push, and the one look
+    np.testing.assert_allclose(row[15], 2, atol=0.05)  # 16 px deep, 8 of them at half the size
+    np.testing.assert_allclose(row[34:], 3, atol=1e-3)  # 16 px deep at half the size
+    assert (np.diff(row) > -1e-3).all()
+    np.testing.assert_allclose(rungs[0].filled[~hole], 100, atol=1e-3)
+
+
+@pytest.mark.parametrize("size_hw", [(512, 352), (37, 41)], ids=str)
+def test_looks_at_half_the_size_are_padded(size_hw: SizeHW) -> None:
+    hole = np.ones(size_hw, bool)
+    hole[:3] = False
+    session, rungs = run(size_hw, hole, budget_px=0)
+    assert len(session.seen) == 3
+    assert rungs[0].filled[-1, -1] == pytest.approx(103, abs=1e-3)

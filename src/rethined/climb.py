@@ -1,7 +1,9 @@
 """The looks of the network, from coarse to fine: each is prefilled with the result of the one before.
 
-Where to look is planned by :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the
-network is run on windows of it; the last look is at windows of the photograph itself.
+The first is prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less
+of what is known lies out of the network's sight. Where to look is planned by :mod:`rethined.ladder`. On a rung all of
+the picture is there at the rung's size, and the network is run on windows of it; the last look is at windows of the
+photograph itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,14 @@ from rethined.regions import SIZE_MULTIPLE, Plan, Window
 from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
+
+DEEP_PX = (8.0, 16.0)
+"""From the first to the second of these distances from the known pixels, on the network's grid, the prefill goes over
+from pull-push to what the network makes of half the size. Measured at 512 px, hole PSNR and perceptual distance: LaMa
+medium holes +.14 dB and -1.5 %, thick ones +.08 dB and -2.2 %, DF8K blobs, which are hardly that deep, no change. With
+half the size's fill everywhere: medium the same, blobs -.12 dB and +1.7 %."""
+PREFILL_LOOKS = 2
+"""Halvings at most."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage, gives what it runs in."""
@@ -58,7 +68,7 @@ def climb(
             shrunk.append(shrunk[-1].halved())
     small = shrunk.pop()
     with stage("prefill"):
-        prefilled = pull_push(small.image, small.hole)
+        prefilled = _prefill(session, small)
     with stage("network"):
         described = session.run(prefilled, small.hole)
     rungs = [Rung(small.touched, described.fill)]
@@ -75,6 +85,21 @@ def climb(
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
     return rungs, described
+
+
+def _prefill(session: OnnxSession, small: Shrunk, looks: int = PREFILL_LOOKS) -> Float32:
+    """The first picture with its hole prefilled, ``(h, w, 3)`` float32."""
+    prefilled = pull_push(small.image, small.hole)
+    depth_px = cv2.distanceTransform(small.hole.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    share = np.clip((depth_px - DEEP_PX[0]) / np.float32(DEEP_PX[1] - DEEP_PX[0]), 0, 1)
+    if not looks or not share.any():
+        return prefilled
+    half = small.halved()
+    seen, hole = _padded(_prefill(session, half, looks - 1), half.hole)
+    session.fill(seen, hole)
+    height, width = half.hole.shape
+    filled = resize_linear(np.ascontiguousarray(seen[:height, :width]), small.hole.shape)
+    return np.asarray(prefilled + share[..., None] * (filled - prefilled), np.float32)
 
 
 def _look(session: OnnxSession, small: Shrunk, window: Window) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rethined.errors import OptionError
 from rethined.export.contract import FormName, Port
+from rethined.export.forms.operators import PLAIN, TORCH, Operators
 from rethined.nn.network import RethinedNetwork
 from rethined.types import SizeHW
 
@@ -28,7 +29,10 @@ class FormModule(nn.Module):
 
     Attributes:
         network: In deploy form. It alone is computed in the artefact's precision; all else stays in float32.
+        operators: How the rest is said.
     """
+
+    operators: Operators = TORCH
 
     def __init__(self, network: RethinedNetwork) -> None:
         super().__init__()
@@ -79,6 +83,15 @@ class Form:
         module = copy.deepcopy(self.module)
         module.network.half()
         module.network.compute_dtype = torch.float16
+        return replace(self, module=module)
+
+    def plain(self) -> Form:
+        """A copy without comparison, sorting and gather; its whole numbers are float32."""
+        module = copy.deepcopy(self.module)
+        module.operators = PLAIN
+        for buffer in module.buffers():
+            if not buffer.is_floating_point():
+                buffer.data = buffer.float()
         return replace(self, module=module)
 
     def outputs_of(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

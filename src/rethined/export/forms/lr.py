@@ -53,14 +53,18 @@ class LrNetwork(FormModule):
         output: NetworkOutput = self.network(prefilled, hole)
         filled = prefilled * (1 - hole) + output.fill.clamp(0, 1) * hole
         logits = self.logits(output.query, output.key, hole)
-        best, sources = logits.topk(self.k, dim=2)
+        best, sources = self.operators.best(logits, self.k)
         # Where fewer tokens are known than asked for, corrupted ones are left among the best.
-        is_known = best > MASKED_LOGIT / 2
+        is_known = self.operators.is_more(best, MASKED_LOGIT / 2)
         weights = best.softmax(2) * is_known
-        itself = torch.arange(logits.shape[1], device=sources.device)[None, :, None]
-        sources = torch.where(is_known, sources, itself)
+        itself = self.operators.count(logits.shape[1], logits)[None, :, None]
+        sources = self.operators.either(is_known, sources, itself)
         grid = (-1, self.k, hole.shape[2] // TOKEN_PX, hole.shape[3] // TOKEN_PX)
-        return filled, sources.transpose(1, 2).reshape(grid).int(), weights.transpose(1, 2).reshape(grid)
+        return (
+            filled,
+            self.operators.short(sources.transpose(1, 2).reshape(grid)),
+            weights.transpose(1, 2).reshape(grid),
+        )
 
     def logits(self, query: Tensor, key: Tensor, hole: Tensor) -> Tensor:
         """``(N, T, T)`` similarities of all tokens with all, in units of the temperature, corrupted sources ruled out.

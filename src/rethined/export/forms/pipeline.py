@@ -68,21 +68,19 @@ class Pipeline(FormModule):
         self._register_taps()
 
     def _register_taps(self) -> None:
-        """Constants: which tokens meet in a cell, how far apart cells lie, and how much each token weighs there."""
+        """Constants: the number of every cell, of every token's upper left one, and how much tokens weigh in a cell."""
         (rows, columns), side = self.grid_hw, self.cell_px
-        y, x = torch.meshgrid(torch.arange(rows + 1), torch.arange(columns + 1), indexing="ij")
+        self.cell: Tensor
+        """``(1, 1, rows + 1, columns + 1)``, counted in reading order: differences of two are offsets in cells."""
+        self.register_buffer("cell", torch.arange((rows + 1) * (columns + 1)).view(1, 1, rows + 1, columns + 1))
         self.place: Tensor
-        """Where a token is in the grid of cells, ``(T,)``: differences of two are offsets in cells."""
-        self.register_buffer("place", (torch.arange(rows)[:, None] * (columns + 1) + torch.arange(columns)).flatten())
+        """``(1, 1, rows, columns)``, the upper left cell of every token."""
+        self.register_buffer("place", self.cell[:, :, :rows, :columns].clone())
         upper = (torch.arange(side) + 0.5) / side
         upper = upper * upper * (3 - 2 * upper)
         for name, row, column in _TAPS:
-            token_y, token_x = (y - 1 + row).clamp(0, rows - 1), (x - 1 + column).clamp(0, columns - 1)
-            token = (token_y * columns + token_x).flatten()
-            self.register_buffer(f"token_{name}", token)
-            self.register_buffer(f"home_{name}", (y * (columns + 1) + x).flatten() - self.place[token])
             weight_y, weight_x = upper if row else 1 - upper, upper if column else 1 - upper
-            self.register_buffer(f"window_{name}", (weight_y[:, None] * weight_x).flatten()[None, None])
+            self.register_buffer(f"window_{name}", weight_y[:, None] * weight_x)
 
     def forward(self, picture: Tensor, hole: Tensor) -> tuple[Tensor]:
         """The filled picture.
@@ -104,61 +102,52 @@ class Pipeline(FormModule):
 
     def _shrink(self, seen: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Means of what is known; which pixels are to be filled, and which hold any hole, both as 0 and 1."""
-        total, coverage = (functional.avg_pool2d(x, self.factor) for x in (seen, known))
+        total, coverage = (functional.avg_pool2d(x, self.factor, self.factor) for x in (seen, known))
         # Where nothing is known well enough, whatever is known at all has to do.
-        least = torch.where(coverage.amax() >= ENOUGH, ENOUGH, SURE)
-        small_hole = (coverage < least).to(seen.dtype)
-        mean = total / coverage.clamp_min(SURE)
-        return mean * (1 - small_hole), small_hole, (coverage < 1 - SURE).to(seen.dtype)
+        is_enough = self.operators.is_more(coverage.amax((2, 3), keepdim=True), ENOUGH)
+        small_hole = self.operators.is_more(is_enough * (ENOUGH - SURE) + SURE, coverage)
+        mean = total / coverage.clamp(min=SURE)
+        return mean * (1 - small_hole), small_hole, self.operators.is_more(1 - coverage, SURE)
 
     def _attend(self, query: Tensor, key: Tensor, touched: Tensor) -> tuple[Tensor, Tensor]:
-        """The best source of every token, ``(T,)``, and which tokens are to be copied to, ``(T,)`` of 0 and 1."""
-        tokens = self.grid_hw[0] * self.grid_hw[1]
-        corrupted = functional.max_pool2d(touched, TOKEN_PX).reshape(1, 1, tokens)
+        """The best source of every token, and which are to be copied to, as 0 and 1; both ``(1, 1, rows, columns)``."""
+        (rows, columns), tokens = self.grid_hw, self.grid_hw[0] * self.grid_hw[1]
+        corrupted = functional.max_pool2d(touched, TOKEN_PX, TOKEN_PX)
         query, key = (x.reshape(1, -1, tokens) for x in (query, key))
-        similarity = torch.bmm(query.transpose(1, 2), key)
-        source = (similarity + corrupted * RULED_OUT).argmax(2)[0]
-        return source, corrupted[0, 0] * (1 - corrupted.amin())
+        similarity = torch.bmm(query.transpose(1, 2), key) + corrupted.reshape(1, 1, tokens) * RULED_OUT
+        source = self.operators.best_place(similarity).reshape(1, 1, rows, columns)
+        return source, corrupted * (1 - corrupted.amin((2, 3), keepdim=True))
 
     def _copy(self, detail: Tensor, known: Tensor, source: Tensor, is_set: Tensor) -> Tensor:
         """The detail of the sources, blended; zero where none is known."""
-        cells = self._to_cells(torch.cat([detail, known], 1))
-        offset = self.place.index_select(0, source) - self.place
-        total = torch.zeros_like(cells[:3])
-        weights, places = [], []
-        for name, _, _ in _TAPS:
-            token = getattr(self, f"token_{name}")
-            # Offsets by token, then by cell; what is added makes them places again.
-            place = self.place.index_select(0, token) + offset.index_select(0, token) + getattr(self, f"home_{name}")
-            taken = cells.index_select(1, place)
-            share = is_set.index_select(0, token)[None, :, None] * getattr(self, f"window_{name}")
-            total = total + taken[:3] * share
-            weights.append(taken[3:] * share)
+        rows, columns = self.grid_hw
+        layout = self.operators.cells((rows + 1, columns + 1), self.cell_px)
+        cells = layout.cut(torch.cat([detail, known], 1))
+        # There is one more cell than tokens in every line.
+        offset = source + self.operators.line_of(source, columns) - self.place
+        # Tokens round about a cell: beyond the outermost they repeat.
+        offset, is_set = (_with_rim(x) for x in (offset, is_set))
+        copies, weights, places = [], [], []
+        for name, row, column in _TAPS:
+            place = offset[:, :, row : row + rows + 1, column : column + columns + 1] + self.cell
+            share = layout.by_cell(is_set[:, :, row : row + rows + 1, column : column + columns + 1])
+            share = share * layout.by_pixel(getattr(self, f"window_{name}"))
+            colours, is_known = layout.split(layout.take(cells, place))
+            copies.append(colours * layout.thrice(share))
+            weights.append(is_known * share)
             places.append(place)
-        squared = torch.zeros_like(weights[0])
+        sums = []
         for i, weight in enumerate(weights):
             # Copies of one place are one: of these, sums are squared, not squares summed.
             same = weight
             for other, place in zip(weights[:i], places[:i], strict=True):
-                same = same + other * (2 * (place == places[i]).to(weight.dtype)[None, :, None])
-            squared = squared + weight * same
-        is_valid = (weights[0] + weights[1] + weights[2] + weights[3] > LEAST_WEIGHT).to(total.dtype)
+                same = same + other * layout.by_cell(self.operators.is_same(place, places[i]) * 2)
+            sums.append(weight * same)
+        squared = sums[0] + sums[1] + sums[2] + sums[3]
+        is_valid = self.operators.is_more(weights[0] + weights[1] + weights[2] + weights[3], LEAST_WEIGHT)
         # The mean of copies over what mixing leaves of their contrast: the sum of weights cancels.
-        return self._from_cells(total / squared.clamp_min(SURE**2).sqrt() * is_valid)
-
-    def _to_cells(self, planes: Tensor) -> Tensor:
-        """``(1, C, f h, f w)`` to ``(C, cells, pixels of a cell)``; cells reach half a token beyond the picture."""
-        (rows, columns), side, channels = self.grid_hw, self.cell_px, planes.shape[1]
-        padded = functional.pad(planes, [side // 2] * 4)
-        lines = padded.reshape(channels * (rows + 1), side, columns + 1, side).permute(0, 2, 1, 3)
-        return lines.reshape(channels, (rows + 1) * (columns + 1), side * side)
-
-    def _from_cells(self, cells: Tensor) -> Tensor:
-        (rows, columns), side, channels = self.grid_hw, self.cell_px, cells.shape[0]
-        lines = cells.reshape(channels * (rows + 1), columns + 1, side, side).permute(0, 2, 1, 3)
-        planes = lines.reshape(1, channels, (rows + 1) * side, (columns + 1) * side)
-        edge = side // 2
-        return planes[:, :, edge : edge + rows * side, edge : edge + columns * side]
+        gain = layout.thrice(is_valid / squared.clamp(min=SURE**2).sqrt())
+        return layout.join((copies[0] + copies[1] + copies[2] + copies[3]) * gain)
 
     def _seam(self, missing: Tensor, known: Tensor) -> Tensor:
         """What the result misses at known pixels next to the hole, spread into it."""
@@ -166,15 +155,21 @@ class Pipeline(FormModule):
         error = missing * rim
         grid_hw, levels = seam_grid(self.size_hw)
         grid_px = self.factor * self.size_hw[0] // grid_hw[0]
-        share = functional.avg_pool2d(rim, grid_px)
-        mean = functional.avg_pool2d(error, grid_px) / share.clamp_min(SURE)
-        far = spread_static(mean, (share > 0).to(share.dtype), grid_hw, levels)
+        share = functional.avg_pool2d(rim, grid_px, grid_px)
+        mean = functional.avg_pool2d(error, grid_px, grid_px) / share.clamp(min=SURE)
+        far = spread_static(mean, self.operators.is_more(share, 0.0), grid_hw, levels)
         far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
         # The first ring of hole pixels takes what its own neighbours miss.
         near_share = functional.avg_pool2d(rim, 3, stride=1, padding=1)
-        near = functional.avg_pool2d(error, 3, stride=1, padding=1) / near_share.clamp_min(SURE)
-        is_near = (near_share > SURE).to(near.dtype)
+        near = functional.avg_pool2d(error, 3, stride=1, padding=1) / near_share.clamp(min=SURE)
+        is_near = self.operators.is_more(near_share, SURE)
         return near * is_near + far * (1 - is_near)
+
+
+def _with_rim(x: Tensor) -> Tensor:
+    """``(1, 1, h, w)`` with one more line all around that repeats the outermost; of integers too."""
+    lines = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+    return torch.cat([lines[:, :, :, :1], lines, lines[:, :, :, -1:]], 3)
 
 
 def spread_static(values: Tensor, weight: Tensor, size_hw: SizeHW, levels: int | None = None) -> Tensor:
@@ -192,13 +187,13 @@ def spread_static(values: Tensor, weight: Tensor, size_hw: SizeHW, levels: int |
         height, width = size_hw
         if height % 2 or width % 2:
             colour, weight = (functional.pad(x, [0, width % 2, 0, height % 2]) for x in (colour, weight))
-        colour, share = functional.avg_pool2d(colour, 2), functional.avg_pool2d(weight, 2)
-        weight = (share * PULL_GAIN).clamp_max(1)
-        colour = colour * (weight / share.clamp_min(SURE))
+        colour, share = functional.avg_pool2d(colour, 2, 2), functional.avg_pool2d(weight, 2, 2)
+        weight = (share * PULL_GAIN).clamp(max=1.0)
+        colour = colour * (weight / share.clamp(min=SURE))
         size_hw = ((height + 1) // 2, (width + 1) // 2)
         pyramid.append((colour, weight, size_hw))
     colour, weight, _ = pyramid.pop()
-    filled = colour / weight.clamp_min(SURE) if levels is None else colour
+    filled = colour / weight.clamp(min=SURE) if levels is None else colour
     for colour, weight, (height, width) in reversed(pyramid):
         above = functional.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)
         if height % 2 or width % 2:

@@ -73,7 +73,7 @@ class LrNetwork(FormModule):
             query, key: ``(N, d, H / 8, W / 8)``, unit length.
             hole: ``(N, 1, H, W)`` float32, 1 = fill.
         """
-        corrupted = functional.max_pool2d(hole, TOKEN_PX).flatten(2)
+        corrupted = functional.max_pool2d(hole, TOKEN_PX, TOKEN_PX).flatten(2)
         similarity = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2)) / self.temperature
         return similarity * (1 - corrupted) + corrupted * MASKED_LOGIT
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from rethined.errors import OptionError
 from rethined.export.forms import pipeline_form
 from rethined.export.forms.form import Form
+from rethined.export.forms.operators import PLAIN, TORCH, Operators
 from rethined.export.forms.pipeline import Pipeline
 from rethined.export.network import Weights
 from rethined.nn import upscale
@@ -71,7 +72,7 @@ def test_known_pixels_are_bit_exact_and_the_hole_does_not_count(form: Form, pict
 def test_a_texture_of_one_small_pixel_is_restored(zero_head_form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every small pixel is one period, so the small picture is flat and all structure has to be copied."""
     module = module_of(zero_head_form)
-    below = torch.arange(64).add(2 * 8).clamp(max=63)
+    below = torch.arange(64).add(2 * 8).clamp(max=63).view(1, 1, 8, 8)
     attend = module._attend
     monkeypatch.setattr(module, "_attend", lambda *given: (below, attend(*given)[1]))
     tile = torch.rand((1, 3, FACTOR, FACTOR), generator=torch.Generator().manual_seed(2))
@@ -147,18 +148,20 @@ def test_the_best_known_token_is_chosen(form: Form) -> None:
     touched[..., 17, 17] = touched[..., 30:50, 9:40] = 1
     source, is_set = module._attend(query, key, touched)
     corrupted = torch.nn.functional.max_pool2d(touched, 8).flatten().bool()
-    assert torch.equal(is_set > 0, corrupted)
+    assert torch.equal(is_set.flatten() > 0, corrupted)
     products = (query.flatten(2)[0].T @ key.flatten(2)[0]).numpy()
     products[:, corrupted.numpy()] = -np.inf
-    np.testing.assert_array_equal(source, products.argmax(1))
+    np.testing.assert_array_equal(source.flatten(), products.argmax(1))
     _, none = module._attend(query, key, torch.ones_like(touched))
     assert not none.any()
 
 
+@pytest.mark.parametrize("operators", [TORCH, PLAIN], ids=["torch", "plain"])
 @pytest.mark.parametrize("factor", [1, 3, 4])
-def test_copies_are_those_of_the_transfers_twin(factor: int, weights: Weights) -> None:
+def test_copies_are_those_of_the_transfers_twin(factor: int, operators: Operators, weights: Weights) -> None:
     """Random sources: some copies leave the picture, some read the hole, some agree."""
     module = Pipeline(weights.network, (SIDE, SIDE), factor)
+    module.operators = operators
     side, tokens = SIDE * factor, SIDE // 8
     generator = torch.Generator().manual_seed(4)
     hole = torch.zeros(1, 1, side, side)
@@ -168,7 +171,8 @@ def test_copies_are_those_of_the_transfers_twin(factor: int, weights: Weights) -
     corrupted = torch.nn.functional.max_pool2d(hole, 8 * factor).flatten()
     source = torch.randint(tokens, (tokens**2,), generator=generator)
     source[1::2] = source[::2] + 1
-    got = module._copy(detail, 1 - hole, source, corrupted)[0]
+    grid = (1, 1, tokens, tokens)
+    got = module._copy(detail, 1 - hole, source.view(grid), corrupted.view(grid))[0]
 
     place = torch.stack(torch.meshgrid(torch.arange(tokens), torch.arange(tokens), indexing="ij"), -1)
     offset = (place.view(-1, 2)[source].view_as(place) - place) * 8

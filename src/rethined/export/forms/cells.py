@@ -1,8 +1,8 @@
 """A picture cut into cells that reach from token centre to token centre, so that a gather copies whole cells.
 
 A grid of ``h x w`` tokens has ``(h + 1) x (w + 1)`` cells: the outermost reach half a token beyond the picture. There
-are two layouts. :class:`RowCells` has a cell's pixels in one row, as a gather wants them. :class:`DeepCells` has them in
-depth, at the cell's place in a small grid, for runtimes without a gather: sampling the grid at whole places is one.
+are two layouts. :class:`RowCells` has a cell's pixels in one row, as a gather wants them. :class:`DeepCells` has them
+in depth, at the cell's place in a small grid, for runtimes without a gather: sampling the grid at whole places is one.
 """
 
 from __future__ import annotations

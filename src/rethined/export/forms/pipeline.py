@@ -110,7 +110,6 @@ class Pipeline(FormModule):
         return mean * (1 - small_hole), small_hole, self.operators.is_more(1 - coverage, SURE)
 
     def _attend(self, query: Tensor, key: Tensor, touched: Tensor) -> tuple[Tensor, Tensor]:
-<<<<<<< HEAD
         """The best source of every token, and which are to be copied to, as 0 and 1; both ``(1, 1, rows, columns)``."""
         (rows, columns), tokens = self.grid_hw, self.grid_hw[0] * self.grid_hw[1]
         corrupted = functional.max_pool2d(touched, TOKEN_PX, TOKEN_PX)
@@ -118,13 +117,6 @@ class Pipeline(FormModule):
         similarity = torch.bmm(query.transpose(1, 2), key) + corrupted.reshape(1, 1, tokens) * RULED_OUT
         source = self.operators.best_place(similarity).reshape(1, 1, rows, columns)
         return source, corrupted * (1 - corrupted.amin((2, 3), keepdim=True))
-=======
-        """The best source of every token, ``(T,)``, and which tokens are to be copied to, ``(T,)`` of 0 and 1."""
-        corrupted = functional.max_pool2d(touched, TOKEN_PX, TOKEN_PX).flatten(2)
-        similarity = torch.bmm(query.flatten(2).transpose(1, 2), key.flatten(2))
-        source = self.operators.best_place(similarity + corrupted * RULED_OUT)[0]
-        return source, (corrupted * (1 - corrupted.amin(2, keepdim=True)))[0, 0]
->>>>>>> df0a517 (Export: extras for the converters; pooling with its stride said)
 
     def _copy(self, detail: Tensor, known: Tensor, source: Tensor, is_set: Tensor) -> Tensor:
         """The detail of the sources, blended; zero where none is known."""
@@ -164,13 +156,8 @@ class Pipeline(FormModule):
         grid_hw, levels = seam_grid(self.size_hw)
         grid_px = self.factor * self.size_hw[0] // grid_hw[0]
         share = functional.avg_pool2d(rim, grid_px, grid_px)
-<<<<<<< HEAD
         mean = functional.avg_pool2d(error, grid_px, grid_px) / share.clamp(min=SURE)
         far = spread_static(mean, self.operators.is_more(share, 0.0), grid_hw, levels)
-=======
-        mean = functional.avg_pool2d(error, grid_px, grid_px) / share.clamp_min(SURE)
-        far = spread(mean[0], self.operators.is_more(share, 0)[0, 0], levels)[None]
->>>>>>> df0a517 (Export: extras for the converters; pooling with its stride said)
         far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
         # The first ring of hole pixels takes what its own neighbours miss.
         near_share = functional.avg_pool2d(rim, 3, stride=1, padding=1)

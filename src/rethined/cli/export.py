@@ -19,6 +19,10 @@ FORMATS = {
     "onnx": "ONNX Runtime, browsers, other compilers",
     "openvino": "Intel's processors, graphics and NPUs",
     "tensorrt": "what trtexec builds an engine from: Jetson, NVIDIA",
+    "litert": "Android: processors, graphics, NPUs (.tflite)",
+    "ncnn": "phones and boards: ARM, RISC-V, Vulkan",
+    "executorch": "phones and boards, PyTorch's own runtime (XNNPACK)",
+    "coreml": "Apple: iOS 16, macOS 13 and later",
 }
 """Formats by name: what they are for."""
 FORMS = ("lr", "pipeline")

@@ -117,3 +117,31 @@ def _sides(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
     if not kind.HasField("shape") or not all(side.HasField("dim_value") for side in kind.shape.dim):
         return None
     return tuple(side.dim_value for side in kind.shape.dim)
+
+
+def trace_script(module: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
+    """A module as TorchScript, for converters that read it; sizes become constants.
+
+    Args:
+        module: In evaluation mode.
+        example: Inputs to trace with.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        # Sizes are meant to become constants, and torch announces the successor of TorchScript.
+        warnings.simplefilter("ignore")
+        traced: torch.jit.ScriptModule = torch.jit.trace(module, example, check_trace=False)
+    return traced
+
+
+class Named(nn.Module):
+    """A module that takes its inputs by name and gives a dictionary, for converters that take names from there."""
+
+    def __init__(self, module: nn.Module, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+
+    def forward(self, **given: Tensor) -> dict[str, Tensor]:
+        """Outputs by name."""
+        return dict(zip(self.outputs, self.module(*(given[name] for name in self.inputs)), strict=True))

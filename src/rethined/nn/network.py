@@ -90,12 +90,14 @@ class RethinedNetwork(nn.Module):
     """Encoder-decoder of MobileOne units with two heads: a residual on the prefill and matching descriptors.
 
     ``compute_dtype`` is the type of all activations but the picture itself; training sets it to bfloat16.
+    ``memory_format`` is how they lie in memory; channels last is what processors are fastest with.
     """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or NetworkConfig()
         self.compute_dtype = torch.float32
+        self.memory_format = torch.channels_last
         quarter, eighth, sixteenth, bottom = config.widths
 
         def unit(in_channels: int, out_channels: int, **settings: object) -> MobileOneUnit:
@@ -156,7 +158,7 @@ class RethinedNetwork(nn.Module):
             prefilled: ``(N, 3, H, W)`` float in 0..1, RGB with the hole prefilled; H and W multiples of 32.
             hole: ``(N, 1, H, W)`` float, 1 = fill, 0 = known.
         """
-        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=torch.channels_last)
+        x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=self.memory_format)
         at4 = self.encode4(self.stem(x))
         at8 = self.encode8(self.down8(at4))
         at16 = self.encode16(self.down16(at8))
@@ -213,7 +215,7 @@ def _double(x: Tensor) -> Tensor:
 def _unit(x: Tensor) -> Tensor:
     """Unit length along the channels. ``functional.normalize`` would leave a shape to be found in exported graphs."""
     length: Tensor = x.norm(dim=1, keepdim=True)
-    return x / length.clamp_min(1e-12)
+    return x / length.clamp(min=1e-12)
 
 
 def _conv(layer: nn.Conv2d, x: Tensor) -> Tensor:

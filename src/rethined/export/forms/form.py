@@ -94,6 +94,12 @@ class Form:
                 buffer.data = buffer.float()
         return replace(self, module=module)
 
+    def in_planes(self) -> Form:
+        """A copy whose activations lie in memory plane by plane, for runtimes that know no other order."""
+        module = copy.deepcopy(self.module)
+        module.network.memory_format = torch.contiguous_format
+        return replace(self, module=module)
+
     def outputs_of(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What torch gives, by name."""
         with torch.inference_mode():

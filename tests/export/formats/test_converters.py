@@ -82,7 +82,7 @@ class Unknown(FormModule):
         return (torch.special.bessel_j0(prefilled * hole),)
 
 
-def test_integers_come_close(weights: Weights, samples_of: SamplesOf, write: Write, tmp_path: Path) -> None:
+def test_integers_of_litert_come_close(weights: Weights, samples_of: SamplesOf, write: Write, tmp_path: Path) -> None:
     needs("litert")
     form = lr_form(weights, (64, 64))
     out, contract = write(form, "litert", tmp_path, "int8")

@@ -81,7 +81,7 @@ export class Pen {
   #onDown(event) {
     if (!this.#host.hasPhoto()) return;
     this.#view.canvas.setPointerCapture(event.pointerId);
-    this.#down.set(event.pointerId, placeOf(event));
+    this.#down.set(event.pointerId, this.#placeOf(event));
     if (this.#down.size > 1) {
       this.cancel(); // two fingers move and zoom
       this.#isMoving = true;
@@ -89,7 +89,7 @@ export class Pen {
       this.#isMoving = true;
     } else {
       this.#byKeys = false;
-      this.place = this.#view.toPicture(placeOf(event));
+      this.place = this.#view.toPicture(this.#placeOf(event));
       this.#begin();
     }
     this.#host.onChange();
@@ -98,7 +98,7 @@ export class Pen {
   /** @param {PointerEvent} event */
   #onMove(event) {
     const before = this.#down.get(event.pointerId);
-    const place = placeOf(event);
+    const place = this.#placeOf(event);
     if (before && this.#isMoving) {
       this.#drag(event.pointerId, before, place);
       return;
@@ -107,7 +107,7 @@ export class Pen {
     // Between two frames a pen reports many places; all of them belong to the line.
     const events = before ? event.getCoalescedEvents?.() ?? [] : [];
     for (const each of events.length ? events : [event]) {
-      this.place = this.#view.toPicture(placeOf(each));
+      this.place = this.#view.toPicture(this.#placeOf(each));
       this.#extend();
     }
     this.#host.onChange();
@@ -151,7 +151,7 @@ export class Pen {
     if (event.shiftKey || (event.deltaX && !event.ctrlKey)) {
       this.#view.move(-(event.deltaX || event.deltaY) * lines, event.deltaX ? -event.deltaY * lines : 0);
     } else {
-      this.#view.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0015)), placeOf(event));
+      this.#view.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0015)), this.#placeOf(event));
     }
     this.#host.onChange();
   }
@@ -184,6 +184,15 @@ export class Pen {
     }
     event.preventDefault();
     this.#host.onChange();
+  }
+
+  /**
+   * @param {MouseEvent} event
+   * @returns {{x: number, y: number}} in CSS pixels of the stage
+   */
+  #placeOf(event) {
+    const { left, top } = this.#view.canvas.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
   }
 
   #begin() {
@@ -220,13 +229,4 @@ export class Pen {
     }
     this.#host.onMark(mark);
   }
-}
-
-/**
- * @param {MouseEvent} event
- * @returns {{x: number, y: number}} in CSS pixels of the stage
- */
-function placeOf(event) {
-  const { left, top } = /** @type {Element} */ (event.currentTarget ?? event.target).getBoundingClientRect();
-  return { x: event.clientX - left, y: event.clientY - top };
 }

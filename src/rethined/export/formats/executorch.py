@@ -1,7 +1,7 @@
 """ExecuTorch (``.pte``): PyTorch's own runtime for phones and boards; convolutions and arithmetic by XNNPACK.
 
-What XNNPACK has no kernel for runs in ExecuTorch's portable ones, which are plain loops on one thread. The file has a
-method ``contract`` beside ``forward``: it gives the contract as JSON.
+What XNNPACK does not take over runs in ExecuTorch's portable kernels, which are plain loops on one thread. The file has
+a method ``contract`` beside ``forward``: it gives the contract as JSON.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-ADDED = ("CHANGELOG.md", "CONTRIBUTING.md", "DEPRECATIONS.md", "MODEL_CARD.md", "configs/*.toml")
+ADDED = ("CHANGELOG.md", "CONTRIBUTING.md", "DEPRECATIONS.md", "MODEL_CARD.md", "configs/**/*.toml")
 """Files from outside docs/, as patterns."""
 _ROLE = re.compile(r":(?:class|data|func|meth|mod):(?=<code>|<a )")
 

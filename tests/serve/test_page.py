@@ -130,8 +130,12 @@ class Page:
     def downloaded(self) -> tuple[str, bytes]:
         """Name and content of what is saved."""
         self.click("download")
-        until(lambda: [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES])
-        (path,) = self.downloads.iterdir()
+
+        def whole() -> list[Path]:  # Chromium leaves files of its own beside them
+            return [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES]
+
+        until(whole)
+        (path,) = whole()
         content = path.read_bytes()
         path.unlink()
         return path.name, content

@@ -75,7 +75,7 @@ class Inpainter:
         ModelNotFoundError, ModelSignatureError: The network file cannot be used.
         MissingExtraError: The runtime is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from rethined import Inpainter
         >>> photo = np.full((96, 128, 3), 200, np.uint8)

@@ -92,3 +92,7 @@ class MissingExtraError(WorkshopError, ImportError):
 
 class PeerError(WorkshopError, RuntimeError):
     """A peer in a process of its own that failed on a picture or ended."""
+
+
+class ClusterError(WorkshopError, RuntimeError):
+    """A cluster that cannot be reached, or one of its machines that cannot do its part."""

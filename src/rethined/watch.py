@@ -18,6 +18,7 @@ from rethined.batch.journal import Facts, Journal, facts_of
 from rethined.batch.pool import POLL_S, IsStopped
 from rethined.batch.run import Outcome, reason_of
 from rethined.errors import OptionError, RethinedError
+from rethined.places import Location
 
 MOST_S = 86_400
 """Longest time between two looks: a day."""
@@ -55,7 +56,7 @@ class Listener:
     """
 
     on_filled: Callable[[Task, Report, float], None]
-    on_failed: Callable[[Path, str], None]
+    on_failed: Callable[[Location, str], None]
     on_note: Callable[[str], None]
 
 
@@ -131,7 +132,7 @@ class _Watcher:
         self._listener, self._settle_s, self._clock = listener, settle_s, clock
         self._waiting: dict[str, tuple[Facts, float]] = {}
         self._failed: dict[str, Facts] = {}
-        self._problems: dict[Path, str] = {}
+        self._problems: dict[Location, str] = {}
         self._trouble = ""
         self._filled = 0
         self._done_before: int | None = None
@@ -185,7 +186,7 @@ class _Watcher:
             self._failed[task.name] = facts
             self._listener.on_failed(task.photo, reason_of(error))
             return
-        self._journal.add(task, facts)
+        self._journal.add(task, facts, may_be_gone=True)
         self._failed.pop(task.name, None)
         self._filled += 1
         self._listener.on_filled(task, report, self._clock() - began_s)

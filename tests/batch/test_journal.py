@@ -94,7 +94,10 @@ def test_missing_files_are_never_done(task: Task) -> None:
 def test_a_result_that_was_taken_away_is_noted_but_not_done(task: Task) -> None:
     facts = facts_of(task, "options")
     task.out.unlink()
-    note(task)
+    with Journal(Path("out")) as journal:
+        with pytest.raises(FileError, match="is filled and not here"):
+            journal.add(task, facts)
+        journal.add(task, facts, may_be_gone=True)
     assert not is_done(task, facts)
     with Journal(Path("out")) as journal:
         assert facts is not None

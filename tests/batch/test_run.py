@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rethined.batch import run as run_module
+from rethined.batch import engines as engines_module
 from rethined.batch.fill import Filler, Report, Settings
 from rethined.batch.jobs import Task, list_jobs
 from rethined.batch.journal import JOURNAL_NAME
@@ -140,7 +140,7 @@ def test_processes_give_the_same_results_and_errors(run: Run, said: io.StringIO)
 
 
 def test_cores_are_shared_out(run: Run, monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path) -> None:
-    monkeypatch.setattr(run_module, "available_cores", lambda: 5)
+    monkeypatch.setattr(engines_module, "available_cores", lambda: 5)
     seen: list[int | None] = []
     inpainter = Settings.inpainter
     monkeypatch.setattr(Settings, "inpainter", lambda self, n: (seen.append(n), inpainter(self, 1))[1])

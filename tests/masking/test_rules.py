@@ -48,7 +48,7 @@ def test_exactly_one_rule_is_needed(rules: dict[str, object]) -> None:
         ({"suffix": ""}, "expected part of a file name"),
         ({"suffix": "m/x"}, "expected part of a file name"),
         ({"alpha": True, "tolerance": 3}, "--mask-tolerance goes with --mask-colour"),
-        ({"alpha": True, "invert": True}, "--invert goes with a mask, not with --mask-alpha"),
+        ({"alpha": True, "invert": True}, "invert goes with a mask, not with transparency"),
         ({"shapes": (BOX,), "labels": ("x",)}, "--mask-label goes with annotations in a file"),
         ({"file": Path("all.png"), "labels": ("x",)}, "'all.png' is a picture"),
         ({"rgb": (0, 0, 256)}, "expected red, green and blue"),

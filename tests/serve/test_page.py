@@ -16,6 +16,7 @@ from PIL import Image
 
 from rethined.engine import Inpainter
 from rethined.imageio import WRITE_SUFFIXES, read_image, write_image
+from rethined.masking import FileMask
 from rethined.masks import as_hole
 from rethined.options import InpaintOptions
 from rethined.serve.work import Done, FillJob, Step, fill_files
@@ -129,8 +130,12 @@ class Page:
     def downloaded(self) -> tuple[str, bytes]:
         """Name and content of what is saved."""
         self.click("download")
-        until(lambda: [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES])
-        (path,) = self.downloads.iterdir()
+
+        def whole() -> list[Path]:  # Chromium leaves files of its own beside them
+            return [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES]
+
+        until(whole)
+        (path,) = whole()
         content = path.read_bytes()
         path.unlink()
         return path.name, content
@@ -185,7 +190,8 @@ def holes(monkeypatch: pytest.MonkeyPatch) -> list[HoleMap]:
     seen: list[HoleMap] = []
 
     def watch(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
-        seen.append(as_hole(job.mask, SIZE_HW))
+        assert isinstance(job.mask, FileMask)
+        seen.append(as_hole(job.mask.path, SIZE_HW))
         return fill_files(inpainter, job, step)
 
     monkeypatch.setattr("rethined.serve.app.fill_files", watch)

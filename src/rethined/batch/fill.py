@@ -19,6 +19,7 @@ from rethined.masks import MaskWarning, grow_hole
 from rethined.metadata import FileWarning
 from rethined.options import InpaintOptions
 from rethined.photo import read_photo
+from rethined.places import Location, Url
 from rethined.session import Runtime
 from rethined.weights import SHIPPED_NETWORK
 
@@ -111,7 +112,7 @@ class Filler:
         with heard() as said:
             options = self._settings.options
             photo = read_photo(task.photo)
-            hole = task.mask.hole(photo.pixels, name=task.photo, grow_px=options.grow_px)
+            hole = task.mask.hole(photo.pixels, name=Path(task.photo), grow_px=options.grow_px)
             make_folder(task.out.parent)
             photo.expect_writable(task.out, options)
             filled = self._inpainter.fill(photo.pixels, hole, forbid=self._settings.forbid, inplace=True).image
@@ -132,12 +133,14 @@ def heard() -> Iterator[list[str]]:
     said += [str(warning.message) for warning in caught if issubclass(warning.category, (MaskWarning, FileWarning))]
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it.
+def make_folder(folder: Location) -> None:
+    """Makes a folder and those above it; stores have none.
 
     Raises:
         ImageWriteError: It cannot be made.
     """
+    if isinstance(folder, Url):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

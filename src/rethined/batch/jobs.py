@@ -6,13 +6,14 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from rethined.errors import ImageReadError, InputError, MaskError, OptionError, RethinedError
 from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES, format_named
 from rethined.masking.preview import PREVIEW_SUFFIX
 from rethined.masking.rules import MaskFinder, MaskRule
 from rethined.masking.sources import FileMask, MaskSource
+from rethined.places import Location, Url, files_in, is_hidden, located
 
 Naming = Callable[[PurePath], PurePath]
 """What a result is called: from a path relative to the input to one relative to the folder of the results."""
@@ -29,9 +30,9 @@ class Task:
         name: ``out`` relative to the folder of the results, with slashes.
     """
 
-    photo: Path
+    photo: Location
     mask: MaskSource
-    out: Path
+    out: Location
     name: str
 
 
@@ -46,7 +47,7 @@ class JobList:
     """
 
     tasks: list[Task]
-    problems: list[tuple[Path, str]]
+    problems: list[tuple[Location, str]]
     results_left_out: int = 0
 
 
@@ -54,7 +55,7 @@ class JobList:
 class _Found:
     """A photograph, its path relative to what it was found by, and its mask or why it has none."""
 
-    photo: Path
+    photo: Location
     relative: PurePath
     mask: MaskSource | MaskError
 
@@ -85,19 +86,19 @@ def as_preview(relative: PurePath) -> PurePath:
 def list_jobs(
     inputs: Sequence[str],
     rule: MaskRule,
-    out: Path,
+    out: Location,
     *,
     recursive: bool = False,
     naming: Naming = keep_name,
     forbid: Path | None = None,
 ) -> JobList:
-    """What to do with files, folders and patterns.
+    """What to do with files, folders and patterns, here or in a store.
 
     In folders and of patterns, files with the ending of a picture are taken; hidden ones, masks and what lies below
     ``out`` are not.
 
     Args:
-        inputs: Each a file, a folder or a pattern as :mod:`glob` knows them, ``**`` included.
+        inputs: Each a file, a folder or a pattern as :mod:`glob` knows them, ``**`` included; or a URL of one.
         rule: Which mask belongs to a photograph.
         out: Folder of the results.
         recursive: Whether to look into folders within folders.
@@ -115,9 +116,9 @@ def list_jobs(
 
 
 def pair_jobs(
-    pairs: Iterable[tuple[Path, Path, PurePath | None]],
-    base: Path,
-    out: Path,
+    pairs: Iterable[tuple[Location, Location, PurePath | None]],
+    base: Location,
+    out: Location,
     *,
     labels: Sequence[str] = (),
     invert: bool = False,
@@ -141,22 +142,22 @@ def pair_jobs(
     """
     found = []
     for photo, mask, name in pairs:
-        relative = PurePath(os.path.relpath(photo, base)) if _is_below(photo, base) else PurePath(photo.name)
+        relative = _relative(photo, base) if _is_below(photo, base) else PurePath(photo.name)
         found.append((_Found(photo, relative, FileMask(path=mask, labels=tuple(labels), invert=invert)), name))
     return _settled([item for item, _ in found], out, naming, 0, [forbid], [name for _, name in found])
 
 
 def _settled(
     found: Sequence[_Found],
-    out: Path,
+    out: Location,
     naming: Naming,
     results_left_out: int,
-    more_inputs: Sequence[Path | None],
+    more_inputs: Sequence[Location | None],
     names: Sequence[PurePath | None] | None = None,
 ) -> JobList:
     """Names every result; sorts out what has no mask, no format or no name of its own."""
     done = JobList([], [], results_left_out)
-    taken: dict[str, Path] = {}
+    taken: dict[str, Location] = {}
     for item, given in zip(found, names or [None] * len(found), strict=True):
         name = naming(item.relative if given is None else given)
         target = out / name
@@ -177,7 +178,7 @@ def _settled(
     return done
 
 
-def _expect_inputs_safe(tasks: Sequence[Task], found: Sequence[_Found], more_inputs: Sequence[Path | None]) -> None:
+def _expect_inputs_safe(tasks: Sequence[Task], found: Sequence[_Found], more_inputs: Sequence[Location | None]) -> None:
     inputs = {_real(item.photo) for item in found}
     inputs |= {_real(item.mask.path) for item in found if isinstance(item.mask, FileMask)}
     inputs |= {_real(path) for path in more_inputs if path is not None}
@@ -201,24 +202,24 @@ class _Scan:
     """
 
     rule: MaskRule
-    out: Path
+    out: Location
     recursive: bool
     not_photos: set[str]
     results_left_out: int = 0
     _seen: set[str] = field(default_factory=set)
 
-    def photos(self, inputs: Sequence[str]) -> Iterator[tuple[Path, PurePath]]:
+    def photos(self, inputs: Sequence[str]) -> Iterator[tuple[Location, PurePath]]:
         """Each photograph once, with its path relative to what it was found by."""
         for given in inputs:
             for photo, base in self._of_input(given):
                 if self._is_mask(photo) or _real(photo) in self._seen:
                     continue
                 self._seen.add(_real(photo))
-                relative = PurePath(os.path.relpath(photo, base))
+                relative = _relative(photo, base)
                 yield photo, PurePath(photo.name) if ".." in relative.parts else relative
 
-    def _of_input(self, given: str) -> Iterator[tuple[Path, Path]]:
-        path = Path(given)
+    def _of_input(self, given: str) -> Iterator[tuple[Location, Location]]:
+        path = located(given)
         if given and path.is_dir():
             yield from ((photo, path) for photo in self._below(path))
         elif given and path.is_file():
@@ -226,22 +227,20 @@ class _Scan:
         elif glob.has_magic(given):
             base = _fixed_part(path)
             self._expect_apart(base)
-            pictures = [match for match in _matches(path, base) if match.is_file() and _is_picture(match.name)]
+            pictures = [match for match in _matches(path, base) if _is_picture(match.name)]
             if not pictures:
                 raise ImageReadError(f"no picture file matches {given!r}; check the pattern")
             yield from ((photo, base) for photo in pictures if self._is_input(photo))
         else:
             raise ImageReadError(f"there is no file or folder at {given!r}; check the path, and quote patterns")
 
-    def _below(self, folder: Path) -> Iterator[Path]:
+    def _below(self, folder: Location) -> Iterator[Location]:
         self._expect_apart(folder)
-        for place, folders, files in os.walk(folder):
-            folders[:] = sorted(name for name in folders if self.recursive and not name.startswith("."))
-            for name in sorted(files):
-                if _is_picture(name) and self._is_input(Path(place, name)):
-                    yield Path(place, name)
+        for path in files_in(folder, recursive=self.recursive):
+            if _is_picture(path.name) and self._is_input(path):
+                yield path
 
-    def _expect_apart(self, folder: Path) -> None:
+    def _expect_apart(self, folder: Location) -> None:
         """Checks that what is looked for in a folder is not all results or masks."""
         for role, other in (("out", self.out), ("mask-dir", self.rule.folder)):
             if other is not None and _is_below(folder, other):
@@ -250,14 +249,14 @@ class _Scan:
                     " as photographs; give another folder"
                 )
 
-    def _is_input(self, photo: Path) -> bool:
+    def _is_input(self, photo: Location) -> bool:
         """Whether a file that was found, not named, is an input and neither a result nor a mask."""
         if _is_below(photo, self.out):
             self.results_left_out += 1
             return False
         return self.rule.folder is None or not _is_below(photo, self.rule.folder)
 
-    def _is_mask(self, photo: Path) -> bool:
+    def _is_mask(self, photo: Location) -> bool:
         return _real(photo) in self.not_photos or self.rule.is_mask_name(photo)
 
 
@@ -274,7 +273,7 @@ def expect_some(jobs: JobList) -> None:
     raise InputError(f"no photograph was found{why}; check the paths, or pass --recursive for folders within folders")
 
 
-def below(out: Path, name: str) -> PurePath:
+def below(out: Location, name: str) -> PurePath:
     """A path of a result that a user has written down, checked to stay below ``out``.
 
     Raises:
@@ -289,25 +288,40 @@ def _is_picture(name: str) -> bool:
     return not name.startswith(".") and PurePath(name).suffix.lower() in READ_SUFFIXES
 
 
-def _fixed_part(pattern: Path) -> Path:
+def _fixed_part(pattern: Location) -> Location:
     """The folders of a pattern before its first wildcard."""
-    parts = pattern.parts
-    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:fixed])
+    if isinstance(pattern, Url):
+        return Url(pattern.prefix, PurePosixPath(*_fixed(pattern.path.parts)))
+    return Path(*_fixed(pattern.parts))
 
 
-def _matches(pattern: Path, base: Path) -> list[Path]:
+def _fixed(parts: Sequence[str]) -> Sequence[str]:
+    return parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))]
+
+
+def _matches(pattern: Location, base: Location) -> list[Location]:
+    if isinstance(pattern, Url) and isinstance(base, Url):
+        return [path for path in pattern.matches() if not is_hidden(path.relative_to(base))]
+    if isinstance(pattern, Url) or isinstance(base, Url):
+        raise TypeError(f"{base} is no part of {pattern}")
     try:
         found = sorted(base.glob(pattern.relative_to(base).as_posix()))
     except ValueError as error:
         raise OptionError(f"the pattern {str(pattern)!r} cannot be used: {error}") from error
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(base).parts)]
+    return [path for path in found if not is_hidden(path.relative_to(base)) and path.is_file()]
 
 
-def _is_below(path: Path, folder: Path) -> bool:
+def _relative(path: Location, base: Location) -> PurePath:
+    """The way from a folder to a file below it."""
+    if isinstance(path, Url) and isinstance(base, Url):
+        return path.relative_to(base)
+    return PurePath(os.path.relpath(path, base))
+
+
+def _is_below(path: Location, folder: Location) -> bool:
     return PurePath(_real(path)).is_relative_to(_real(folder))
 
 
-def _real(path: Path) -> str:
+def _real(path: Location) -> str:
     """One spelling for each file."""
-    return os.path.normcase(os.path.realpath(path))
+    return path.normal() if isinstance(path, Url) else os.path.normcase(os.path.realpath(path))

@@ -5,23 +5,24 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from rethined.batch.jobs import below
 from rethined.errors import FileError, InputError, RethinedError
+from rethined.places import Location, located
 
 REQUIRED = ("image", "mask")
 COLUMNS = (*REQUIRED, "out")
 
 
-def read_manifest(path: Path, out: Path) -> list[tuple[Path, Path, PurePath | None]]:
+def read_manifest(path: Location, out: Location) -> list[tuple[Location, Location, PurePath | None]]:
     """Photograph, mask and name of the result of each line, in order.
 
     Args:
         path: A CSV file with the columns ``image``, ``mask`` and perhaps ``out``, or a file of JSON objects with these
-            keys, one a line; UTF-8. ``image`` and ``mask`` may be relative to the folder of the file, ``out`` is
-            relative to the folder of the results; without it the photograph's own name is kept.
+            keys, one a line; UTF-8. ``image`` and ``mask`` may be relative to the folder of the file, or URLs; ``out``
+            is relative to the folder of the results; without it the photograph's own name is kept.
         out: Folder of the results.
 
     Raises:
@@ -29,7 +30,7 @@ def read_manifest(path: Path, out: Path) -> list[tuple[Path, Path, PurePath | No
         InputError: It is something else; the message names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin their UTF-8 with a mark
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets begin their UTF-8 with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"cannot read the manifest {path}: {error}; give a CSV or JSON lines file in UTF-8") from error
     rows = _json_rows if text.lstrip().startswith("{") else _csv_rows
@@ -37,13 +38,14 @@ def read_manifest(path: Path, out: Path) -> list[tuple[Path, Path, PurePath | No
     for line, row in rows(path, text):
         image, mask, name = _checked(f"{path}, line {line}", row)
         try:
-            pairs.append((path.parent / image, path.parent / mask, below(out, name) if name else None))
+            here = path.parent
+            pairs.append((located(image, here), located(mask, here), below(out, name) if name else None))
         except RethinedError as error:
             raise InputError(f"{path}, line {line}: {error}") from error
     return pairs
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(path: Location, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(text.splitlines(), strict=True, skipinitialspace=True)
     try:
         _expect_columns(f"{path}, line 1", reader.fieldnames or [])
@@ -58,7 +60,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{path}, line {reader.line_num} is no CSV: {error}; expected image,mask[,out]") from error
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(path: Location, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rethined.batch.fill import Report, Settings, heard, make_folder
 from rethined.batch.jobs import Task
 from rethined.imageio import read_image, write_image
@@ -27,7 +29,7 @@ class Previewer:
         grow_px = self._settings.options.grow_px
         with heard() as said:
             image = read_image(task.photo, as_stored=True)
-            hole = task.mask.hole(image, name=task.photo, grow_px=grow_px)
+            hole = task.mask.hole(image, name=Path(task.photo), grow_px=grow_px)
         shown, line = preview(image, task.mask, hole, grow_px=grow_px)
         make_folder(task.out.parent)
         write_image(task.out, shown)

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 
-from rethined.batch.fill import Filler, Report, Settings, expect_no_less_than_one, make_folder
+from rethined.batch.engines import Engine, LocalEngine
+from rethined.batch.fill import Report, Settings, make_folder
 from rethined.batch.jobs import JobList, Task, expect_some
-from rethined.batch.journal import Journal, facts_of
-from rethined.batch.pool import IsStopped, in_turn, spread
+from rethined.batch.journal import facts_of, open_journal
+from rethined.batch.pool import IsStopped, in_turn
 from rethined.batch.preview import Previewer
 from rethined.batch.progress import Progress
+from rethined.batch.staging import staged
 from rethined.errors import RethinedError
-from rethined.runtime import available_cores
+from rethined.places import Location
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ class Outcome:
 def fill_all(
     jobs: JobList,
     settings: Settings,
-    out: Path,
+    out: Location,
     progress: Callable[[int], Progress],
     *,
     processes: int = 1,
+    engine: Engine | None = None,
     again: bool = False,
     is_stopped: IsStopped = lambda: False,
 ) -> Outcome:
@@ -52,7 +54,8 @@ def fill_all(
         settings: How.
         out: Folder of the results and of the journal; made when missing.
         progress: Makes what tells of the run, given how many photographs can be tried.
-        processes: How many photographs at once. Results do not depend on it.
+        processes: How many photographs at once on this machine. Results do not depend on it.
+        engine: Who fills, if not processes of this machine; ``processes`` then means nothing.
         again: Fill as well what is filled already.
         is_stopped: Asked before each photograph; after ``True`` only what is going on is finished.
 
@@ -62,14 +65,10 @@ def fill_all(
         FileError: ``out`` or the journal cannot be written.
     """
     expect_some(jobs)
-    expect_no_less_than_one("jobs", processes)
-    expect_no_less_than_one("threads", settings.threads)
-    # Made here even where others do the work: what is wrong with it is then said once, not for each photograph.
-    threads = settings.threads or max(1, available_cores() // processes)
-    filler = Filler(settings, threads)
+    engine = engine or LocalEngine(settings, processes)
     options_key = settings.key()
     make_folder(out)
-    with Journal(out) as journal:
+    with open_journal(out) as journal:
         facts = {task.name: facts_of(task, options_key) for task in jobs.tasks}
         due = [task for task in jobs.tasks if again or not journal.is_done(task, facts[task.name])]
 
@@ -77,24 +76,14 @@ def fill_all(
             journal.add(task, facts[task.name])
 
         skipped = len(jobs.tasks) - len(due)
-        if processes == 1:
-            done = in_turn(filler, due, is_stopped=is_stopped)
-        else:
-            done = spread(
-                _fill_here,
-                due,
-                processes=processes,
-                prepare=_prepare,
-                arguments=(settings, threads),
-                is_stopped=is_stopped,
-            )
+        done = engine.fill(due, is_stopped=is_stopped)
         return _attend(jobs, due, skipped, done, progress, "filled", on_done=note_done)
 
 
 def preview_all(
     jobs: JobList,
     settings: Settings,
-    out: Path,
+    out: Location,
     progress: Callable[[int], Progress],
     *,
     on_line: Callable[[str], None],
@@ -117,7 +106,7 @@ def preview_all(
     expect_some(jobs)
     make_folder(out)
 
-    done = in_turn(Previewer(settings), jobs.tasks, is_stopped=is_stopped)
+    done = in_turn(staged(Previewer(settings)), jobs.tasks, is_stopped=is_stopped)
     return _attend(jobs, jobs.tasks, 0, done, progress, "shown", on_line=on_line)
 
 
@@ -169,15 +158,3 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory; try fewer --jobs, or --max-memory"
     return f"{type(error).__name__}: {error}"
-
-
-_filler_here: list[Filler] = []
-"""The engine of a process that was started for one run."""
-
-
-def _prepare(settings: Settings, threads: int) -> None:
-    _filler_here[:] = [Filler(settings, threads)]
-
-
-def _fill_here(task: Task) -> Report:
-    return _filler_here[0](task)

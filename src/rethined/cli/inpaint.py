@@ -34,7 +34,6 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         "mask_given",
         metavar="MASK",
         nargs="?",
-        type=Path,
         help="picture of the same size; white (128 and above) is filled. Short for --mask MASK",
     )
     parser.add_argument(

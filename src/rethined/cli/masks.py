@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rethined.errors import OptionError
 
 if TYPE_CHECKING:
     from rethined.masking import MaskRule, MaskSource, Rectangle
+    from rethined.places import Location
 
 
 def add_mask_options(parser: argparse.ArgumentParser, *, by_name: bool = True) -> None:
@@ -23,14 +25,13 @@ def add_mask_options(parser: argparse.ArgumentParser, *, by_name: bool = True) -
     rules = parser.add_argument_group("what is filled, one of")
     rules.add_argument(
         "--mask",
-        type=Path,
         metavar="FILE",
         help="white of a picture of the same size, or the boxes, polygons and circles of a COCO or LabelMe file (.json)"
         + (": one for all" if by_name else ""),
     )
     if by_name:
         rules.add_argument(
-            "--mask-dir", type=Path, metavar="DIR", help="the mask in DIR of the same relative path, else the same name"
+            "--mask-dir", metavar="DIR", help="the mask in DIR of the same relative path, else the same name"
         )
         rules.add_argument(
             "--mask-suffix",
@@ -71,8 +72,12 @@ def add_mask_options(parser: argparse.ArgumentParser, *, by_name: bool = True) -
     more.add_argument("--grow", type=int, default=0, metavar="PX", help="widen the hole by PX pixels (default 0)")
 
 
-def mask_rule(parsed: argparse.Namespace) -> MaskRule:
+def mask_rule(parsed: argparse.Namespace, place: Callable[[str], Location] = Path) -> MaskRule:
     """The rule that the options of :func:`add_mask_options` state.
+
+    Args:
+        parsed: The options.
+        place: Understands how a file or a folder is named.
 
     Raises:
         OptionError: Not one rule, or one that cannot be used.
@@ -80,9 +85,10 @@ def mask_rule(parsed: argparse.Namespace) -> MaskRule:
     """
     from rethined.masking import MaskRule
 
+    folder = getattr(parsed, "mask_dir", None)
     return MaskRule(
-        file=parsed.mask,
-        folder=getattr(parsed, "mask_dir", None),
+        file=None if parsed.mask is None else place(parsed.mask),
+        folder=None if folder is None else place(folder),
         suffix=getattr(parsed, "mask_suffix", None),
         alpha=parsed.mask_alpha,
         rgb=None if parsed.mask_colour is None else _rgb(parsed.mask_colour),

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 
 class Backbone(nn.Module):
-    """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen, in bfloat16.
+    """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen, in bfloat16 (or what it is cast to).
 
     The package's network in its evaluation mode, but rebuilt for gradients that run through it on a CPU: every
     BatchNorm is part of the convolution before it, and strided depthwise convolutions are computed dense and thinned
@@ -41,7 +41,7 @@ class Backbone(nn.Module):
             picture: ``(N, 3, H, W)`` float in 0..1; sides multiples of 32.
             strides: Some of 2, 4, 8, 16, 32, ascending.
         """
-        x = ((picture * 255 - 127) / 128).to(torch.bfloat16, memory_format=torch.channels_last)
+        x = ((picture * 255 - 127) / 128).to(self._stem.weight.dtype, memory_format=torch.channels_last)
         x = self._stem(x)
         kept: list[Tensor] = []
         stride = 2

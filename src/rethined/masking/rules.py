@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from rethined.errors import ImageReadError, MaskError, OptionError
 from rethined.imageio import READ_SUFFIXES
 from rethined.masking.annotations import ANNOTATION_SUFFIX
 from rethined.masking.shapes import Shape
 from rethined.masking.sources import AlphaMask, ColourMask, FileMask, MaskSource, ShapeMask
+from rethined.places import Location, Url, files_in
 
 MASK_SUFFIXES = (*READ_SUFFIXES, ANNOTATION_SUFFIX)
 """Endings of files that masks may be in."""
@@ -41,8 +42,8 @@ class MaskRule:
         ImageReadError: No such file or folder.
     """
 
-    file: Path | None = None
-    folder: Path | None = None
+    file: Location | None = None
+    folder: Location | None = None
     suffix: str | None = None
     alpha: bool = False
     rgb: tuple[int, int, int] | None = None
@@ -78,14 +79,14 @@ class MaskRule:
         """Whether the mask is in a file."""
         return self.by_name or self.file is not None
 
-    def is_mask_name(self, photo: Path) -> bool:
+    def is_mask_name(self, photo: Location) -> bool:
         """Whether a picture is, by its name, the mask of another one."""
         suffix = self.suffix
         if suffix is None:
             return False
         return photo.name.endswith(suffix) if _names_ending(suffix) else photo.stem.endswith(suffix)
 
-    def of_file(self, path: Path) -> FileMask:
+    def of_file(self, path: Location) -> FileMask:
         """A mask in a file, read as the rule says."""
         return FileMask(path=path, labels=self.labels, invert=self.invert)
 
@@ -124,10 +125,12 @@ class MaskFinder:
     """
 
     def __init__(self, rule: MaskRule) -> None:
+        if isinstance(rule.file, Url):  # asked for once, not for each photograph
+            rule = replace(rule, file=rule.file.looked_up())
         self._rule = rule
-        self._stems: dict[Path, dict[str, list[Path]]] = {}
+        self._stems: dict[Location, dict[str, list[Location]]] = {}
 
-    def find(self, photo: Path, relative: PurePath) -> MaskSource | MaskError:
+    def find(self, photo: Location, relative: PurePath) -> MaskSource | MaskError:
         """The mask of a photograph, or why there is none.
 
         Args:
@@ -143,9 +146,10 @@ class MaskFinder:
         whole = photo.with_name(photo.stem + rule.suffix)
         if not _names_ending(rule.suffix):
             return self._first([whole], photo)
-        return rule.of_file(whole) if whole.is_file() else MaskError(f"has no mask: there is no file {whole}")
+        found = [path for path in self._in(whole.parent).get(whole.stem, []) if path == whole]
+        return rule.of_file(found[0]) if found else MaskError(f"has no mask: there is no file {whole}")
 
-    def _first(self, places: Iterable[Path], photo: Path) -> MaskSource | MaskError:
+    def _first(self, places: Iterable[Location], photo: Location) -> MaskSource | MaskError:
         """The mask at the first of the places, given without ending, that holds any."""
         places = list(places)
         for place in places:
@@ -157,11 +161,11 @@ class MaskFinder:
                 return MaskError(f"has several masks: {', '.join(map(str, found))}; leave one of them there")
         return MaskError(f"has no mask: there is no picture {' or '.join(f'{place}.*' for place in places)}")
 
-    def _in(self, folder: Path) -> dict[str, list[Path]]:
+    def _in(self, folder: Location) -> dict[str, list[Location]]:
         if folder not in self._stems:
-            stems: dict[str, list[Path]] = {}
-            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if _names_ending(path.name) and not path.name.startswith(".") and path.is_file():
+            stems: dict[str, list[Location]] = {}
+            for path in files_in(folder, recursive=False):
+                if _names_ending(path.name) and not path.name.startswith("."):
                     stems.setdefault(path.stem, []).append(path)
             self._stems[folder] = stems
         return self._stems[folder]

@@ -17,11 +17,11 @@ import numpy as np
 
 from rethined.depth import LEVELS, WHITE, in_levels
 from rethined.errors import MaskError, OptionError
-from rethined.files import stamp
 from rethined.masking.annotations import ANNOTATION_SUFFIX, annotated_shapes
 from rethined.masking.checks import warn_if_tight
 from rethined.masking.shapes import Shape, cover
 from rethined.masks import MaskWarning, as_hole, grow_hole
+from rethined.places import Location, stamp
 from rethined.types import Float32, HoleMap, ImageLike, Pixels, SizeHW
 
 NEAR_LEVELS = 48
@@ -111,7 +111,7 @@ class FileMask(MaskSource):
         OptionError: There are labels, and the file is a picture.
     """
 
-    path: Path
+    path: Location
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class FileMask(MaskSource):
         if not self.is_annotation:
             return self.path
         size_hw = _size_hw(image)
-        return cover(annotated_shapes(self.path, size_hw, picture=name, labels=self.labels), size_hw)
+        return cover(annotated_shapes(Path(self.path), size_hw, picture=name, labels=self.labels), size_hw)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from rethined.export.formats import FORMATS
 from rethined.export.formats.coreml import CAN_PREDICT, operators_of
 from rethined.export.formats.ncnn import OPTIONS, finish_graph
 from rethined.export.forms import Form, lr_form, pipeline_form
-from rethined.export.forms.form import FormModule
+from rethined.export.forms.form import COARSE_STAGES, FormModule
 from rethined.export.network import Weights
 from rethined.export.photos import Sample
 
@@ -82,12 +83,22 @@ class Unknown(FormModule):
         return (torch.special.bessel_j0(prefilled * hole),)
 
 
-def test_integers_come_close(weights: Weights, samples_of: SamplesOf, write: Write, tmp_path: Path) -> None:
+def test_integers_of_litert_come_close(weights: Weights, samples_of: SamplesOf, write: Write, tmp_path: Path) -> None:
     needs("litert")
     form = lr_form(weights, (64, 64))
     out, contract = write(form, "litert", tmp_path, "int8")
     row = check_artefact(form, FORMATS["litert"], out, contract, samples_of(form), measure=False)
-    assert 1e-4 < row.differences["filled"] < 0.1
+    assert 1e-5 < row.differences["filled"] < 0.1
+    from ai_edge_litert.interpreter import Interpreter
+
+    tensors = Interpreter(model_path=str(out)).get_tensor_details()
+    per_channel = [x for x in tensors if x["dtype"] == np.int8 and len(x["quantization_parameters"]["scales"]) > 1]
+    coarse = [
+        name
+        for name, x in form.module.network.named_parameters()
+        if name.startswith(COARSE_STAGES) and name.endswith("weight")
+    ]
+    assert len(per_channel) == len(coarse) == 16
 
 
 def test_litert_keeps_the_names(weights: Weights, write: Write, tmp_path: Path) -> None:

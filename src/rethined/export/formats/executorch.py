@@ -1,7 +1,7 @@
 """ExecuTorch (``.pte``): PyTorch's own runtime for phones and boards; convolutions and arithmetic by XNNPACK.
 
-What XNNPACK has no kernel for runs in ExecuTorch's portable ones, which are plain loops on one thread. The file has a
-method ``contract`` beside ``forward``: it gives the contract as JSON.
+What XNNPACK does not take over runs in ExecuTorch's portable kernels, which are plain loops on one thread. The file has
+a method ``contract`` beside ``forward``: it gives the contract as JSON.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class ExecuTorchFormat:
         import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
+        from torch._export.verifier import SpecViolationError
 
         form = form.in_planes()
         if contract.precision == "fp16":
@@ -53,9 +54,10 @@ class ExecuTorchFormat:
                     partitioner=[XnnpackPartitioner()],
                     constant_methods={"contract": json.dumps(contract.metadata())},
                 ).to_executorch()
-            except RuntimeError as error:
-                # "Missing out variants: {...}" names what has no kernel.
-                raise ExportError(f"ExecuTorch lacks an operator of this network: {error}") from error
+            except (RuntimeError, SpecViolationError) as error:
+                # Both name what has no kernel, in the first lines of much advice.
+                named = " ".join(str(error).split())[:300]
+                raise ExportError(f"ExecuTorch lacks an operator of this network: {named}") from error
         with out.open("wb") as file:
             lowered.write_to_file(file)
 

@@ -1,8 +1,8 @@
 """LiteRT (``.tflite``): for Android's processors, graphics and NPUs; converted by litert-torch.
 
 The signature keeps the names of inputs and outputs. fp16 stores the weights of convolutions in half precision, which
-processors enlarge again when the file is opened and graphics compute with. int8 quantises the convolutions: static, per
-channel.
+processors enlarge again when the file is opened and graphics compute with. int8 quantises the convolutions at 1/8
+and below: static, per channel.
 """
 
 from __future__ import annotations
@@ -70,18 +70,22 @@ class LiteRtFormat:
 
 
 def _quantise(source: Path, out: Path, precision: Precision, calibration: Calibration) -> None:
-    """Writes a file with its convolutions in another precision."""
+    """Writes a file with its convolutions in half precision, or its coarser ones in integers."""
     from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
+
+    from rethined.export.forms.form import COARSE_STAGES
 
     maker = quantizer.Quantizer(str(source))
     kinds = (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.DEPTHWISE_CONV_2D)
+    # The converter names tensors by the modules they come from; after a semicolon are those that were merged into it.
+    coarse = rf"^[^;]*_({'|'.join(COARSE_STAGES)})[/;]"
     ranges = None
     for kind in kinds:
         if precision == "fp16":
             casting = algorithm_manager.AlgorithmName.FLOAT_CASTING
             maker.add_weight_only_config(".*", kind, num_bits=16, algorithm_key=casting)
         else:
-            maker.add_static_config(".*", kind, activation_num_bits=8, weight_num_bits=8)
+            maker.add_static_config(coarse, kind, activation_num_bits=8, weight_num_bits=8)
     if precision == "int8":
         if not calibration:
             raise ExportError("int8 is scaled by photographs and none were given; expected at least one")

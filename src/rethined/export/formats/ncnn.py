@@ -4,8 +4,8 @@ ncnn has no comparison, no sorting and no gather, so the forms are said without.
 out as whole numbers in float32. Half precision could not tell token 2049 from 2048, so the caller has to switch it off
 (:data:`OPTIONS`): on ARM ncnn computes in it unless it is told not to. fp16 therefore means weights alone.
 
-A mask on each layer (``31=7``) would keep only what counts in single precision; with it ncnn 1.0.20261020 writes
-beyond its buffers where activations are bfloat16.
+A mask on each layer (``31=7``) would keep only what counts in single precision; with it ncnn 1.0.20261020 ended with a
+corrupted heap where activations were bfloat16, and without it not.
 """
 
 from __future__ import annotations

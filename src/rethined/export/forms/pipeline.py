@@ -9,7 +9,7 @@ masked, so the cost is that of a picture that is all hole:
 3. The network.
 4. Attention: all tokens with all, tokens that hold any hole masked as sources; each settles on the best one.
 5. Upscaling: what the full picture has above the enlarged small one (its detail) is copied from there and blended.
-   Every pixel mixes what its four nearest tokens point at, with smoothstep weights, and the contrast that mixing takes
+   Every pixel mixes what its four nearest tokens point at, with bilinear weights, and the contrast that mixing takes
    away is put back, as :mod:`rethined.taps` does. Copies are made in cells that reach from token centre to token
    centre: a cell has the same four nearest tokens all over, so a copy is a gather of whole cells.
 6. Seam: what is missing at the rim is spread inwards on the small grid, as :func:`rethined.transfer.close_seam`.
@@ -77,7 +77,6 @@ class Pipeline(FormModule):
         """``(1, 1, rows, columns)``, the upper left cell of every token."""
         self.register_buffer("place", self.cell[:, :, :rows, :columns].clone())
         upper = (torch.arange(side) + 0.5) / side
-        upper = upper * upper * (3 - 2 * upper)
         for name, row, column in _TAPS:
             weight_y, weight_x = upper if row else 1 - upper, upper if column else 1 - upper
             self.register_buffer(f"window_{name}", weight_y[:, None] * weight_x)

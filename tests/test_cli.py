@@ -479,6 +479,7 @@ def test_without_fastapi_the_server_says_what_to_install(
 def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path) -> None:
     pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
     heard: list[ServeSettings] = []
+    monkeypatch.setattr("rethined.serve.memory.share_heaps", lambda: None)  # not in the process of the tests
     monkeypatch.setattr("rethined.serve.run.serve", lambda _inpainter, settings, _tell, **_more: heard.append(settings))
     given = "--host ::1 --port 0 --max-pixels 1000 --max-mb 7 --max-memory 900 --queue 3 --timeout 1.5 --workers 4"
     more = "--preset best --allow-origin https://a.example --allow-origin http://b.example:1 --network"
@@ -504,9 +505,10 @@ def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_
     ],
 )
 def test_a_server_that_cannot_be_ends_with_two_and_one_line(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
+    monkeypatch.setattr("rethined.serve.memory.share_heaps", lambda: None)  # not in the process of the tests
     assert main(["serve", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

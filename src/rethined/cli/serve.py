@@ -85,6 +85,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
 def _run_serve(parsed: argparse.Namespace) -> None:
     from rethined.engine import Inpainter
     from rethined.options import InpaintOptions
+    from rethined.serve.memory import share_heaps
 
     settings = ServeSettings(
         host=parsed.host,
@@ -101,6 +102,7 @@ def _run_serve(parsed: argparse.Namespace) -> None:
         from rethined.serve.run import serve
     except ImportError as error:
         raise missing_extra("serve", error) from error
+    share_heaps()  # before there are threads
     network = None if parsed.network is None else Path(parsed.network)
     inpainter = Inpainter(network, threads=parsed.threads, runtime=parsed.runtime)
     serve(inpainter, settings, tell, access_log=parsed.access_log)

@@ -19,6 +19,7 @@ from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
+from rethined.heap import keep_freed_memory
 from rethined.imageio import as_image, like_input
 from rethined.ladder import plan_looks
 from rethined.masks import as_forbidden, as_hole, grow_hole
@@ -96,6 +97,7 @@ class Inpainter:
     ) -> None:
         if threads is not None and threads < 1:
             raise OptionError(f"threads is {threads}; expected a whole number from 1, or None for all cores")
+        keep_freed_memory()
         self.options = options or InpaintOptions()
         path = SHIPPED_NETWORK if network is None else Path(network)
         self._session = OnnxSession(path, threads=threads, runtime=runtime)

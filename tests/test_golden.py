@@ -16,7 +16,7 @@ from rethined.composite import paste
 from rethined.demo import blobs, scratches
 from rethined.imageio import read_image, write_image
 from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
-from rethined.offsets import choose_offsets, match_offsets
+from rethined.offsets import choose_offsets, match_offsets, near_offsets
 from rethined.resample import pull_push, shrink_known
 from rethined.transfer import transfer
 
@@ -28,7 +28,8 @@ def fill_without_network(image: np.ndarray, hole: np.ndarray, small_hw: tuple[in
     filled = pull_push(small.image, small.hole)
     corrupted = corrupted_tokens(small.touched)
     matches = match_tokens(*appearance_descriptors(filled), corrupted, temperature=1.0, k=8)
-    field = choose_offsets(filled, small.touched, corrupted, match_offsets(matches, corrupted.shape[1]))
+    candidates = np.concatenate([match_offsets(matches, corrupted.shape[1]), near_offsets(corrupted)], 1)
+    field = choose_offsets(filled, small.touched, corrupted, candidates)
     return paste(image, *transfer(image, hole, filled, small.touched, field))
 
 

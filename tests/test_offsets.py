@@ -5,7 +5,7 @@ import pytest
 
 from planted import PERIOD_PX, square_hole, stripes
 from rethined.matching import Matches, corrupted_tokens
-from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
+from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
 from rethined.types import Box
 
 
@@ -85,6 +85,43 @@ def test_of_two_sources_that_fit_the_fill_the_one_with_the_detail_around_wins(
     to_other = 136 - 40 if not is_rough else 40 - 136
     offered = np.array([[0, to_other], [0, 32], [0, to_other + 24]], np.int32)
     candidates = np.broadcast_to(offered, (int(corrupted.sum()), 3, 2)).copy()
-    field = choose_offsets(picture, touched, corrupted, candidates, steps_px=(), passes=0)
+    field = choose_offsets(picture, touched, corrupted, candidates, steps_px=())
     inner = field.offset_yx[5:7, column // 8 : column // 8 + 2].reshape(-1, 2)
     assert (inner == (0, 32)).all(), "the source on its own side"
+
+
+def test_near_offsets_lead_to_the_nearest_known_token_but_the_next_in_each_direction() -> None:
+    corrupted = np.zeros((6, 8), bool)
+    corrupted[2:4, 1:5] = True
+    forbidden = np.zeros((6, 8), bool)
+    forbidden[2, 6] = True
+    tokens = [tuple(token) for token in np.argwhere(corrupted)]
+    offsets = near_offsets(corrupted, forbidden) // 8
+    assert offsets.shape == (8, 8, 2)
+    at = {name: offsets[tokens.index((2, 4)), i] for i, name in enumerate(["N", "S", "W", "E", "NW", "NE", "SW", "SE"])}
+    assert tuple(at["N"]) == (-2, 0)
+    assert tuple(at["S"]) == (2, 0)
+    assert tuple(at["W"]) == (0, -4), "the first known one to the left"
+    assert tuple(at["E"]) == (0, 3), "the second one is forbidden"
+    assert tuple(at["SE"]) == (2, 2)
+    there = np.argwhere(corrupted)[:, None] + offsets
+    inside = ((there >= 0) & (there < corrupted.shape)).all(2)
+    assert not (corrupted | forbidden)[tuple(there[inside].T)].any()
+    assert (np.abs(there[~inside] - 4) > 3).any(1).all(), "out of the picture where there is none that way"
+
+
+def test_of_two_sources_that_fit_alike_the_nearer_wins_and_a_far_one_has_to_fit_better(
+    rng: np.random.Generator,
+) -> None:
+    tile = rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)
+    picture = np.tile(tile, (1, 12, 1))
+    touched = square_hole((32, 384), Box(8, 40, 24, 56))
+    picture[touched] = picture[8:24, 72:88].reshape(-1, 3) * 0.9 + 10
+    corrupted = corrupted_tokens(touched)
+    near, far = (0, 32), (0, 256)
+    offered = np.broadcast_to(np.array([far, near], np.int32), (int(corrupted.sum()), 2, 2))
+    chosen = choose_offsets(picture, touched, corrupted, offered, steps_px=()).offset_yx[corrupted]
+    assert (chosen == near).all(), "their windows are equal, and the other comes first"
+    picture[:, 40 + 30 : 90] += rng.uniform(-60, 60, (32, 20, 1)).astype(np.float32)
+    chosen = choose_offsets(picture, touched, corrupted, offered, steps_px=()).offset_yx[corrupted]
+    assert (chosen == far).all()

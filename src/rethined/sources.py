@@ -9,7 +9,7 @@ import numpy as np
 from rethined.climb import Rung
 from rethined.errors import OptionError
 from rethined.matching import Matches, appearance_descriptors, corrupted_tokens, match_tokens
-from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets
+from rethined.offsets import FAR_PX, OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
 from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.resample import halve_any, shrink_any
@@ -108,7 +108,8 @@ def find_sources(
         forbidden=no_source,
         ranker=ranker,
     )
-    offered = np.concatenate([match_offsets(found, corrupted.shape[1]) for found in (learned, alike)], 1)
+    matched = [match_offsets(found, corrupted.shape[1]) for found in (learned, alike)]
+    offered = np.concatenate([*matched, near_offsets(corrupted, no_source)], 1)
     tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
     field = choose_offsets(
         first.filled,
@@ -119,15 +120,16 @@ def find_sources(
         on_done=tell[0],
         workers=workers,
     )
-    for rung, barred, told in zip(rungs[1:], forbidden[1:], tell[1:], strict=True):
+    for finer, (rung, barred, told) in enumerate(zip(rungs[1:], forbidden[1:], tell[1:], strict=True), 1):
         corrupted = corrupted_tokens(rung.touched)
+        no_source = None if barred is None else corrupted_tokens(barred)
         field = choose_offsets(
             rung.filled,
             rung.touched,
             corrupted,
-            finer_offsets(field, corrupted),
+            np.concatenate([finer_offsets(field, corrupted), near_offsets(corrupted, no_source)], 1),
             steps_px=(1,),
-            passes=1,
+            far_px=FAR_PX * 2**finer,
             forbidden=barred,
             on_done=told,
             workers=workers,

@@ -169,8 +169,8 @@ class _Search:
     The cost of an offset is the difference between two windows of 16 x 16 px, the token's own and the source's, sampled
     every 2 px; part of the difference in mean colour is forgiven. In the hole only low bands are compared: the
     network's fill is softer than any source, and would otherwise choose the softest. What detail to choose is told by
-    the known pixels around: a source with another amount of it costs more. The sum is multiplied by what the distance of
-    the source is worth.
+    the known pixels around: a source with another amount of it costs more. All of it counts the more the farther away
+    the source is.
     """
 
     def __init__(

@@ -397,7 +397,7 @@ def _expect_fillable(image: object) -> None:
 def _grown(hole: HoleMap, px: int) -> HoleMap:
     grown = grow_hole(hole, px)
     if grown.all():
-        raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: use a smaller grow_px")
+        raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: grow it less")
     return grown
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rethined.doors import is_through, option
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import decode, open_picture
 from rethined.types import HoleMap, ImageLike, SizeHW
@@ -74,9 +75,8 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
             "white = fill, black = keep: leave some pixels black, or invert the mask"
         )
     if share > 0.5:
-        _warn(
-            f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass 255 - mask (or --invert)",
-        )
+        turned = "255 - mask" if is_through("python") else option("invert", True)
+        _warn(f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass {turned}")
     return hole
 
 
@@ -166,7 +166,11 @@ def _check_form(values: NDArray[Any], size_hw: SizeHW, kind: _Kind) -> None:
         )
     if values.shape[:2] != tuple(size_hw):
         turned = values.shape[1::-1] == tuple(size_hw)
-        todo = "it looks transposed: pass mask.T" if turned else "pass a mask of the size of the picture"
+        todo = (
+            "it looks transposed: turn it to lie as the picture does"
+            if turned
+            else "pass a mask of the size of the picture"
+        )
         raise MaskError(f"the {kind.name} is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
 
 

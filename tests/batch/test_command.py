@@ -126,7 +126,7 @@ def test_a_preview_fills_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -
         (["photos", "--mask", "mask.png", "--engine", "ray", "--preview"], "leave out --engine ray"),
         (["photos", "--mask", "mask.png", "--engine", "ray", "--jobs", "0"], "jobs is 0"),
         (["nowhere://photos", "--mask", "mask.png"], "Protocol not known: nowhere"),
-        (["photos", "--mask", "mask.png", "--grow", "-1"], "grow_px is -1"),
+        (["photos", "--mask", "mask.png", "--grow", "-1"], "--grow is -1"),
         (["photos", "--mask", "mask.png", "--threads", "0"], "threads is 0"),
         (["photos", "--mask", "mask.png", "--runtime", "x"], "the runtime is 'x'"),
         (["photos", "--mask", "mask.png", "--forbid", "missing.png"], "there is no forbid mask at 'missing.png'"),

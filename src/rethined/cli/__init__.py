@@ -24,6 +24,7 @@ from rethined.cli import (
     watch,
 )
 from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
+from rethined.doors import through
 from rethined.errors import RethinedError
 
 COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         run: Callable[[argparse.Namespace], int | None] = parsed.run
-        return run(parsed) or EXIT_OK
+        with through("command line"):
+            return run(parsed) or EXIT_OK
     except RethinedError as error:
         print(f"rethined: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT

@@ -12,6 +12,15 @@ def too_many_bytes(max_mb: int) -> HTTPException:
     return HTTPException(413, f"the body of the request is larger than {max_mb} MB; send a smaller picture")
 
 
+def too_long_annotations(most_mb: int) -> HTTPException:
+    """413: a mask that is a file of annotations."""
+    return HTTPException(
+        413,
+        f"the annotations sent as the mask are larger than {most_mb} MB; send those of this picture alone, without the"
+        " picture in them (imageData of LabelMe)",
+    )
+
+
 def too_many_pixels(name: str, size_hw: tuple[int, int], max_pixels: int) -> HTTPException:
     """413: a picture, by what its header says."""
     height, width = size_hw

@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from rethined.doors import through
 from rethined.engine import Inpainter
 from rethined.errors import RethinedError
 from rethined.imageio import PictureHeader, read_header, read_image
 from rethined.masking import MaskSource
+from rethined.masking.annotations import forget
 from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
 from rethined.photo import read_photo
@@ -35,6 +37,7 @@ class FillJob:
         image: The photograph.
         out: Where the result goes; its suffix names the format.
         mask: What says what to fill of it.
+        name: What its sender calls it, for annotations of several pictures; ``None`` where that is not known.
         forbid: Mask of what is never copied from.
         options: How to fill.
     """
@@ -42,6 +45,7 @@ class FillJob:
     image: Path
     out: Path
     mask: MaskSource
+    name: PurePath | None = None
     forbid: Path | None = None
     options: InpaintOptions = field(default_factory=InpaintOptions)
 
@@ -90,11 +94,12 @@ def fill_files(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
         MissingExtraError: As :meth:`Photo.expect_writable`.
     """
     folder, options = job.image.parent, job.options
-    with _naming_files_alone(folder), heard() as said:
+    with through("http"), _naming_files_alone(folder), heard() as said:
         began = time.perf_counter()
         photo = read_photo(job.image)
         photo.expect_writable(job.out, options)
-        hole = job.mask.hole(photo.pixels, grow_px=options.grow_px)
+        hole = job.mask.hole(photo.pixels, name=job.name, grow_px=options.grow_px)
+        forget()  # what annotations were taken apart into, which is large
         stages_ms = {"read": _ms_since(began)}
         step()
         result = inpainter.with_options(options).fill(

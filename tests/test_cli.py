@@ -243,7 +243,7 @@ def test_a_jpeg_that_is_encoded_anew_is_told_unless_that_is_asked_for(
     assert run("--jpeg", "reencode", photo="a.jpg", out="silent.jpg") == 0
     assert capsys.readouterr().err == ""
     assert run("--jpeg", "lossless", photo="a.jpg", out="refused.jpg") == 2
-    assert "pip install 'rethined[jpeg]'; or choose reencode" in capsys.readouterr().err
+    assert "pip install 'rethined[jpeg]'; or choose --jpeg reencode" in capsys.readouterr().err
     assert not Path("refused.jpg").exists()
 
 
@@ -346,8 +346,8 @@ def test_what_is_transparent_in_a_palette_is_filled_and_the_rest_of_the_file_kep
     [
         ([], "0 rules for masks are given"),
         (["--mask-suffix", "_m"], "photo.png has no mask: there is no picture photo_m.*"),
-        (["--mask-colour", "pink"], "the colour of the mask is 'pink'; expected six hexadecimal digits"),
-        (["--box", "1,2,3"], "the box is '1,2,3'; expected X,Y,W,H in pixels"),
+        (["--mask-colour", "pink"], "--mask-colour is 'pink'; expected six hexadecimal digits"),
+        (["--box", "1,2,3"], "--box is '1,2,3'; expected X,Y,W,H in pixels"),
         (["--box", "1,2,3,0"], "a box is 3 px wide and 0 px high"),
         (["--box", "900,2,3,4"], "lies beyond the picture"),
         (["--mask-alpha"], "it has no alpha channel"),

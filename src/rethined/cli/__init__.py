@@ -17,6 +17,7 @@ from rethined.cli import (
     export,
     figures,
     finetune,
+    info,
     inpaint,
     pipe,
     serve,
@@ -27,7 +28,10 @@ from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
 from rethined.doors import through
 from rethined.errors import RethinedError
 
-COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
+COMMANDS = (
+    *(inpaint, batch, watch, pipe, serve, demo, info),
+    *(train, finetune, ablate, export, eval, bench, figures, dataset),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,10 +22,10 @@ def box_of(text: str) -> Rectangle:
         OptionError: It is written in another way.
         MaskError: It has no area, or lies too far away.
     """
-    if not re.fullmatch(BOX_PATTERN, text):
-        given = option("box")
-        raise OptionError(f"{given} is {text!r}; expected X,Y,W,H in pixels without spaces, such as 10,20,300,40")
-    left, top, width, height = (float(part) for part in text.split(","))
+    numbers = text.replace(" ", "")
+    if not re.fullmatch(BOX_PATTERN, numbers):
+        raise OptionError(f"{option('box')} is {text!r}; expected X,Y,W,H in pixels, such as 10,20,300,40")
+    left, top, width, height = (float(part) for part in numbers.split(","))
     return Rectangle(left, top, left + width, top + height)
 
 

@@ -14,7 +14,7 @@ from rethined.masking import FileMask, MaskRule, MaskSource
 from rethined.masking.written import BOX_PATTERN, COLOUR_PATTERN, box_of, colour_of
 from rethined.options import FIRST_PX, MOST_FEATHER_PX, MOST_GROW_PX, MOST_PX, Jpeg, Preset
 
-Format = Literal["png", "jpg", "webp", "tif", "bmp"]
+Format = Literal["png", "jpg", "webp", "tif", "bmp", "avif", "heic"]
 """Formats of results, by the ending of their files."""
 
 BoxText = Annotated[str, StringConstraints(pattern=BOX_PATTERN)]
@@ -121,7 +121,7 @@ class FillForm(FillOptions):
 
     model_config = ConfigDict(title="FillForm")
 
-    image: Annotated[UploadFile, Field(description="The photograph: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF.")]
+    image: Annotated[UploadFile, Field(description="The photograph: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF, HEIC.")]
     mask: Annotated[
         UploadFile | None,
         Field(

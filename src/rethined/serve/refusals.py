@@ -46,11 +46,6 @@ def unknown_accept(accept: str, formats: str) -> HTTPException:
     return HTTPException(406, f"Accept is {accept!r}; expected one of {formats}, or leave it out for that of the image")
 
 
-def unwritable_input(format_name: str, formats: str) -> HTTPException:
-    """406: the format of the picture cannot be written and no other is asked for."""
-    return HTTPException(406, f"the image is {format_name}, which is not written here; ask for one of {formats}")
-
-
 def wrong_host(host: str) -> HTTPException:
     """421: a name that this server does not go by; what a page elsewhere sends that had its name point here."""
     return HTTPException(

@@ -3,7 +3,10 @@
 /** What the server answers when it does not do what it was asked: its own words. */
 export class ServerError extends Error {}
 
-/** @typedef {{preset: string, presets: string[], limits: {max_pixels: number, max_mb: number}}} Info */
+/**
+ * @typedef {{preset: string, formats: string[], jpeg_lossless: boolean, limits: {max_pixels: number, max_mb: number}}}
+ * Info
+ */
 
 /** @typedef {{blob: Blob, warnings: string, holePixels: number}} Filled */
 

@@ -62,12 +62,12 @@ def test_what_no_request_can_set_is_said_to_be_the_servers() -> None:
 @pytest.mark.parametrize(
     ("door", "says"),
     [
-        ("python", "expected one: file, folder, suffix, alpha, rgb or shapes"),
+        ("python", "expected one of file, folder, suffix, alpha, rgb or shapes"),
         (
             "command line",
             "--mask FILE, --mask-dir DIR, --mask-suffix TEXT, --mask-alpha, --mask-colour RRGGBB or --box",
         ),
-        ("http", "expected one: mask, mask_alpha, mask_colour or box"),
+        ("http", "expected one of mask, mask_alpha, mask_colour or box"),
     ],
 )
 def test_rules_for_masks_are_those_of_the_door(door: Door, says: str) -> None:

@@ -26,7 +26,6 @@ _IN_PYTHON = {
     "mask-suffix": "suffix",
     "mask-tolerance": "tolerance",
     "max-memory": "max_memory_mb",
-    "working-px": "working_px",
 }
 """Names in Python of options that are not called as on the command line."""
 _OF_SERVER = {"max-memory": "the server's --max-memory"}
@@ -60,7 +59,7 @@ def option(name: str, value: object = None, *, metavar: str = "") -> str:
     if door == "command line":
         shown = metavar if value is None or value is True else str(value)
         return f"--{name} {shown}".rstrip()
-    name = _OF_SERVER.get(name, name.replace("-", "_")) if door == "http" else _IN_PYTHON.get(name, name)
+    name = (_OF_SERVER if door == "http" else _IN_PYTHON).get(name, name.replace("-", "_"))
     if value is None:
         return name
     return f"{name}={str(value).lower() if door == 'http' and value is True else value}"

@@ -17,6 +17,7 @@ from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
 from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
+from rethined.doors import option
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
 from rethined.imageio import as_image, like_input
@@ -95,7 +96,9 @@ class Inpainter:
         runtime: Runtime = "onnxruntime",
     ) -> None:
         if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}; expected a whole number from 1, or None for all cores")
+            raise OptionError(
+                f"{option('threads')} is {threads}; expected a whole number from 1, or nothing for all cores"
+            )
         self.options = options or InpaintOptions()
         path = SHIPPED_NETWORK if network is None else Path(network)
         self._session = OnnxSession(path, threads=threads, runtime=runtime)

@@ -23,6 +23,10 @@ GREY_SHARE_LIMIT = 0.05
 """Share of the non-zero pixels that may be grey before we warn; soft brush edges stay below it, photographs do not."""
 
 
+SAME_RATIO, SCALED = 0.01, 0.05
+"""By how much ratios of a mask and a picture may differ, and sizes have to, for one to be the other scaled."""
+
+
 class MaskWarning(UserWarning):
     """A mask that can be used but probably marks something else than was meant."""
 
@@ -166,12 +170,18 @@ def _check_form(values: NDArray[Any], size_hw: SizeHW, kind: _Kind) -> None:
         )
     if values.shape[:2] != tuple(size_hw):
         turned = values.shape[1::-1] == tuple(size_hw)
-        todo = (
-            "it looks transposed: turn it to lie as the picture does"
-            if turned
-            else "pass a mask of the size of the picture"
-        )
+        todo = "pass a mask of the size of the picture"
+        if turned:
+            todo = "it looks transposed: turn it so that it lies as the picture does"
+        elif _are_alike(values.shape[:2], size_hw):
+            todo = "its sides have the same ratio: scale it to the size of the picture, without smoothing"
         raise MaskError(f"the {kind.name} is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
+
+
+def _are_alike(one_hw: tuple[int, ...], other_hw: SizeHW) -> bool:
+    """Whether sizes that differ by more than a border have the same ratio, but for rounding."""
+    across, along = one_hw[0] * other_hw[1], one_hw[1] * other_hw[0]
+    return abs(across - along) <= SAME_RATIO * along and abs(one_hw[0] - other_hw[0]) > SCALED * other_hw[0]
 
 
 def _size_text(size_hw: tuple[int, ...]) -> str:

@@ -6,12 +6,14 @@ Whatever fills files, one or many, goes through here. Arrays and PIL images neve
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from warnings import warn
 
 from rethined import jpeg
-from rethined.errors import ImageError, MissingExtraError
+from rethined.errors import ImageError, MissingExtraError, RethinedError
 from rethined.imageio import (
     Stored,
     expect_writable,
@@ -138,6 +140,20 @@ def read_photo(path: PathLike) -> Photo:
     stored = read_stored(path)
     source = Path(os.fsdecode(path))
     return Photo(source, stored.pixels, stored, source.read_bytes() if stored.coding is not None else b"")
+
+
+@contextmanager
+def naming_files_alone(folder: Path) -> Iterator[None]:
+    """Takes a folder out of messages: whoever sent the files in it does not know it."""
+    try:
+        yield
+    except RethinedError as error:
+        raise type(error)(without_folder(folder, str(error))) from error
+
+
+def without_folder(folder: Path, message: str) -> str:
+    """A message in which the files of a folder are named without it."""
+    return message.replace(f"{folder}{os.sep}", "")
 
 
 def _with_thumbnail(metadata: Metadata, pixels: Pixels) -> Metadata:

@@ -282,7 +282,7 @@ def test_a_view_is_an_upright_png_of_a_stated_size(client: TestClient, photo: Im
         ("invert=true", "invert goes with a mask, not with transparency"),
         (
             "box=1,2,3,4&mask_alpha=true",
-            "2 rules for masks are given; expected one: mask, mask_alpha, mask_colour or box",
+            "mask_alpha and box are given; one of them says what is filled, so leave the others out",
         ),
         ("mask_colour=pink", "mask_colour is 'pink': string should match pattern"),
         ("mask_color=ff00ff", "mask_color is no option here; is it mask_colour?"),
@@ -329,7 +329,7 @@ def test_forms_that_cannot_be_used(client: TestClient, photo: Image8, hole: Hole
     )
     assert says(post(f"/v1/fill?{BOX}", files={"image": image, "mask": mask})) == (
         422,
-        "2 rules for masks are given; expected one: mask, mask_alpha, mask_colour or box",
+        "mask and box are given; one of them says what is filled, so leave the others out",
     )
     two = [("image", image), ("mask", mask), ("mask", mask)]
     assert says(post("/v1/fill", files=two)) == (422, "mask is given 2 times; expected once")

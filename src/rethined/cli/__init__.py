@@ -41,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     141: nobody reads the output.
     """
     parser = build_parser()
-    parsed = parser.parse_args(arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest and (parsed.take_rest is None or any(word.startswith("-") and word != "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        run: Callable[[argparse.Namespace], int | None] = parsed.run
         with through("command line"):
+            if rest:
+                parsed.take_rest(parsed, rest)
+            run: Callable[[argparse.Namespace], int | None] = parsed.run
             return run(parsed) or EXIT_OK
     except RethinedError as error:
         print(f"rethined: {error}", file=sys.stderr)
@@ -61,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill holes in photographs, at any size, on a plain CPU.",
         epilog="rethined COMMAND --help tells more about a command.",
     )
+    parser.set_defaults(take_rest=None)  # what a command does with words that argparse finds no place for
     parser.add_argument("--version", action="version", version=f"rethined {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:

@@ -108,7 +108,7 @@ def fixed_mask(parsed: argparse.Namespace) -> MaskSource:
     from rethined.masking.rules import rules_in_words
 
     if not (parsed.mask or parsed.mask_alpha or parsed.mask_colour or parsed.box):
-        raise OptionError(f"no mask is given; expected {rules_in_words(by_name=False)}")
+        raise OptionError(f"no mask is given; expected one of {rules_in_words(by_name=False)}")
     return mask_rule(parsed).fixed()
 
 

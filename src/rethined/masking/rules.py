@@ -61,9 +61,13 @@ class MaskRule:
     invert: bool = False
 
     def __post_init__(self) -> None:
-        given = sum(self._given())
-        if given != 1:
-            raise OptionError(f"{given} rules for masks are given; expected one: {rules_in_words()}")
+        given = [option(name) for name, is_given in self._given().items() if is_given]
+        if not given:
+            raise OptionError(f"no mask is given; expected one of {rules_in_words()}")
+        if len(given) > 1:
+            raise OptionError(
+                f"{' and '.join(given)} are given; one of them says what is filled, so leave the others out"
+            )
         if self.file is not None and not self.file.is_file():
             raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
         if self.folder is not None and not self.folder.is_dir():
@@ -116,15 +120,16 @@ class MaskRule:
             return ShapeMask(shapes=self.shapes, invert=self.invert)
         return AlphaMask(invert=self.invert)
 
-    def _given(self) -> list[bool]:
-        return [
-            self.file is not None,
-            self.folder is not None,
-            self.suffix is not None,
-            self.alpha,
-            self.rgb is not None,
-            bool(self.shapes),
-        ]
+    def _given(self) -> dict[str, bool]:
+        """Whether each rule is given, by the name of its option."""
+        return {
+            "mask": self.file is not None,
+            "mask-dir": self.folder is not None,
+            "mask-suffix": self.suffix is not None,
+            "mask-alpha": self.alpha,
+            "mask-colour": self.rgb is not None,
+            "box": bool(self.shapes),
+        }
 
 
 class MaskFinder:

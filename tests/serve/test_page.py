@@ -320,6 +320,33 @@ def test_the_keys_alone_are_enough(page: Page, photo_path: Path, holes: list[Hol
     assert page.state == "edit"
 
 
+def test_one_can_draw_zoomed_in_and_move_the_picture(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.press("+", "+")
+    scale = 1.4**2
+    assert page.at("zoom-full").text == "196 %"
+    page.press("r")
+    page.drag((140, 120), (200, 150))  # of a photograph that is shown pixel by pixel, round whose middle it is larger
+    actions = ActionChains(page.browser, duration=0).key_down(Keys.SPACE)
+    actions.move_to_element_with_offset(page.at("canvas"), 20, 10).click_and_hold().move_by_offset(50, -30).release()
+    actions.key_up(Keys.SPACE).perform()
+    page.drag((240, 180), (300, 220))
+    page.press("0")
+    assert page.at("zoom-full").text == "100 %"
+    page.fill()
+
+    def zoomed(left: float, top: float, right: float, bottom: float, moved: tuple[int, int] = (0, 0)) -> list[int]:
+        x, y = ((side + (at - side - by) / scale) for side, at, by in ((240, left, moved[0]), (180, top, moved[1])))
+        return [round(y), round(x), round(y + (bottom - top) / scale), round(x + (right - left) / scale)]
+
+    for top, left, bottom, right in (zoomed(140, 120, 200, 150), zoomed(240, 180, 300, 220, moved=(50, -30))):
+        marked = holes[0][top - 4 : bottom + 4, left - 4 : right + 4]
+        found = np.argwhere(marked)
+        assert np.abs(found.min(0) - 4).max() <= 1
+        assert np.abs(found.max(0) + 5 - marked.shape).max() <= 1
+        assert marked.sum() == np.prod(found.max(0) - found.min(0) + 1)
+
+
 def test_what_browsers_cannot_show_the_server_shows_and_its_depth_stays(
     page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
 ) -> None:

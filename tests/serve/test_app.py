@@ -408,12 +408,13 @@ def test_annotations_too_large_or_too_many_are_refused(
     status, said = says(client.post("/v1/fill", files=files))
     assert status == 422
     assert said.startswith("mask.json: its shapes have 10004 corners together; at most 10000 are drawn here")
-    monkeypatch.setattr("rethined.serve.uploads.MOST_ANNOTATION_MB", 0)
-    assert says(client.post("/v1/fill", files=files)) == (
-        413,
-        "the annotations sent as the mask are larger than 0 MB; send those of this picture alone, without the picture"
-        " in them (imageData of LabelMe)",
-    )
+    for name, most in (("MOST_ANNOTATION_MB", 0), ("MOST_ANNOTATION_VALUES", 2501)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"rethined.serve.uploads.{name}", most)
+            status, said = says(client.post("/v1/fill", files=files))
+        assert status == 413
+        assert said.startswith("the annotations sent as the mask are larger than ")
+        assert said.endswith("send those of this picture alone, without the picture in them (imageData of LabelMe)")
 
 
 def test_too_many_pixels_are_413_before_anything_is_decoded(

@@ -12,12 +12,12 @@ def too_many_bytes(max_mb: int) -> HTTPException:
     return HTTPException(413, f"the body of the request is larger than {max_mb} MB; send a smaller picture")
 
 
-def too_long_annotations(most_mb: int) -> HTTPException:
+def too_long_annotations(most_mb: int, most_values: int) -> HTTPException:
     """413: a mask that is a file of annotations."""
     return HTTPException(
         413,
-        f"the annotations sent as the mask are larger than {most_mb} MB; send those of this picture alone, without the"
-        " picture in them (imageData of LabelMe)",
+        f"the annotations sent as the mask are larger than {most_mb} MB or hold more than {most_values} values; send"
+        " those of this picture alone, without the picture in them (imageData of LabelMe)",
     )
 
 

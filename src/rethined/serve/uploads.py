@@ -24,8 +24,9 @@ FORM_TYPE = "multipart/form-data"
 FILES = ("image", "mask", "forbid")
 LISTS = ("box", "mask_label")
 """Options that may be given many times."""
-MOST_ANNOTATION_MB = 20
-"""Largest file of annotations, in MB (10^6 bytes): taken apart it needs twenty times its memory."""
+MOST_ANNOTATION_MB, MOST_ANNOTATION_VALUES = 20, 500_000
+"""Largest file of annotations, in MB (10^6 bytes), and how much may be in it: a value of three bytes takes a hundred
+when it is taken apart."""
 OPAQUE_TYPES = ("application/octet-stream",)
 """What programs send that do not know what they send."""
 
@@ -89,8 +90,7 @@ async def receive_fill(request: Request, query: FillOptions, folder: Path, timeo
                     files[name] = folder / name
                     if name == "mask" and await run_in_threadpool(_is_annotation, upload.file):
                         files[name] = files[name].with_suffix(ANNOTATION_SUFFIX)
-                        if (upload.size or 0) > MOST_ANNOTATION_MB * MB:
-                            raise refusals.too_long_annotations(MOST_ANNOTATION_MB)
+                        await run_in_threadpool(_expect_small, upload.file)
                     await run_in_threadpool(_save, upload.file, files[name])
             return Received(form, files, PurePath((form.image.filename or "").replace("\\", "/")))
     except TimeoutError as error:
@@ -139,6 +139,14 @@ def _is_annotation(source: IO[bytes]) -> bool:
     begins = source.read(64).removeprefix(codecs.BOM_UTF8).lstrip()
     source.seek(0)
     return begins[:1] in (b"{", b"[")
+
+
+def _expect_small(annotations: IO[bytes]) -> None:
+    content = annotations.read(MOST_ANNOTATION_MB * MB + 1)
+    annotations.seek(0)
+    values = sum(map(content.count, b"[{,"))
+    if len(content) > MOST_ANNOTATION_MB * MB or values > MOST_ANNOTATION_VALUES:
+        raise refusals.too_long_annotations(MOST_ANNOTATION_MB, MOST_ANNOTATION_VALUES)
 
 
 def _save(source: IO[bytes], path: Path) -> None:

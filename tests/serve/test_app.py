@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rethined import __version__, jpeg
+from rethined import __version__, heif, jpeg
 from rethined.engine import Inpainter
 from rethined.errors import InferenceError
 from rethined.masks import grow_hole
@@ -29,6 +29,7 @@ from fastapi.testclient import TestClient
 MakeClient = Callable[..., TestClient]
 PNG = {"Content-Type": "image/png"}
 BOX = "box=30,20,20,20"
+needs_heif = pytest.mark.skipif(not heif.is_installed(), reason=f"pillow-heif is not installed: {heif.INSTALL}")
 LABELME = {"shapes": [{"label": "x", "shape_type": "rectangle", "points": [[30, 20], [50, 40]]}], "imageHeight": 64}
 
 
@@ -180,6 +181,7 @@ def test_sixteen_bits_stay(client: TestClient, photo: Image8, hole: HoleMap, tmp
         ("JPEG", "", "text/html, image/webp;q=.5, image/png;q=.9", "image/png"),
         ("GIF", "", "*/*", "image/png"),
         ("AVIF", "", "*/*", "image/avif"),
+        pytest.param("PNG", "&format=heic", "*/*", "image/heic", marks=needs_heif),
     ],
 )
 def test_the_format_is_that_of_the_image_or_what_is_asked_for(
@@ -367,6 +369,15 @@ def test_a_format_that_cannot_be_written_is_406(client: TestClient, photo: Image
     status, said = says(answer)
     assert status == 406
     assert said.startswith("Accept is 'image/gif, text/*'; expected one of image/png, image/jpeg, ")
+
+
+def test_a_format_that_an_extra_writes_is_refused_without_it(
+    client: TestClient, photo: Image8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heif, "is_installed", lambda: False)
+    status, said = says(client.post(f"/v1/fill?{BOX}&format=heic", content=encoded(photo), headers=PNG))
+    assert status == 422
+    assert said == f"'out.heic' is to be HEIC, which pillow-heif writes: {heif.INSTALL}"
 
 
 def test_a_picture_that_its_format_cannot_hold_is_422(client: TestClient, photo: Image8) -> None:

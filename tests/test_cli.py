@@ -321,10 +321,13 @@ def test_a_preview_fills_nothing_and_says_how_the_mask_was_understood(
 
 
 @pytest.mark.usefixtures("fill")
-def test_a_preview_lies_beside_where_the_result_would(tiny_network_path: Path) -> None:
+def test_a_preview_lies_beside_where_the_result_would(
+    tiny_network_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ["--box", "30,20,20,20", "--preview", "--network", str(tiny_network_path)]
     assert main(["inpaint", "photo.png", *given]) == 0
     assert Path("photo-filled.png.preview.jpg").exists()
+    assert capsys.readouterr().err == "rethined: written to photo-filled.png.preview.jpg\n"
     assert not Path("photo-filled.png").exists()
 
 
@@ -427,6 +430,9 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
         (["inpaint"], "required: PHOTO"),
+        (["inpaint", "a.png", "b.png", "--frob"], "unrecognized arguments: --frob"),
+        (["inpaint", "a.png", "b.png", "c.png", "--frob"], "unrecognized arguments: c.png --frob"),
+        (["demo", "more"], "unrecognized arguments: more"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],
             "--working-px: invalid int value: 'many'",

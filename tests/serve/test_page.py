@@ -453,6 +453,18 @@ def test_numbers_out_of_range_are_shown_where_they_are(page: Page, photo_path: P
     assert holes == []
 
 
+def test_what_the_server_warns_of_is_shown_in_words(
+    page: Page, photo: Image8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    (tmp_path / "coffee.jpg").write_bytes(encoded(photo, "JPEG"))
+    page.open(tmp_path / "coffee.jpg")
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.fill()
+    assert page.at("notice").text.startswith("The result is encoded anew as a whole: a JPEG without generation loss")
+
+
 def test_before_and_after_meet_in_the_hole(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
     page.open(photo_path)
     page.tool("box")

@@ -13,7 +13,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     """Adds ``info`` to the commands."""
     parser = commands.add_parser(
         "info",
-        help="tell versions, network, runtimes and threads, and whether it works",
+        help="tell what is installed and whether it works",
         description="Tells what is installed, which network is run and its checksum, and which extras there are, and"
         " fills a small picture to see that it works. Exit status: 0 it works, 2 it does not.",
     )

@@ -201,6 +201,8 @@ def _preview(parsed: argparse.Namespace) -> None:
         shown, line = preview(photo.pixels, mask, hole, grow_px=parsed.grow)
     write_image(out, shown)
     print(f"{parsed.photo}: {line}")
+    if parsed.out is None:
+        tell(f"written to {out}")
 
 
 def _mask_of(parsed: argparse.Namespace) -> MaskSource:

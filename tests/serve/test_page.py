@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -454,15 +455,17 @@ def test_numbers_out_of_range_are_shown_where_they_are(page: Page, photo_path: P
 
 
 def test_what_the_server_warns_of_is_shown_in_words(
-    page: Page, photo: Image8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, photo_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
-    (tmp_path / "coffee.jpg").write_bytes(encoded(photo, "JPEG"))
-    page.open(tmp_path / "coffee.jpg")
+    def warn(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
+        return replace(fill_files(inpainter, job, step), warnings=("out.png is odd", "so is the mask"))
+
+    monkeypatch.setattr("rethined.serve.app.fill_files", warn)
+    page.open(photo_path)
     page.tool("box")
     page.drag((10, 10), (60, 60))
     page.fill()
-    assert page.at("notice").text.startswith("The result is encoded anew as a whole: a JPEG without generation loss")
+    assert page.at("notice").text == "The result is odd, so is the mask."
 
 
 def test_before_and_after_meet_in_the_hole(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:

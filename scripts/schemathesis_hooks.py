@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 SIZE = (64, 48)
+ANNOTATIONS = (
+    b'{"shapes": [{"label": "x", "points": [[20, 10], [35, 10], [30, 30]]}], "imageHeight": 48, "imageWidth": 64}',
+    b'{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "bbox": [20, 10, 15, 20]}]}',
+    b'{"shapes": [{"points": "none"}]}',
+)
+"""Masks in JSON: two that can be used and one that cannot."""
 
 
 def _pictures() -> list[bytes]:
@@ -34,4 +40,4 @@ def _pictures() -> list[bytes]:
 
 
 schemathesis.openapi.media_type("image/*", st.sampled_from(_pictures()), aliases=["application/octet-stream"])
-schemathesis.openapi.format("binary", st.sampled_from(_pictures()))
+schemathesis.openapi.format("binary", st.sampled_from([*_pictures(), *ANNOTATIONS]))

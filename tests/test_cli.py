@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -243,7 +244,7 @@ def test_a_jpeg_that_is_encoded_anew_is_told_unless_that_is_asked_for(
     assert run("--jpeg", "reencode", photo="a.jpg", out="silent.jpg") == 0
     assert capsys.readouterr().err == ""
     assert run("--jpeg", "lossless", photo="a.jpg", out="refused.jpg") == 2
-    assert "pip install 'rethined[jpeg]'; or choose reencode" in capsys.readouterr().err
+    assert "pip install 'rethined[jpeg]'; or choose --jpeg reencode" in capsys.readouterr().err
     assert not Path("refused.jpg").exists()
 
 
@@ -320,10 +321,13 @@ def test_a_preview_fills_nothing_and_says_how_the_mask_was_understood(
 
 
 @pytest.mark.usefixtures("fill")
-def test_a_preview_lies_beside_where_the_result_would(tiny_network_path: Path) -> None:
+def test_a_preview_lies_beside_where_the_result_would(
+    tiny_network_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ["--box", "30,20,20,20", "--preview", "--network", str(tiny_network_path)]
     assert main(["inpaint", "photo.png", *given]) == 0
     assert Path("photo-filled.png.preview.jpg").exists()
+    assert capsys.readouterr().err == "rethined: written to photo-filled.png.preview.jpg\n"
     assert not Path("photo-filled.png").exists()
 
 
@@ -344,15 +348,15 @@ def test_what_is_transparent_in_a_palette_is_filled_and_the_rest_of_the_file_kep
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "0 rules for masks are given"),
+        ([], "no mask is given; expected one of --mask FILE, --mask-dir DIR, --mask-suffix TEXT, --mask-alpha,"),
         (["--mask-suffix", "_m"], "photo.png has no mask: there is no picture photo_m.*"),
-        (["--mask-colour", "pink"], "the colour of the mask is 'pink'; expected six hexadecimal digits"),
-        (["--box", "1,2,3"], "the box is '1,2,3'; expected X,Y,W,H in pixels"),
+        (["--mask-colour", "pink"], "--mask-colour is 'pink'; expected six hexadecimal digits"),
+        (["--box", "1,2,3"], "--box is '1,2,3'; expected X,Y,W,H in pixels"),
         (["--box", "1,2,3,0"], "a box is 3 px wide and 0 px high"),
         (["--box", "900,2,3,4"], "lies beyond the picture"),
         (["--mask-alpha"], "it has no alpha channel"),
         (["--mask", "text.json"], "text.json: it is no JSON"),
-        (["--box", "1,2,3,4", "--preview", "--grow", "-1"], "grow_px is -1"),
+        (["--box", "1,2,3,4", "--preview", "--grow", "-1"], "--grow is -1"),
         (["--box", "1,2,3,4", "--preview", "--out", "none/out.png"], "there is no folder"),
     ],
 )
@@ -381,7 +385,7 @@ def test_masks_that_cannot_be_used_end_with_two_and_one_line(
         ({"photo": "text.png"}, [], "'text.png' is not a picture in a known format"),
         ({"mask": "missing.png"}, [], "there is no mask file at 'missing.png'"),
         ({}, ["--mask", "mask.png"], "two masks are given, mask.png and --mask mask.png"),
-        ({}, ["--mask-alpha"], "2 rules for masks are given; expected one: --mask FILE, --mask-dir DIR"),
+        ({}, ["--mask-alpha"], "--mask and --mask-alpha are given; one of them says what is filled"),
         ({}, ["--mask-tolerance", "3"], "--mask-tolerance goes with --mask-colour"),
         ({}, ["--mask-label", "cat"], "--mask-label goes with annotations, and 'mask.png' is a picture"),
         ({"mask": ""}, [], "there is no mask file at '.'"),
@@ -393,16 +397,16 @@ def test_masks_that_cannot_be_used_end_with_two_and_one_line(
         ({"mask": "full.png"}, ["--grow", "3"], "marks every pixel as hole"),
         ({}, ["--grow", "400"], "the hole grown by 400 px covers the whole picture"),
         ({"out": "out.xyz"}, [], "has the suffix '.xyz'; expected one of .png"),
-        ({"out": "out"}, [], "has the suffix ''"),
+        ({"out": "out"}, [], "has no suffix, which names the format; expected one of .png"),
         ({"photo": "deep.png", "out": "out.jpg"}, [], "is 16-bit RGB; JPEG files hold 8-bit grey, RGB here, so choose"),
         ({"out": ""}, [], "is a folder"),
         ({}, ["--explain", "why.xyz"], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
-        ({}, ["--working-px", "100"], "working_px is 100; expected a whole number from 512 to 8192"),
-        ({}, ["--max-memory", "1"], "max_memory_mb is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
-        ({}, ["--grow", "-1"], "grow_px is -1"),
+        ({}, ["--working-px", "100"], "--working-px is 100; expected a whole number from 512 to 8192"),
+        ({}, ["--max-memory", "1"], "--max-memory is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
+        ({}, ["--grow", "-1"], "--grow is -1"),
         ({}, ["--jpeg", "exact"], "jpeg is 'exact'; expected one of lossless, reencode"),
-        ({}, ["--threads", "0"], "threads is 0"),
+        ({}, ["--threads", "0"], "--threads is 0"),
         ({}, ["--network", "missing.onnx"], "no network file at missing.onnx"),
         ({}, ["--network", "text.png"], "text.png is not an ONNX file"),
     ],
@@ -426,6 +430,9 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
         ([], "required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
         (["inpaint"], "required: PHOTO"),
+        (["inpaint", "a.png", "b.png", "--frob"], "unrecognized arguments: --frob"),
+        (["inpaint", "a.png", "b.png", "c.png", "--frob"], "unrecognized arguments: c.png --frob"),
+        (["demo", "more"], "unrecognized arguments: more"),
         (
             ["inpaint", "a.png", "b.png", "-o", "c.png", "--working-px", "many"],
             "--working-px: invalid int value: 'many'",
@@ -497,7 +504,7 @@ def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--port", "70000"], "port is 70000; expected a whole number from 0 to 65535"),
+        (["--port", "70000"], "--port is 70000; expected a whole number from 0 to 65535"),
         (["--preset", "slow"], "preset is 'slow'"),
         (["--timeout", "0"], "timeout is 0.0"),
         (["--allow-origin", "photos.example"], "the allowed origin is 'photos.example'"),
@@ -601,6 +608,130 @@ def test_an_interrupt_ends_with_130(
     assert run() == 130
     assert capsys.readouterr() == ("", "rethined: interrupted\n")
     assert not Path("out.png").exists()
+
+
+# ---- what people type ----
+
+
+def test_the_mask_may_come_after_options(run: Run, tiny_network_path: Path) -> None:
+    assert run() == 0
+    more = ["--network", str(tiny_network_path), "--threads", "1"]
+    assert main(["inpaint", "photo.png", "-o", "after.png", *more, "mask.png"]) == 0
+    assert Path("after.png").read_bytes() == Path("out.png").read_bytes()
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["photo.png", "mask.png", "new.png"],
+            "more is given than a photograph and its mask: new.png; say with -o where",
+        ),
+        (["a.png", "-o", "b.png", "c.png", "d.png"], "more is given than a photograph and its mask: c.png d.png; "),
+        (
+            [".", "mask.png"],
+            "'.' is a folder, and one photograph is filled here; for many: rethined batch . --mask-dir",
+        ),
+        (["photo.png", "https://a.example/m.png"], "'https://a.example/m.png' is a URL, and files alone are read here"),
+    ],
+)
+def test_what_means_another_command_is_told(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(["inpaint", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"rethined: {says}")
+    assert not Path("new.png").exists()
+
+
+def test_where_a_result_went_is_told_unless_it_was_said(
+    run: Run, tiny_network_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    assert capsys.readouterr().err == ""
+    assert main(["inpaint", "photo.png", "mask.png", "--network", str(tiny_network_path)]) == 0
+    assert capsys.readouterr() == ("", "rethined: written to photo-filled.png\n")
+
+
+# ---- standard input and output ----
+
+
+class Stream:
+    """A standard stream of bytes."""
+
+    def __init__(self, content: bytes = b"", *, is_terminal: bool = False) -> None:
+        self.buffer = io.BytesIO(content)
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize(
+    ("source", "out"),
+    [("-", "-"), ("-", None), ("photo.jpg", "-"), ("-", "out.png")],
+    ids=["both", "no out", "out", "in"],
+)
+def test_a_photograph_comes_from_standard_input_and_goes_to_standard_output(
+    run: Run, source: str, out: str | None, tiny_network_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image("photo.jpg", read_image("photo.png"))
+    how = ["--network", str(tiny_network_path), "--threads", "1", "--jpeg", "reencode"]
+    assert main(["inpaint", "photo.jpg", "mask.png", "-o", "expected.jpg", *how]) == 0
+    given, taken = Stream(Path("photo.jpg").read_bytes()), Stream()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", given)
+        patch.setattr("sys.stdout", taken)
+        arguments = ["inpaint", source, "mask.png", *([] if out is None else ["-o", out]), *how]
+        assert main(arguments) == 0
+    if out == "out.png":
+        assert taken.buffer.getvalue() == b""
+        assert run("--jpeg", "reencode", photo="photo.jpg", out="beside.png") == 0
+        np.testing.assert_array_equal(read_image("out.png"), read_image("beside.png"))
+    else:
+        assert taken.buffer.getvalue() == Path("expected.jpg").read_bytes()
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("content", "arguments", "says"),
+    [
+        (b"no picture", [], "'standard input' is not a picture in a known format"),
+        (b"", [], "'standard input' is empty (0 bytes)"),
+        (b"P5 2 2 255 1234", [], "the mask is 70 high and 90 wide, the picture 2 high and 2 wide"),
+        (b"", ["--times"], "--times and the picture would both go to standard output"),
+        (b"", ["--explain", "-"], "--explain - and the picture would both go to standard output"),
+        (b"", ["--preview"], "--preview is drawn beside a file; give the photograph as one"),
+        (None, [], "standard input is a terminal; expected a picture, so use a pipe or a file"),
+    ],
+)
+def test_streams_that_cannot_be_used_end_with_two_and_one_line(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", Stream(content or b"", is_terminal=content is None))
+    assert main(["inpaint", "-", "mask.png", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"rethined: {says}")
+
+
+@pytest.mark.usefixtures("run")
+def test_what_is_odd_about_a_stream_is_told_without_a_folder_that_nobody_knows(
+    capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path
+) -> None:
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
+    write_image("photo.jpg", read_image("photo.png"))
+    monkeypatch.setattr("sys.stdin", Stream(Path("photo.jpg").read_bytes()))
+    assert main(["inpaint", "-", "mask.png", "--network", str(tiny_network_path)]) == 0
+    out, err = capsysbinary.readouterr()
+    assert out.startswith(b"\xff\xd8")
+    assert err.startswith(b"rethined: warning: standard output.jpg is encoded anew as a whole: ")
 
 
 # ---- help, version, demo ----

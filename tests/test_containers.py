@@ -105,6 +105,13 @@ def test_some_segments_may_stay_its_own() -> None:
     assert jpeg_layout(changed).spoken == (Segment(COM, b"new"), *adobe)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_says_how_large_it_is(options: dict[str, Any]) -> None:
+    assert jpeg_layout(jpeg_of(PICTURE[:, :33], **options)).size_hw == (len(PICTURE), 33)
+    with pytest.raises(ValueError, match="it says nowhere how large it is"):
+        _ = jpeg_layout(b"\xff\xd8\xff\xc0\0\x04\x08\0\xff\xd9").size_hw
+
+
 # ---- PNG ----
 
 

@@ -856,7 +856,7 @@ def test_feather_px_fades_in_from_what_the_photograph_shows(inpainter: Inpainter
 
 
 def test_a_hole_that_grows_over_everything_is_refused(inpainter: Inpainter) -> None:
-    with pytest.raises(MaskError, match=r"grown by 200 px covers the whole picture.*smaller grow_px"):
+    with pytest.raises(MaskError, match=r"grown by 200 px covers the whole picture.*grow it less"):
         inpainter.with_options(InpaintOptions(grow_px=200))(photo((80, 80)), block((80, 80), 40, 40, 41, 41))
 
 
@@ -925,7 +925,7 @@ def test_a_limit_that_cannot_be_kept_is_refused_and_changes_nothing(inpainter: I
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_below_one_are_refused(tiny_network_path: Path, threads: int) -> None:
-    with pytest.raises(OptionError, match=f"threads is {threads}; expected a whole number from 1, or None"):
+    with pytest.raises(OptionError, match=f"threads is {threads}; expected a whole number from 1, or nothing"):
         Inpainter(tiny_network_path, threads=threads)
 
 

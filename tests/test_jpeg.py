@@ -361,7 +361,7 @@ def test_a_change_far_from_the_hole_is_noticed_before_anything_is_written(monkey
 
 def test_without_jpegio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'rethined\[jpeg\]'; or choose reencode"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'rethined\[jpeg\]'; or choose jpeg=reencode"):
         patched(b"", np.zeros((8, 8), np.uint8), np.zeros((8, 8), bool), [])
 
 

@@ -234,6 +234,42 @@ def test_the_first_segment_holds_the_resolution(
     assert jfif(dpi) == Segment(APP0, b"JFIF\0\1\1" + struct.pack(">BHH", *expected) + b"\0\0")
 
 
+# ---- the thumbnail of EXIF ----
+
+
+@pytest.mark.parametrize(
+    ("thumbnail", "expected"),
+    [
+        (jpeg_of(waves((120, 160))), (120, 160)),
+        (jpeg_of(waves((120, 160)), progressive=True), (120, 160)),
+        (jpeg_of(waves((8, 1025))), None),
+        (jpeg_of(waves((120, 160)))[:90], None),
+        (THUMBNAIL, None),
+        (b"\xff\xd8\xff\xc0\0\x08\x08\xff\xff\xff\xff\0\xff\xd9", None),
+        (b"pixels", None),
+        (b"", None),
+    ],
+)
+def test_the_size_of_the_thumbnail_is_known_where_it_is_one(thumbnail: bytes, expected: object) -> None:
+    content = saved("PNG", exif=exif_block(6, thumbnail=thumbnail))
+    metadata = read(content)
+    assert metadata.thumbnail_hw == expected
+    assert metadata.upright().thumbnail_hw == (expected and expected[::-1])  # type: ignore[index]
+    assert len(thumbnail) < 9 or thumbnail not in metadata.exif
+
+
+def test_a_new_thumbnail_is_put_in_with_the_orientation_of_the_picture() -> None:
+    small = jpeg_of(waves((12, 16)))
+    metadata = read(saved("JPEG", exif=b"Exif\0\0" + exif_block(8, thumbnail=jpeg_of(waves((120, 160))))))
+    assert metadata.thumbnail_room_bytes == 65_533 - 6 - len(metadata.exif) - exif.PREVIEW_BYTES
+    renewed = metadata.with_thumbnail(small)
+    tags = Image.Exif()
+    tags.load(renewed.exif)
+    assert tags.get_ifd(ExifTags.IFD.IFD1)[0x0112] == 8
+    assert [s.payload for s in renewed.segments if s.marker == APP1] == [b"Exif\0\0" + renewed.exif]
+    assert len(renewed.segments) == len(metadata.segments)
+
+
 # ---- what cannot be kept ----
 
 

@@ -82,5 +82,5 @@ def test_a_missing_package_is_named(tiny_network_path: Path, monkeypatch: pytest
 
 
 def test_an_unknown_runtime_is_refused_with_those_there_are(tiny_network_path: Path) -> None:
-    with pytest.raises(OptionError, match="the runtime is 'tensorrt'; expected one of onnxruntime, openvino"):
+    with pytest.raises(OptionError, match="runtime is 'tensorrt'; expected one of onnxruntime, openvino"):
         Inpainter(tiny_network_path, runtime="tensorrt")  # type: ignore[arg-type]

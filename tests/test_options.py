@@ -60,7 +60,7 @@ def test_a_limit_of_memory_is_a_whole_number_or_none(value: object) -> None:
 @pytest.mark.parametrize("value", ["exact", "", True])
 def test_an_unknown_way_to_write_a_jpeg_is_refused_with_those_there_are(value: object) -> None:
     assert [InpaintOptions(jpeg=how).jpeg for how in ("lossless", "reencode", None)] == ["lossless", "reencode", None]
-    with pytest.raises(OptionError, match=f"jpeg is {value!r}; expected one of lossless, reencode, or None"):
+    with pytest.raises(OptionError, match=f"jpeg is {value!r}; expected one of lossless, reencode, or nothing"):
         InpaintOptions(jpeg=value)  # type: ignore[arg-type]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Callable
@@ -23,14 +24,14 @@ from carried import (
     srgb,
     waves,
 )
-from rethined import heif, jpeg
+from rethined import exif, heif, jpeg
 from rethined.containers import jpeg_layout
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, MissingExtraError
 from rethined.imageio import read_image, turned_back, write_image, write_stored
 from rethined.metadata import FileWarning, Metadata
 from rethined.options import InpaintOptions, Jpeg
 from rethined.photo import Photo, read_photo
-from rethined.types import HoleMap, Pixels
+from rethined.types import HoleMap, Image8, Pixels
 
 SIZE_HW = (48, 80)
 BOTH_WAYS: list[Jpeg] = ["lossless", "reencode"]
@@ -88,6 +89,76 @@ def test_a_jpeg_comes_back_whole_and_turned_as_it_was(tmp_path: Path, orientatio
             assert after.info[name] == before.info[name]
         assert after.quantization == before.quantization  # type: ignore[attr-defined]
         assert after.layer == before.layer  # type: ignore[attr-defined]
+
+
+def plant_with_thumbnail(path: Path, orientation: int, **block: object) -> None:
+    """A photograph with a thumbnail that shows something red."""
+    red = np.full((60, 80, 3), (250, 0, 0), np.uint8)
+    said = exif_block(orientation, thumbnail=jpeg_of(red), **block)
+    Image.fromarray(waves((240, 320))).save(path, exif=b"Exif\0\0" * (path.suffix == ".jpg") + said)
+
+
+def thumbnail_in(path: Path) -> Image8:
+    """The thumbnail as it lies."""
+    image = heif.opened(io.BytesIO(path.read_bytes())) if path.suffix == ".heic" else Image.open(path)
+    with image, Image.open(io.BytesIO(exif.preview_of(exif.bare(image.info["exif"]))[0])) as small:
+        return np.array(small.convert("RGB"))
+
+
+@pytest.mark.parametrize("how", [pytest.param("lossless", marks=needs_jpegio), "reencode"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_thumbnail_of_a_jpeg_shows_the_result_and_lies_as_it_does(
+    tmp_path: Path, orientation: int, how: Jpeg
+) -> None:
+    source, out = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    plant_with_thumbnail(source, orientation)
+    fill(read_photo(source), out, value=255, jpeg=how)
+    with Image.open(out) as image:
+        expected = np.array(image.resize((80, 60), Image.Resampling.BOX)).astype(int)
+        assert image.getexif()[0x0112] == image.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0112] == orientation
+    small = thumbnail_in(out)
+    assert np.abs(small - expected).mean() < 8
+    assert tags_of(out)[1][0x927C] == MAKER_NOTE
+
+
+@pytest.mark.parametrize(
+    ("suffix", "has_one"),
+    [
+        *((".png", True), (".webp", True), (".avif", False), (".jpg", True), (".tif", False)),
+        pytest.param(".heic", True, marks=needs_heif),
+    ],
+)
+@pytest.mark.parametrize("source", ["a.jpg", "a.png", "a.webp"])
+def test_in_other_formats_the_thumbnail_is_upright_as_the_pixels_are(
+    tmp_path: Path, source: str, suffix: str, has_one: bool
+) -> None:
+    plant_with_thumbnail(tmp_path / source, 6)
+    out = tmp_path / f"b{suffix}"
+    filled, _ = fill(read_photo(tmp_path / source), out, value=255, jpeg="reencode")
+    is_turned_back = (Path(source).suffix, suffix) == (".jpg", ".jpg")
+    if not has_one:
+        assert b"\xff\xd8\xff" not in out.read_bytes()
+        assert MAKER_NOTE in out.read_bytes()
+        return
+    shown = turned_back(filled, 6) if is_turned_back else filled
+    small = thumbnail_in(out)
+    assert small.shape == ((60, 80, 3) if is_turned_back else (80, 60, 3))
+    expected = np.array(Image.fromarray(shown).resize(small.shape[1::-1], Image.Resampling.BOX)).astype(int)
+    assert np.abs(small - expected).mean() < 8
+
+
+def test_where_there_is_no_room_for_a_thumbnail_it_is_left_out_and_told(tmp_path: Path) -> None:
+    plant_with_thumbnail(tmp_path / "a.png", 1, tail=bytes(64_000))
+    with pytest.warns(FileWarning, match="its thumbnail is left out: the rest of its EXIF leaves no room for another"):
+        fill(read_photo(tmp_path / "a.png"), tmp_path / "b.png")
+    assert read_photo(tmp_path / "b.png")._stored.metadata.thumbnail_hw is None
+
+
+def test_strip_leaves_the_thumbnail_out_too(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png"):
+        plant_with_thumbnail(tmp_path / f"a{suffix}", 6)
+        fill(read_photo(tmp_path / f"a{suffix}"), tmp_path / f"b{suffix}", strip=True)
+        assert read_photo(tmp_path / f"b{suffix}")._stored.metadata.thumbnail_hw is None
 
 
 @needs_jpegio

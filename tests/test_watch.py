@@ -291,7 +291,7 @@ def test_the_command_fills_what_is_there(
     ("changes", "says"),
     [
         (["--every", "-1"], "every is -1 s"),
-        (["--box", "1,2,3,4"], "2 rules for masks are given"),
+        (["--box", "1,2,3,4"], " and --box are given"),
         (["--format", "gif"], "the format is 'gif'"),
         (["--threads", "0"], "threads is 0"),
     ],

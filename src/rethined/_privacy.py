@@ -7,5 +7,7 @@ decided for itself.
 """
 
 import os
+import sys
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+if "onnxruntime" not in sys.modules:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -34,6 +34,8 @@ APP0, APP1, APP2, APP13, APP14, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
 DQT, SOS, EOI = 0xDB, 0xDA, 0xD9
 SEGMENT_BYTES = 65533
 """Most that one segment holds."""
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of segments that a picture begins with."""
 _SPOKEN = frozenset([*range(APP0, 0xF0), COM])
 """What programs and people write into a JPEG; all else is needed to decode it."""
 # In coded pixels 0xFF is followed by 0 or by the number of a restart.
@@ -73,6 +75,19 @@ class JpegLayout:
     def spoken(self) -> tuple[Segment, ...]:
         """The application and comment segments."""
         return tuple(segment for segment, _, _ in self.segments if segment.marker in _SPOKEN)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels.
+
+        Raises:
+            ValueError: No segment says them.
+        """
+        for segment, _, _ in self.segments:
+            if segment.marker in _FRAMES and len(segment.payload) >= 5:
+                height, width = struct.unpack_from(">HH", segment.payload, 1)
+                return height, width
+        raise ValueError("it says nowhere how large it is")
 
     @property
     def redefines_tables(self) -> bool:

@@ -17,6 +17,7 @@ from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
 from rethined.composite import fade_in, paste
 from rethined.depth import Picture, as_picture, as_shown
+from rethined.doors import option
 from rethined.errors import ImageError, MaskError, OptionError
 from rethined.explain import Explanation, explain_fill, explain_nothing
 from rethined.heap import keep_freed_memory
@@ -96,7 +97,9 @@ class Inpainter:
         runtime: Runtime = "onnxruntime",
     ) -> None:
         if threads is not None and threads < 1:
-            raise OptionError(f"threads is {threads}; expected a whole number from 1, or None for all cores")
+            raise OptionError(
+                f"{option('threads')} is {threads}; expected a whole number from 1, or nothing for all cores"
+            )
         keep_freed_memory()
         self.options = options or InpaintOptions()
         path = SHIPPED_NETWORK if network is None else Path(network)
@@ -399,7 +402,7 @@ def _expect_fillable(image: object) -> None:
 def _grown(hole: HoleMap, px: int) -> HoleMap:
     grown = grow_hole(hole, px)
     if grown.all():
-        raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: use a smaller grow_px")
+        raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: grow it less")
     return grown
 
 

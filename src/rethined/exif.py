@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rethined.types import SizeHW
+
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION = 0x0112
 _EXIF_DIRECTORY = 0x8769
@@ -20,6 +22,8 @@ _PREVIEWS = ((0x0201, 0x0202), (0x0111, 0x0117))
 """Where a preview begins and how many bytes it has: a JPEG, and a strip of pixels."""
 _SHORTS = (3, 8)
 _ENTRY_BYTES = 12
+PREVIEW_BYTES = 2 + 7 * _ENTRY_BYTES + 4 + 2 * 8 + 1
+"""What a preview takes at most besides itself: its directory, with two ratios, at an even place."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,66 @@ def without_preview(block: bytes) -> bytes:
             edited[start:stop] = bytes(max(stop - start, 0))
             if start < stop == len(block):
                 del edited[start:]
+    return bytes(edited)
+
+
+def preview_of(block: bytes) -> tuple[bytes, SizeHW]:
+    """The small copy of the picture that cameras add, and the height and width that its directory states, or 0.
+
+    Returns:
+        The bytes of the copy, a JPEG or bare pixels; none where there is no copy.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    order = _order(block)
+    _, second_at = _directory(block, order, _offset(block, order, 4))
+    preview_directory = _offset(block, order, second_at)
+    if not preview_directory:
+        return b"", (0, 0)
+    entries, _ = _directory(block, order, preview_directory)
+    width, height = (entries[tag].value if tag in entries else 0 for tag in _ALONG_AXES[0])
+    for begins, counts in _PREVIEWS:
+        if begins in entries and counts in entries:
+            start = entries[begins].value
+            return block[start : start + entries[counts].value], (height, width)
+    return b"", (0, 0)
+
+
+def with_preview(block: bytes, content: bytes, *, orientation: int) -> bytes:
+    """The same with a small copy of the picture, behind all that is there: nothing else moves.
+
+    Args:
+        block: As :func:`without_preview` gives it.
+        content: The copy, a JPEG.
+        orientation: How its pixels are turned, 1..8; those of the picture have to be turned alike.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    order = _order(block)
+    _, second_at = _directory(block, order, _offset(block, order, 4))
+    if second_at + 4 > len(block):
+        raise ValueError("its first directory ends beyond its end")
+    edited = bytearray(block)
+    edited += bytes(len(edited) % 2)
+    at = len(edited)
+    struct.pack_into(f"{order}I", edited, second_at, at)
+    ratio_at = at + 2 + 7 * _ENTRY_BYTES + 4
+    # Of the standard's table of tags for compressed thumbnails: all that it asks for, and which way is up.
+    entries = [
+        (0x0103, 3, 6),  # JPEG
+        (_ORIENTATION, 3, orientation),
+        (0x011A, 5, ratio_at),
+        (0x011B, 5, ratio_at + 8),
+        (0x0128, 3, 2),  # pixels an inch
+        (0x0201, 4, ratio_at + 16),
+        (0x0202, 4, len(content)),
+    ]
+    edited += struct.pack(f"{order}H", len(entries))
+    for tag, kind, value in entries:
+        edited += struct.pack(f"{order}HHI{'Hxx' if kind in _SHORTS else 'I'}", tag, kind, 1, value)
+    edited += bytes(4) + struct.pack(f"{order}4I", 72, 1, 72, 1) + content
     return bytes(edited)
 
 

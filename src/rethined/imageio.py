@@ -661,8 +661,12 @@ def _expect_held(path: PathLike, format_name: str, image: Pixels) -> None:
         for (name, dtype), counts in _CHANNELS.items()
         if name == format_name
     ]
-    fitting = [s for s, (name, _) in _WRITERS.items() if channels in _CHANNELS.get((name, depth), ())]
-    todo = f"choose {' or '.join(fitting)}" if fitting else "convert it with NumPy, or keep it in an .npy file"
+    fitting = {name: s for s, (name, _) in reversed(_WRITERS.items()) if channels in _CHANNELS.get((name, depth), ())}
+    todo = (
+        f"choose {' or '.join(reversed(fitting.values()))}"
+        if fitting
+        else "convert it with NumPy, or keep it in an .npy file"
+    )
     raise ImageWriteError(
         f"{os.fspath(path)!r}: the picture is {_DEPTH_NAMES[depth]} {_CHANNEL_NAMES[channels]}; "
         f"{format_name} files hold {'; '.join(held)} here, so {todo}"
@@ -675,9 +679,8 @@ def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
     if target.is_dir():
         raise ImageWriteError(f"{os.fspath(path)!r} is a folder; pass the path of a file in it")
     if suffix not in _WRITERS:
-        raise ImageWriteError(
-            f"{os.fspath(path)!r} has the suffix {suffix!r}; expected one of {', '.join(_WRITERS)}, so rename it"
-        )
+        has = f"has the suffix {suffix!r}" if suffix else "has no suffix, which names the format"
+        raise ImageWriteError(f"{os.fspath(path)!r} {has}; expected one of {', '.join(_WRITERS)}, so rename it")
     if _WRITERS[suffix] is _HEIF and not heif.is_installed():
         raise ImageWriteError(f"{os.fspath(path)!r} is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
     if not target.parent.is_dir():

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
 from rethined.containers import Segment, jpeg_layout, jpeg_with
+from rethined.doors import option
 from rethined.errors import ImageWriteError, MissingExtraError
 from rethined.types import HoleMap, Ints, Pixels
 
@@ -97,7 +98,8 @@ def expect_installed() -> None:
     """
     if not is_installed():
         raise MissingExtraError(
-            f"a JPEG without generation loss needs the package 'jpegio': {INSTALL}; or choose reencode"
+            f"a JPEG without generation loss needs the package 'jpegio': {INSTALL}; or choose"
+            f" {option('jpeg', 'reencode')}"
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rethined.doors import is_through, option
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import decode, open_picture
 from rethined.types import HoleMap, ImageLike, SizeHW
@@ -20,6 +21,10 @@ __all__ = ["MaskWarning", "as_forbidden", "as_hole", "grow_hole"]
 
 GREY_SHARE_LIMIT = 0.05
 """Share of the non-zero pixels that may be grey before we warn; soft brush edges stay below it, photographs do not."""
+
+
+SAME_RATIO, SCALED = 0.01, 0.05
+"""By how much ratios of a mask and a picture may differ, and sizes have to, for one to be the other scaled."""
 
 
 class MaskWarning(UserWarning):
@@ -74,9 +79,8 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
             "white = fill, black = keep: leave some pixels black, or invert the mask"
         )
     if share > 0.5:
-        _warn(
-            f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass 255 - mask (or --invert)",
-        )
+        turned = "255 - mask" if is_through("python") else option("invert", True)
+        _warn(f"the mask marks {share:.0%} as hole; white = fill; if it is inverted pass {turned}")
     return hole
 
 
@@ -166,8 +170,18 @@ def _check_form(values: NDArray[Any], size_hw: SizeHW, kind: _Kind) -> None:
         )
     if values.shape[:2] != tuple(size_hw):
         turned = values.shape[1::-1] == tuple(size_hw)
-        todo = "it looks transposed: pass mask.T" if turned else "pass a mask of the size of the picture"
+        todo = "pass a mask of the size of the picture"
+        if turned:
+            todo = "it looks transposed: turn it so that it lies as the picture does"
+        elif _are_alike(values.shape[:2], size_hw):
+            todo = "its sides have the same ratio: scale it to the size of the picture, without smoothing"
         raise MaskError(f"the {kind.name} is {_size_text(values.shape[:2])}, the picture {_size_text(size_hw)}; {todo}")
+
+
+def _are_alike(one_hw: tuple[int, ...], other_hw: SizeHW) -> bool:
+    """Whether sizes that differ by more than a border have the same ratio, but for rounding."""
+    across, along = one_hw[0] * other_hw[1], one_hw[1] * other_hw[0]
+    return abs(across - along) <= SAME_RATIO * along and abs(one_hw[0] - other_hw[0]) > SCALED * other_hw[0]
 
 
 def _size_text(size_hw: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from rethined.doors import option
 from rethined.errors import MemoryBudgetError
 from rethined.regions import TILE_PX, TOKEN_PX, Plan
 from rethined.resample import shrink_any
@@ -187,7 +188,7 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
     least_mb = peak_mb(load, plan.rungs_hw[:1], workers=1)
     height, width = load.size_hw
     raise MemoryBudgetError(
-        f"max_memory_mb is {limit_mb}; a picture {height} high and {width} wide with"
+        f"{option('max-memory')} is {limit_mb}; a picture {height} high and {width} wide with"
         f" {load.hole_px / (height * width):.0%} hole takes at least {least_mb} MB: allow that much,"
         " fill a smaller part at a time, or shrink the picture"
     )

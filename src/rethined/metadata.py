@@ -36,9 +36,13 @@ from rethined.containers import (
     tiff_with,
 )
 from rethined.previews import segments_without_previews, xmp_without_previews
+from rethined.types import SizeHW
 
 JPEG_FORMATS = ("JPEG", "MPO")
 """What Pillow calls a JPEG; the second has others behind it."""
+
+MOST_THUMBNAIL_PX = 1024
+"""Longest side of a small copy that is believed; cameras have 160."""
 
 _EXIF_NAME, _XMP_NAME, _ICC_NAME = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _XMP_KEY = "XML:com.adobe.xmp"
@@ -106,6 +110,8 @@ class Metadata:
         orientation: How the pixels that it belongs to are turned, 1..8 as in EXIF; 1 is upright.
         chunks: Of a PNG, those of its chunks that go over as they are.
         segments: Of a JPEG, its application and comment segments.
+        thumbnail_hw: Height and width of the small copy that its EXIF had, which shows what has been removed; ``None``
+            where it had none.
     """
 
     exif: bytes = b""
@@ -116,6 +122,7 @@ class Metadata:
     orientation: int = 1
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     segments: tuple[Segment, ...] = ()
+    thumbnail_hw: SizeHW | None = None
 
     def upright(self) -> Metadata:
         """That of the same picture with its pixels turned upright."""
@@ -128,7 +135,22 @@ class Metadata:
             orientation=1,
             chunks=tuple(map(_turned_chunk, self.chunks)) if is_turned else self.chunks,
             segments=(),
+            thumbnail_hw=self.thumbnail_hw[::-1] if self.thumbnail_hw and is_turned else self.thumbnail_hw,
         )
+
+    @property
+    def thumbnail_room_bytes(self) -> int:
+        """How long a small copy in its EXIF may be; in any format: other programs make JPEGs of them."""
+        return SEGMENT_BYTES - len(_EXIF_NAME) - len(self.exif) - exif.PREVIEW_BYTES
+
+    def with_thumbnail(self, content: bytes) -> Metadata:
+        """The same with a small copy in its EXIF.
+
+        Args:
+            content: A JPEG of at most :attr:`thumbnail_room_bytes`, turned as the picture is.
+        """
+        block = exif.with_preview(self.exif, content, orientation=self.orientation)
+        return replace(self, exif=block, segments=tuple(_with_exif(list(self.segments), block)))
 
     def for_channels(self, channels: int) -> Metadata:
         """The same without a colour profile that is meant for pixels of another kind, with a warning.
@@ -167,9 +189,10 @@ def metadata_of(image: ImageFile.ImageFile, file: IO[bytes]) -> Metadata:
         image: The picture, as Pillow has opened it; not turned upright yet. Of a PNG, decoded.
         file: Its file, open.
     """
-    info = image.info
+    info, block = image.info, _exif_block(image)
     found = Metadata(
-        exif=_sound_exif(_exif_block(image)),
+        exif=_sound_exif(block),
+        thumbnail_hw=_thumbnail_hw(block),
         icc=_as_bytes(info.get("icc_profile")),
         xmp=xmp_without_previews(_as_bytes(info.get("xmp"))),
         dpi=_dpi(info.get("dpi")),
@@ -306,6 +329,17 @@ def _sound_exif(block: bytes) -> bytes:
         _warn(f"its EXIF is damaged ({error}) and is left out")
         return b""
     return block
+
+
+def _thumbnail_hw(block: bytes) -> SizeHW | None:
+    """Height and width of the small copy in a block of EXIF."""
+    try:
+        content, size_hw = exif.preview_of(block)
+        if content[:2] == b"\xff\xd8":
+            size_hw = jpeg_layout(content).size_hw
+    except (ValueError, struct.error):  # damaged
+        return None
+    return size_hw if all(0 < side <= MOST_THUMBNAIL_PX for side in size_hw) else None
 
 
 def _with_exif(segments: list[Segment], block: bytes) -> Iterator[Segment]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rethined.doors import option
 from rethined.errors import OptionError
 
 Preset = Literal["fast", "balanced", "best"]
@@ -57,18 +58,20 @@ class InpaintOptions:
 
     def __post_init__(self) -> None:
         if self.preset not in get_args(Preset):
-            raise OptionError(f"preset is {self.preset!r}; expected one of {', '.join(get_args(Preset))}")
+            raise OptionError(f"{option('preset')} is {self.preset!r}; expected one of {', '.join(get_args(Preset))}")
         if self.working_px is not None:
-            _expect_range("working_px", self.working_px, FIRST_PX, MOST_PX)
+            _expect_range("working-px", self.working_px, FIRST_PX, MOST_PX)
         _expect_range("candidates", self.candidates, 2, 64)
-        _expect_range("grow_px", self.grow_px, 0, MOST_GROW_PX)
-        _expect_range("feather_px", self.feather_px, 0, MOST_FEATHER_PX)
+        _expect_range("grow", self.grow_px, 0, MOST_GROW_PX)
+        _expect_range("feather", self.feather_px, 0, MOST_FEATHER_PX)
         if self.max_memory_mb is not None:
-            _expect_range("max_memory_mb", self.max_memory_mb, 1, 1_000_000)
+            _expect_range("max-memory", self.max_memory_mb, 1, 1_000_000)
         if not isinstance(self.strip, bool):
             raise OptionError(f"strip is {self.strip!r}; expected True or False")
         if self.jpeg is not None and self.jpeg not in get_args(Jpeg):
-            raise OptionError(f"jpeg is {self.jpeg!r}; expected one of {', '.join(get_args(Jpeg))}, or None")
+            raise OptionError(
+                f"{option('jpeg')} is {self.jpeg!r}; expected one of {', '.join(get_args(Jpeg))}, or nothing"
+            )
 
     @property
     def budget_px(self) -> float:
@@ -78,4 +81,4 @@ class InpaintOptions:
 
 def _expect_range(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise OptionError(f"{name} is {value!r}; expected a whole number from {low} to {high}")
+        raise OptionError(f"{option(name)} is {value!r}; expected a whole number from {low} to {high}")

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
+from rethined.doors import option
 from rethined.errors import InferenceError, ModelSignatureError, OptionError
 from rethined.openvino_graph import OpenVinoGraph
 from rethined.runtime import available_cores, open_graph
@@ -54,7 +55,7 @@ class OnnxSession:
 
     def __init__(self, path: Path, *, threads: int | None = None, runtime: Runtime = "onnxruntime") -> None:
         if runtime not in get_args(Runtime):
-            raise OptionError(f"the runtime is {runtime!r}; expected one of {', '.join(get_args(Runtime))}")
+            raise OptionError(f"{option('runtime')} is {runtime!r}; expected one of {', '.join(get_args(Runtime))}")
         self.threads = threads or available_cores()
         self._session = open_graph(path, threads=self.threads)
         self._run_options = ort.RunOptions()

@@ -33,7 +33,7 @@ def scene(*, colour: tuple[int, int, int] = (180, 40, 60), seed: int = 3) -> Pix
 def test_a_mask_that_leaves_a_fringe_is_named(missing_px: int, dtype: type) -> None:
     image = scene().astype(dtype) * dtype(1 if dtype == np.uint8 else 257)
     for picture in (image, image[..., 0], np.dstack([image, np.full_like(image[..., 0], 9)])):
-        with pytest.warns(MaskWarning, match=r"cut too tight: along \d\d% of its edge .*--grow 3"):
+        with pytest.warns(MaskWarning, match=r"cut too tight: along \d\d% of its edge .*grow_px=3"):
             warn_if_tight(picture, disc(DISC_PX - missing_px))
 
 

@@ -75,6 +75,15 @@ def test_shapes_add_up_even_where_they_overlap() -> None:
     assert not cover([], SIZE_HW).any()
 
 
+@given(st.tuples(*[st.floats(-5, 45)] * 2), st.floats(0.1, 60))
+def test_a_circle_has_the_pixels_whose_centre_it_holds(centre_xy: tuple[float, float], radius: float) -> None:
+    covered = np.zeros(SIZE_HW, bool)
+    Circle(*centre_xy, radius).draw(covered)
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]] + 0.5
+    beyond_px = np.hypot(x - centre_xy[0], y - centre_xy[1]) - radius
+    np.testing.assert_array_equal(covered[abs(beyond_px) > 1e-9], (beyond_px < 0)[abs(beyond_px) > 1e-9])
+
+
 @pytest.mark.parametrize(
     "shape", [Rectangle(40, 0, 50, 10), Rectangle(0, -9, 5, 0), corners(0, 30, 9, 39), Circle(-5, 5, 4)]
 )

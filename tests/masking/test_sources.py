@@ -5,6 +5,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import cv2
@@ -170,10 +171,25 @@ def test_files_that_are_missing_or_something_else(photo: Image8) -> None:
         FileMask(path=Path("missing.png")).hole(photo)
     with pytest.raises(FileError, match="no annotation file"):
         FileMask(path=Path("missing.json")).hole(photo)
-    with pytest.raises(OptionError, match=r"--mask-label goes with annotations, and 'mask.png' is a picture"):
+    with pytest.raises(OptionError, match=r"labels goes with annotations, and 'mask.png' is a picture"):
         FileMask(path=Path("mask.png"), labels=("x",))
     with pytest.raises(OptionError, match="no shape is given"):
         ShapeMask(shapes=())
+
+
+def test_annotations_of_strangers_may_have_so_many_corners(tmp_path: Path, photo: Image8) -> None:
+    shapes = [
+        {"label": "a", "points": [[1, 1], [9, 1], [9, 9]]},
+        {"label": "b", "points": [[1, 1], [9, 9]], "shape_type": "rectangle"},
+        {"label": "c", "points": [[5, 5], [9, 5]], "shape_type": "circle"},
+    ]
+    (tmp_path / "mask.json").write_text(json.dumps({"shapes": shapes}))
+    mask = FileMask(path=tmp_path / "mask.json")
+    assert mask.hole(photo).any()
+    np.testing.assert_array_equal(replace(mask, most_corners=11).hole(photo), mask.hole(photo))
+    with pytest.raises(MaskError, match=r"mask\.json: its shapes have 11 corners together; at most 10 are drawn here"):
+        replace(mask, most_corners=10).hole(photo)
+    assert replace(mask, most_corners=3, labels=("a",)).hole(photo).any()
 
 
 # ---- transparency ----

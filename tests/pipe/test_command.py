@@ -104,7 +104,7 @@ def test_pictures_are_filled(pipe: Pipe, photo: Image8, hole: HoleMap, tiny_netw
         (LENGTH.pack(4) + b"text", BOX, 0, "frame 1: 'the picture' is not a picture"),
         (bytes(BYTES), ["--size", "80x64", "--mask", "small.png"], 0, "frame 1: the mask is 63 high"),
         (b"", ["--size", "80x64"], 0, "no mask is given; expected one of --mask FILE, --mask-alpha"),
-        (b"", ["--size", "80x64", "--mask-alpha", *BOX], 0, "2 rules for masks are given"),
+        (b"", ["--size", "80x64", "--mask-alpha", *BOX], 0, "--mask-alpha and --box are given"),
         (b"", ["--size", "80*64", *BOX], 0, "the size is '80*64'; expected width and height"),
         (b"", ["--size", "0x64", *BOX], 0, "frames are 0 x 64"),
         (b"", ["--size", "80x64", "--format", "png", *BOX], 0, "--format goes with whole pictures"),
@@ -113,7 +113,7 @@ def test_pictures_are_filled(pipe: Pipe, photo: Image8, hole: HoleMap, tiny_netw
         (b"", ["--jpeg", "lossless", *BOX], 0, "--jpeg lossless goes with files"),
         (b"", ["--renew", "often", *BOX], 0, "--renew is 'often'; expected cuts, never or a number"),
         (b"", ["--renew", "0", *BOX], 0, "every 0 frames"),
-        (b"", ["--grow", "-1", *BOX], 0, "grow_px is -1"),
+        (b"", ["--grow", "-1", *BOX], 0, "--grow is -1"),
         (b"", ["--threads", "0", *BOX], 0, "threads is 0"),
     ],
 )  # fmt: skip

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import codecs
 import io
+import json
 import struct
 import threading
 import zlib
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rethined import __version__, jpeg
+from rethined import __version__, heif, jpeg
 from rethined.engine import Inpainter
 from rethined.errors import InferenceError
 from rethined.masks import grow_hole
@@ -27,6 +29,8 @@ from fastapi.testclient import TestClient
 MakeClient = Callable[..., TestClient]
 PNG = {"Content-Type": "image/png"}
 BOX = "box=30,20,20,20"
+needs_heif = pytest.mark.skipif(not heif.is_installed(), reason=f"pillow-heif is not installed: {heif.INSTALL}")
+LABELME = {"shapes": [{"label": "x", "shape_type": "rectangle", "points": [[30, 20], [50, 40]]}], "imageHeight": 64}
 
 
 def says(answer: object) -> tuple[int, str]:
@@ -92,6 +96,65 @@ def test_without_mask_and_box_transparency_is_filled_and_becomes_opaque(
     np.testing.assert_array_equal(filled[..., :3], expected[..., :3])
 
 
+def test_a_colour_is_filled(client: TestClient, photo: Image8, hole: HoleMap) -> None:
+    photo[hole] = (255, 3, 255)
+    answer = client.post("/v1/fill?mask_colour=%23FF00ff&mask_tolerance=3", content=encoded(photo), headers=PNG)
+    expected = client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers=PNG)
+    assert (answer.status_code, answer.content) == (200, expected.content)
+
+
+@pytest.mark.parametrize("name", ["marks.json", "mask.png", ""])
+def test_annotations_are_filled_whatever_they_are_called(
+    client: TestClient, photo: Image8, hole: HoleMap, name: str
+) -> None:
+    files = {"image": ("a.png", encoded(photo)), "mask": (name, f" {json.dumps(LABELME)}".encode())}
+    if not name:  # browsers name all files
+        files["mask"] = ("blob", codecs.BOM_UTF8 + json.dumps(LABELME).encode())
+    answer = client.post("/v1/fill", files=files)
+    expected = client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers=PNG)
+    assert (answer.status_code, answer.content) == (200, expected.content)
+    assert answer.headers["rethined-hole-pixels"] == str(np.count_nonzero(hole))
+
+
+def test_of_annotations_those_of_the_picture_and_of_the_labels_are_taken(
+    client: TestClient, photo: Image8, hole: HoleMap
+) -> None:
+    coco = {
+        "images": [{"id": 1, "file_name": "x/other.png"}, {"id": 2, "file_name": "x/my photo.png"}],
+        "categories": [{"id": 5, "name": "dust"}, {"id": 6, "name": "hair"}, {"id": 7, "name": "cat"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 5, "bbox": [0, 0, 9, 9]},
+            {"id": 2, "image_id": 2, "category_id": 5, "bbox": [30, 20, 20, 10]},
+            {"id": 3, "image_id": 2, "category_id": 6, "segmentation": [[30, 30, 50, 30, 50, 40, 30, 40]]},
+            {"id": 4, "image_id": 2, "category_id": 7, "bbox": [0, 0, 9, 9]},
+        ],
+    }
+    files = {"image": ("C:\\x\\my photo.png", encoded(photo)), "mask": json.dumps(coco).encode()}
+    answer = client.post("/v1/fill?mask_label=dust&mask_label=hair", files=files)
+    assert answer.headers["rethined-hole-pixels"] == str(np.count_nonzero(hole))
+    in_form = client.post("/v1/fill", files=files, data={"mask_label": ["dust", "hair"]})
+    assert in_form.content == answer.content
+    files["image"] = ("third.png", encoded(photo))
+    status, said = says(client.post("/v1/fill", files=files))
+    assert status == 422
+    assert said == "mask.json: it has no picture called 'third.png'; its file_name are other.png, my photo.png"
+
+
+def test_transparency_can_be_named(client: TestClient, photo: Image8, hole: HoleMap) -> None:
+    clear = encoded(np.dstack([photo, np.where(hole, 0, 255).astype(np.uint8)]))
+    named = client.post("/v1/fill?mask_alpha=true", content=clear, headers=PNG)
+    assert (named.status_code, named.content) == (200, client.post("/v1/fill", content=clear, headers=PNG).content)
+
+
+def test_warnings_name_options_as_requests_spell_them(client: TestClient, photo: Image8, hole: HoleMap) -> None:
+    photo[:] = 100
+    photo[grow_hole(hole, 3)] = 20
+    tight = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(hole)})
+    assert tight.headers["rethined-warning"].endswith("widen the mask by a few pixels (grow=3)")
+    inverted = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(~hole)})
+    assert inverted.headers["rethined-warning"].endswith("if it is inverted pass invert=true")
+
+
 def test_inverted_masks_are_filled_where_they_are_black(client: TestClient, photo: Image8, hole: HoleMap) -> None:
     straight = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(hole)})
     turned = client.post("/v1/fill?invert=true", files={"image": encoded(photo), "mask": encoded(~hole)})
@@ -116,7 +179,9 @@ def test_sixteen_bits_stay(client: TestClient, photo: Image8, hole: HoleMap, tmp
         ("BMP", "", "*/*", "image/bmp"),
         ("PNG", "&format=tif", "image/webp", "image/tiff"),
         ("JPEG", "", "text/html, image/webp;q=.5, image/png;q=.9", "image/png"),
-        ("GIF", "&format=png", "*/*", "image/png"),
+        ("GIF", "", "*/*", "image/png"),
+        ("AVIF", "", "*/*", "image/avif"),
+        pytest.param("PNG", "&format=heic", "*/*", "image/heic", marks=needs_heif),
     ],
 )
 def test_the_format_is_that_of_the_image_or_what_is_asked_for(
@@ -151,7 +216,7 @@ def test_what_is_not_kept_is_said_without_the_place_of_the_file(
     assert answer.headers["rethined-warning"].startswith("out.jpg is encoded anew as a whole: ")
     status, said = says(client.post(f"/v1/fill?{BOX}&jpeg=lossless", content=content, headers=PNG))
     assert status == 422
-    assert "pip install 'rethined[jpeg]'; or choose reencode" in said
+    assert "pip install 'rethined[jpeg]'; or choose jpeg=reencode" in said
 
 
 def test_what_is_odd_about_a_mask_is_said_and_it_is_used(client: TestClient, photo: Image8, hole: HoleMap) -> None:
@@ -209,14 +274,25 @@ def test_a_view_is_an_upright_png_of_a_stated_size(client: TestClient, photo: Im
     [
         ("preset=slow", "preset is 'slow': input should be 'fast', 'balanced' or 'best'"),
         ("grow=-1", "grow is '-1': input should be greater than or equal to 0"),
-        ("grow=1&bow=1,2,3,4", "bow is no option here; check its spelling"),
+        ("grow=1&bow=1,2,3,4", "bow is no option here; is it box?"),
         ("box=1,2,3", "box.0 is '1,2,3': string should match pattern"),
         ("working_px=100", "working_px is '100': input should be greater than or equal to 512"),
-        ("format=gif", "format is 'gif': input should be 'png', 'jpg', 'webp', 'tif' or 'bmp'"),
+        ("format=gif", "format is 'gif': input should be 'png', 'jpg', 'webp', 'tif', 'bmp', 'avif' or 'heic'"),
         ("", "it has no alpha channel that says what to fill; give a mask or boxes"),
         ("box=80,0,9,9", "the box at x 80 to 89, y 0 to 9 lies beyond the picture, which is 64 high"),
         ("box=8,8,0,9", "a box is 0 px wide and 9 px high"),
         ("invert=true", "invert goes with a mask, not with transparency"),
+        (
+            "box=1,2,3,4&mask_alpha=true",
+            "mask_alpha and box are given; one of them says what is filled, so leave the others out",
+        ),
+        ("mask_colour=pink", "mask_colour is 'pink': string should match pattern"),
+        ("mask_color=ff00ff", "mask_color is no option here; is it mask_colour?"),
+        ("mask_colour=ff00ff&mask_tolerance=256", "mask_tolerance is '256': input should be less than or equal to 255"),
+        ("box=1,2,3,4&mask_tolerance=3", "mask_tolerance goes with mask_colour; give the colour, or leave it out"),
+        ("box=1,2,3,4&mask_label=cat", "mask_label goes with annotations in a file; give that as mask, or leave"),
+        ("box=1e9,2,3,4", "box.0 is '1e9,2,3,4': string should match pattern"),
+        ("box=-9,0,9,9", "the box at x -9 to 0, y 0 to 9 lies beyond the picture"),
         ("feather=513", "feather is '513': input should be less than or equal to 512"),
         ("jpeg=best", "jpeg is 'best': input should be 'lossless' or 'reencode'"),
         ("box=0,0,80,64", "the mask marks every pixel as hole"),
@@ -255,7 +331,7 @@ def test_forms_that_cannot_be_used(client: TestClient, photo: Image8, hole: Hole
     )
     assert says(post(f"/v1/fill?{BOX}", files={"image": image, "mask": mask})) == (
         422,
-        "a mask is sent and a box is given; expected one of them",
+        "mask and box are given; one of them says what is filled, so leave the others out",
     )
     two = [("image", image), ("mask", mask), ("mask", mask)]
     assert says(post("/v1/fill", files=two)) == (422, "mask is given 2 times; expected once")
@@ -263,7 +339,7 @@ def test_forms_that_cannot_be_used(client: TestClient, photo: Image8, hole: Hole
     assert says(both) == (422, "grow is given in the query and in the form; expected once")
     assert says(post("/v1/fill", files={"image": image, "masc": mask})) == (
         422,
-        "masc is no option here; check its spelling",
+        "masc is no option here; is it mask?",
     )
     status, said = says(post("/v1/fill", data={"image": "x" * 1000, "grow": "0"}, files={"mask": mask}))
     assert status == 422
@@ -289,10 +365,19 @@ def test_another_content_type_is_415(client: TestClient, content_type: str) -> N
 
 
 def test_a_format_that_cannot_be_written_is_406(client: TestClient, photo: Image8) -> None:
-    status, said = says(client.post(f"/v1/fill?{BOX}", content=encoded(photo, "GIF"), headers=PNG))
-    assert (status, said[:52]) == (406, "the image is GIF, which is not written here; ask for")
-    answer = client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers={**PNG, "Accept": "image/avif, text/*"})
-    assert says(answer)[0] == 406
+    answer = client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers={**PNG, "Accept": "image/gif, text/*"})
+    status, said = says(answer)
+    assert status == 406
+    assert said.startswith("Accept is 'image/gif, text/*'; expected one of image/png, image/jpeg, ")
+
+
+def test_a_format_that_an_extra_writes_is_refused_without_it(
+    client: TestClient, photo: Image8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heif, "is_installed", lambda: False)
+    status, said = says(client.post(f"/v1/fill?{BOX}&format=heic", content=encoded(photo), headers=PNG))
+    assert status == 422
+    assert said == f"'out.heic' is to be HEIC, which pillow-heif writes: {heif.INSTALL}"
 
 
 def test_a_picture_that_its_format_cannot_hold_is_422(client: TestClient, photo: Image8) -> None:
@@ -300,6 +385,47 @@ def test_a_picture_that_its_format_cannot_hold_is_422(client: TestClient, photo:
     status, said = says(client.post(f"/v1/fill?{BOX}&format=jpg", content=encoded(clear), headers=PNG))
     assert status == 422
     assert said.startswith("'out.jpg': the picture is 8-bit RGBA; JPEG files hold 8-bit grey, RGB here")
+
+
+@pytest.mark.parametrize(
+    ("sent", "query", "detail"),
+    [
+        (b"{no", "", "mask.json: it is no JSON: "),
+        (b"[1, 2]", "", "mask.json: it is neither in the form of COCO"),
+        (b'{"shapes": [{"label": "a", "shape_type": "line", "points": []}]}', "", "the labels to take (mask_label)"),
+        (b'{"shapes": [], "imageHeight": 9, "imageWidth": 9}', "", "it is about a picture 9 high and 9 wide"),
+        (
+            b'{"images": [{"id": 1, "file_name": "image"}], "annotations": []}',
+            "?mask_label=cat",
+            "mask.json: there is no category 'cat'; expected one of none",
+        ),
+        (encoded(np.eye(4) > 0), "?mask_label=cat", "mask_label goes with annotations, and 'mask' is a picture"),
+    ],
+)
+def test_annotations_that_cannot_be_used(
+    client: TestClient, photo: Image8, sent: bytes, query: str, detail: str
+) -> None:
+    status, said = says(client.post(f"/v1/fill{query}", files={"image": ("image", encoded(photo)), "mask": sent}))
+    assert status == 422
+    assert detail in said
+    assert "/" not in said
+
+
+def test_annotations_too_large_or_too_many_are_refused(
+    client: TestClient, photo: Image8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {"shapes": LABELME["shapes"] * 2501}
+    files = {"image": encoded(photo), "mask": json.dumps(many).encode()}
+    status, said = says(client.post("/v1/fill", files=files))
+    assert status == 422
+    assert said.startswith("mask.json: its shapes have 10004 corners together; at most 10000 are drawn here")
+    for name, most in (("MOST_ANNOTATION_MB", 0), ("MOST_ANNOTATION_VALUES", 2501)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"rethined.serve.uploads.{name}", most)
+            status, said = says(client.post("/v1/fill", files=files))
+        assert status == 413
+        assert said.startswith("the annotations sent as the mask are larger than ")
+        assert said.endswith("send those of this picture alone, without the picture in them (imageData of LabelMe)")
 
 
 def test_too_many_pixels_are_413_before_anything_is_decoded(
@@ -416,6 +542,7 @@ def test_info_tells_version_network_and_limits(make_client: MakeClient, inpainte
     assert info["version"] == __version__
     assert info["network"] == inpainter.network_metadata
     assert info["preset"] == "best"
+    assert info["jpeg_lossless"] == jpeg.is_installed()
     assert info["limits"] == {"max_pixels": 100_000_000, "max_mb": 7, "queue": 3, "workers": 2, "timeout_s": 120.0}
 
 

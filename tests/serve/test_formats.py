@@ -22,7 +22,8 @@ GIF = PictureHeader("GIF", (10, 10))
         ("*/*", "jpg"),
         ("image/png", "png"),
         ("IMAGE/PNG", "png"),
-        ("image/avif,image/webp,*/*;q=0.8", "webp"),
+        ("image/avif,image/webp,*/*;q=0.8", "avif"),
+        ("image/apng,image/webp,*/*;q=0.8", "webp"),
         ("image/png;q=0.2, image/tiff;q=0.3", "tif"),
         ("image/png;q=0, image/*;q=0.1", "jpg"),
         ("text/html;q=0.9, image/bmp;q=0.1", "bmp"),
@@ -36,11 +37,19 @@ def test_the_best_liked_that_can_be_written_wins(accept: str | None, expected: s
 
 
 @pytest.mark.parametrize(
+    ("header", "expected"),
+    [(GIF, "png"), (PictureHeader("AVIF", (9, 9)), "avif"), (PictureHeader("TIFF", (9, 9)), "tif")],
+)
+@pytest.mark.parametrize("accept", [None, "image/*"])
+def test_what_is_not_written_becomes_png(header: PictureHeader, expected: str, accept: str | None) -> None:
+    assert format_of_result(header, named=None, accept=accept) == expected
+
+
+@pytest.mark.parametrize(
     ("header", "accept", "says"),
     [
         (JPEG, "image/gif, text/html", "Accept is 'image/gif, text/html'; expected one of image/png, image/jpeg"),
         (JPEG, "image/png;q=0", "Accept is"),
-        (GIF, "image/*", "the image is GIF, which is not written here; ask for one of format=png, format=jpg"),
     ],
 )
 def test_what_cannot_be_written_is_406(header: PictureHeader, accept: str, says: str) -> None:

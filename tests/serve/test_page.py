@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rethined import jpeg
 from rethined.engine import Inpainter
 from rethined.imageio import WRITE_SUFFIXES, read_image, write_image
 from rethined.masking import FileMask
@@ -30,6 +32,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 from rethined.serve.app import create_app
 from rethined.serve.settings import ServeSettings
@@ -40,9 +43,11 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --force-device-scale-factor=1"
 )
+IS_CHANGED = 'return document.getElementById("options").classList.contains("changed")'
 WINDOW = (880, 700)
 SIZE_HW = (360, 480)
 
+needs_jpegio = pytest.mark.skipif(not jpeg.is_installed(), reason=f"jpegio is not installed: {jpeg.INSTALL}")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
 )
@@ -316,6 +321,33 @@ def test_the_keys_alone_are_enough(page: Page, photo_path: Path, holes: list[Hol
     assert page.state == "edit"
 
 
+def test_one_can_draw_zoomed_in_and_move_the_picture(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.press("+", "+")
+    scale = 1.4**2
+    assert page.at("zoom-full").text == "196 %"
+    page.press("r")
+    page.drag((140, 120), (200, 150))  # of a photograph that is shown pixel by pixel, round whose middle it is larger
+    actions = ActionChains(page.browser, duration=0).key_down(Keys.SPACE)
+    actions.move_to_element_with_offset(page.at("canvas"), 20, 10).click_and_hold().move_by_offset(50, -30).release()
+    actions.key_up(Keys.SPACE).perform()
+    page.drag((240, 180), (300, 220))
+    page.press("0")
+    assert page.at("zoom-full").text == "100 %"
+    page.fill()
+
+    def zoomed(left: float, top: float, right: float, bottom: float, moved: tuple[int, int] = (0, 0)) -> list[int]:
+        x, y = ((side + (at - side - by) / scale) for side, at, by in ((240, left, moved[0]), (180, top, moved[1])))
+        return [round(y), round(x), round(y + (bottom - top) / scale), round(x + (right - left) / scale)]
+
+    for top, left, bottom, right in (zoomed(140, 120, 200, 150), zoomed(240, 180, 300, 220, moved=(50, -30))):
+        marked = holes[0][top - 4 : bottom + 4, left - 4 : right + 4]
+        found = np.argwhere(marked)
+        assert np.abs(found.min(0) - 4).max() <= 1
+        assert np.abs(found.max(0) + 5 - marked.shape).max() <= 1
+        assert marked.sum() == np.prod(found.max(0) - found.min(0) + 1)
+
+
 def test_what_browsers_cannot_show_the_server_shows_and_its_depth_stays(
     page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
 ) -> None:
@@ -361,15 +393,90 @@ def test_options_go_along(page: Page, photo_path: Path, holes: list[HoleMap], mo
     page.open(photo_path)
     page.tool("box")
     page.drag((10, 10), (60, 60))
+    assert not page.run(IS_CHANGED)
     page.browser.find_element(By.TAG_NAME, "summary").click()
-    page.at("preset").send_keys("fast")
-    page.at("grow").clear()
-    page.at("grow").send_keys("3")
+    assert not page.at("jpeg").is_displayed(), "it is no JPEG"
+    page.browser.find_element(By.CSS_SELECTOR, "label:has([value=fast])").click()
+    for name, value in (("grow", "3"), ("feather", "2")):
+        page.at(name).clear()
+        page.at(name).send_keys(value)
     page.at("format").send_keys("WebP")
+    page.at("keep").click()
+    assert page.run(IS_CHANGED)
     page.fill()
-    assert (seen[0].preset, seen[0].grow_px) == ("fast", 3)
+    assert seen[0] == InpaintOptions(preset="fast", grow_px=3, feather_px=2, strip=True, max_memory_mb=4000)
     assert page.downloaded()[0] == "coffee-filled.webp"
-    assert len(holes) == 1
+    page.click("back")
+    page.browser.find_element(By.TAG_NAME, "summary").click()
+    page.click("reset")
+    assert not page.run(IS_CHANGED)
+    page.fill()
+    assert seen[1] == InpaintOptions(max_memory_mb=4000)
+    assert page.downloaded()[0] == "coffee-filled.png"
+    assert len(holes) == 2
+
+
+@pytest.mark.parametrize("how", ["", "reencode", pytest.param("lossless", marks=needs_jpegio)])
+def test_how_a_jpeg_stays_one_can_be_said(
+    page: Page, photo: Image8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    jobs: list[FillJob] = []
+
+    def watch(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
+        jobs.append(job)
+        return fill_files(inpainter, job, step)
+
+    monkeypatch.setattr("rethined.serve.app.fill_files", watch)
+    (tmp_path / "coffee.jpg").write_bytes(encoded(photo, "JPEG", quality=90))
+    page.open(tmp_path / "coffee.jpg")
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.browser.find_element(By.TAG_NAME, "summary").click()
+    Select(page.at("format")).select_by_value("png")
+    assert not page.at("jpeg").is_displayed()
+    Select(page.at("format")).select_by_value("jpg")
+    Select(page.at("jpeg")).select_by_value(how)
+    page.fill()
+    assert jobs[0].options.jpeg == (how or None)
+    assert page.downloaded()[0] == "coffee-filled.jpg"
+
+
+def test_numbers_out_of_range_are_shown_where_they_are(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.browser.find_element(By.TAG_NAME, "summary").click()
+    page.at("feather").clear()
+    page.at("feather").send_keys("513", Keys.ESCAPE)
+    page.click("fill")
+    assert page.state == "edit"
+    assert page.at("feather").is_displayed()
+    assert holes == []
+
+
+def test_what_the_server_warns_of_is_shown_in_words(
+    page: Page, photo_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
+        return replace(fill_files(inpainter, job, step), warnings=("out.png is odd", "so is the mask"))
+
+    monkeypatch.setattr("rethined.serve.app.fill_files", warn)
+    page.open(photo_path)
+    page.tool("box")
+    page.drag((10, 10), (60, 60))
+    page.fill()
+    assert page.at("notice").text == "The result is odd, so is the mask."
+
+
+def test_before_and_after_meet_in_the_hole(page: Page, photo_path: Path, holes: list[HoleMap]) -> None:
+    page.open(photo_path)
+    page.tool("box")
+    page.drag((300, 200), (340, 252))
+    page.fill()
+    left, _ = page.corner()
+    expected = (left + 320) / page.at("canvas").size["width"]
+    assert abs(page.run('return parseFloat(document.getElementById("split").style.left)') / 100 - expected) < 0.01
+    assert holes[0][210, 310]
 
 
 def test_what_goes_wrong_is_said_in_words(page: Page, photo: Image8, photo_path: Path, tmp_path: Path) -> None:
@@ -422,6 +529,10 @@ def test_nothing_is_cut_off_in_a_narrow_window(page: Page, photo_path: Path, wid
       .map(([name]) => name)"""
     assert page.run(outside) == []
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    page.browser.find_element(By.TAG_NAME, "summary").click()
+    assert page.run(outside) == []
+    page.press(Keys.ESCAPE)
+    page.run('document.getElementById("canvas").focus()')
     page.press("b", Keys.ENTER, Keys.ARROW_RIGHT, Keys.ENTER)
     page.fill()
     assert page.run(outside) == []

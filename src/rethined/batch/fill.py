@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rethined import jpeg
 from rethined.batch.jobs import Task
+from rethined.doors import through
 from rethined.engine import Inpainter
 from rethined.errors import ImageReadError, ImageWriteError, OptionError
 from rethined.files import sha256_of, stamp
@@ -109,7 +110,7 @@ class Filler:
             ImageError, MaskError, ImageReadError, ImageWriteError, MemoryBudgetError, InferenceError: As
                 :meth:`Inpainter.fill` and :meth:`Photo.write`.
         """
-        with heard() as said:
+        with through("command line"), heard() as said:  # in processes of a pool or a cluster too
             options = self._settings.options
             photo = read_photo(task.photo)
             hole = task.mask.hole(photo.pixels, name=Path(task.photo), grow_px=options.grow_px)

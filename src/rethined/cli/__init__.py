@@ -17,6 +17,7 @@ from rethined.cli import (
     export,
     figures,
     finetune,
+    info,
     inpaint,
     pipe,
     serve,
@@ -24,9 +25,13 @@ from rethined.cli import (
     watch,
 )
 from rethined.cli.shared import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OK
+from rethined.doors import through
 from rethined.errors import RethinedError
 
-COMMANDS = (inpaint, batch, watch, pipe, serve, demo, train, finetune, ablate, export, eval, bench, figures, dataset)
+COMMANDS = (
+    *(inpaint, batch, watch, pipe, serve, demo, info),
+    *(train, finetune, ablate, export, eval, bench, figures, dataset),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     141: nobody reads the output.
     """
     parser = build_parser()
-    parsed = parser.parse_args(arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest and (parsed.take_rest is None or any(word.startswith("-") and word != "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        run: Callable[[argparse.Namespace], int | None] = parsed.run
-        return run(parsed) or EXIT_OK
+        with through("command line"):
+            if rest:
+                parsed.take_rest(parsed, rest)
+            run: Callable[[argparse.Namespace], int | None] = parsed.run
+            return run(parsed) or EXIT_OK
     except RethinedError as error:
         print(f"rethined: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -55,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill holes in photographs, at any size, on a plain CPU.",
         epilog="rethined COMMAND --help tells more about a command.",
     )
+    parser.set_defaults(take_rest=None)  # what a command does with words that argparse finds no place for
     parser.add_argument("--version", action="version", version=f"rethined {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:

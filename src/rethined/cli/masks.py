@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from rethined.errors import OptionError
 
 if TYPE_CHECKING:
-    from rethined.masking import MaskRule, MaskSource, Rectangle
+    from rethined.masking import MaskRule, MaskSource
     from rethined.places import Location
 
 
@@ -84,6 +83,7 @@ def mask_rule(parsed: argparse.Namespace, place: Callable[[str], Location] = Pat
         ImageReadError: No such file or folder.
     """
     from rethined.masking import MaskRule
+    from rethined.masking.written import box_of, colour_of
 
     folder = getattr(parsed, "mask_dir", None)
     return MaskRule(
@@ -91,8 +91,8 @@ def mask_rule(parsed: argparse.Namespace, place: Callable[[str], Location] = Pat
         folder=None if folder is None else place(folder),
         suffix=getattr(parsed, "mask_suffix", None),
         alpha=parsed.mask_alpha,
-        rgb=None if parsed.mask_colour is None else _rgb(parsed.mask_colour),
-        shapes=tuple(_box(text) for text in parsed.box),
+        rgb=None if parsed.mask_colour is None else colour_of(parsed.mask_colour),
+        shapes=tuple(box_of(text) for text in parsed.box),
         tolerance=parsed.mask_tolerance,
         labels=tuple(parsed.mask_label),
         invert=parsed.invert,
@@ -105,10 +105,10 @@ def fixed_mask(parsed: argparse.Namespace) -> MaskSource:
     Raises:
         OptionError, ImageReadError: As :func:`mask_rule`.
     """
-    from rethined.masking.rules import OWN_RULES
+    from rethined.masking.rules import rules_in_words
 
     if not (parsed.mask or parsed.mask_alpha or parsed.mask_colour or parsed.box):
-        raise OptionError(f"no mask is given; expected one of {', '.join(OWN_RULES)}")
+        raise OptionError(f"no mask is given; expected one of {rules_in_words(by_name=False)}")
     return mask_rule(parsed).fixed()
 
 
@@ -116,22 +116,3 @@ def names_a_mask(parsed: argparse.Namespace) -> bool:
     """Whether any rule for masks is given."""
     given = (parsed.mask, parsed.mask_dir, parsed.mask_suffix, parsed.mask_colour)
     return parsed.mask_alpha or bool(parsed.box or parsed.mask_tolerance) or any(rule is not None for rule in given)
-
-
-def _rgb(text: str) -> tuple[int, int, int]:
-    """``ff00ff`` as numbers."""
-    if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
-        raise OptionError(f"the colour of the mask is {text!r}; expected six hexadecimal digits, such as ff00ff")
-    red, green, blue = bytes.fromhex(text.removeprefix("#"))
-    return red, green, blue
-
-
-def _box(text: str) -> Rectangle:
-    """``10,20,300,40`` as a box."""
-    from rethined.masking import Rectangle
-
-    try:
-        left, top, width, height = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise OptionError(f"the box is {text!r}; expected X,Y,W,H in pixels, such as 10,20,300,40") from error
-    return Rectangle(left, top, left + width, top + height)

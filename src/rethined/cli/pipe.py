@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from typing import TYPE_CHECKING
 
 from rethined.cli.masks import add_mask_options, fixed_mask
 from rethined.cli.shared import (
-    EXIT_BROKEN_PIPE,
     EXIT_OK,
     Commands,
     add_fill_options,
     add_format_option,
     fill_options,
+    leave_stdout,
     plain_warnings,
     tell,
 )
@@ -94,9 +93,7 @@ def _run_pipe(parsed: argparse.Namespace) -> int:
             if is_stopped():
                 raise KeyboardInterrupt
     except BrokenPipeError:
-        # Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
+        return leave_stdout()
     if not parsed.quiet:
         tell(f"{count} frames filled, sources searched for {fill.searches} of them")
     return EXIT_OK

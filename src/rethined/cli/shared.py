@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -133,17 +134,23 @@ def fill_settings(parsed: argparse.Namespace) -> Settings:
 
 
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Tells what is odd about a mask or a file in one line, and once: the engine looks at the same mask again."""
+def plain_warnings(folder: Path | None = None) -> Iterator[None]:
+    """Tells what is odd about a mask or a file in one line, and once: the engine looks at the same mask again.
+
+    Args:
+        folder: One that nobody knows, whose files are named without it.
+    """
     from rethined.masks import MaskWarning
     from rethined.metadata import FileWarning
+    from rethined.photo import without_folder
 
     told: set[str] = set()
 
     def tell(message: Warning | str, *_where: object, **_more: object) -> None:
-        if str(message) not in told:
-            print(f"rethined: warning: {message}", file=sys.stderr)
-        told.add(str(message))
+        text = str(message) if folder is None else without_folder(folder, str(message))
+        if text not in told:
+            print(f"rethined: warning: {text}", file=sys.stderr)
+        told.add(text)
 
     with warnings.catch_warnings():
         for category in (MaskWarning, FileWarning):
@@ -155,6 +162,13 @@ def plain_warnings() -> Iterator[None]:
 def missing_extra(extra: str, error: ImportError) -> MissingExtraError:
     """What to install, from an import that failed."""
     return MissingExtraError(f"this command needs the package {error.name!r}: pip install 'rethined[{extra}]'")
+
+
+def leave_stdout() -> int:
+    """Lets go of standard output when nobody reads it any more; gives the exit status that says so."""
+    # Python would complain once more when it closes the stream.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE
 
 
 def whole_numbers(text: str) -> list[int]:

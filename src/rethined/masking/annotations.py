@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from rethined.doors import option
 from rethined.errors import FileError, MaskError
 from rethined.files import stamp
 from rethined.masking.shapes import Circle, PointXY, Polygon, Rectangle, Shape
@@ -54,6 +55,11 @@ def annotated_shapes(
         return list(_read(*facts).shapes(picture, size_hw, labels))
     except MaskError as error:
         raise MaskError(f"{path}: {error}") from error
+
+
+def forget() -> None:
+    """Lets go of the files that were read last; where they are sent by strangers none is asked for twice."""
+    _read.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ def _coco_shapes(annotation: Json) -> Iterator[Shape]:
     if isinstance(outline, dict):
         raise MaskError(
             f"{which} is run-length encoded (RLE), which is not read; save it as a picture and give that as the mask,"
-            " or leave it out by naming the categories to take (--mask-label)"
+            f" or leave it out by naming the categories to take ({option('mask-label')})"
         )
     try:
         if outline:
@@ -189,7 +195,7 @@ def _labelme_shape(mark: Json) -> Shape:
         raise MaskError(f"{which}: {error}") from error
     raise MaskError(
         f"{which} is a {form} of {len(points)} points; expected a rectangle, a polygon or a circle, so draw it as one"
-        " or leave it out by naming the labels to take (--mask-label)"
+        f" or leave it out by naming the labels to take ({option('mask-label')})"
     )
 
 

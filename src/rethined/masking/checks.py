@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.depth import in_levels
+from rethined.doors import option
 from rethined.masks import MaskWarning
 from rethined.types import Box, Float32, HoleMap, Pixels
 
@@ -45,7 +46,7 @@ def warn_if_tight(image: Pixels, hole: HoleMap) -> None:
     if share >= TIGHT_SHARE:
         warnings.warn(
             f"the mask seems to be cut too tight: along {share:.0%} of its edge the picture just beyond is still that"
-            " within; what is to go would stay as a fringe, so widen the mask by a few pixels (--grow 3)",
+            f" within; what is to go would stay as a fringe, so widen the mask by a few pixels ({option('grow', 3)})",
             MaskWarning,
             stacklevel=3,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from rethined.doors import is_through, option
 from rethined.errors import ImageReadError, MaskError, OptionError
 from rethined.imageio import READ_SUFFIXES
 from rethined.masking.annotations import ANNOTATION_SUFFIX
@@ -15,10 +16,17 @@ from rethined.places import Location, Url, files_in
 
 MASK_SUFFIXES = (*READ_SUFFIXES, ANNOTATION_SUFFIX)
 """Endings of files that masks may be in."""
-OWN_RULES = ("--mask FILE", "--mask-alpha", "--mask-colour RRGGBB", "--box X,Y,W,H")
-"""How the rules are spelled that need no name of a photograph."""
-ALL_RULES = (OWN_RULES[0], "--mask-dir DIR", "--mask-suffix TEXT", *OWN_RULES[1:])
-"""How all are spelled."""
+RULES = {
+    "mask": "FILE",
+    "mask-dir": "DIR",
+    "mask-suffix": "TEXT",
+    "mask-alpha": "",
+    "mask-colour": "RRGGBB",
+    "box": "X,Y,W,H",
+}
+"""Options of the rules, with what stands for their values."""
+RULES_BY_NAME = ("mask-dir", "mask-suffix")
+"""Those that need the name of a photograph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +61,13 @@ class MaskRule:
     invert: bool = False
 
     def __post_init__(self) -> None:
-        given = sum(self._given())
-        if given != 1:
-            raise OptionError(f"{given} rules for masks are given; expected one: {_spelled(ALL_RULES)}")
+        given = [option(name) for name, is_given in self._given().items() if is_given]
+        if not given:
+            raise OptionError(f"no mask is given; expected one of {rules_in_words()}")
+        if len(given) > 1:
+            raise OptionError(
+                f"{' and '.join(given)} are given; one of them says what is filled, so leave the others out"
+            )
         if self.file is not None and not self.file.is_file():
             raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
         if self.folder is not None and not self.folder.is_dir():
@@ -63,9 +75,11 @@ class MaskRule:
         if self.suffix is not None and (not self.suffix or PurePath(self.suffix).name != self.suffix):
             raise OptionError(f"the mask suffix is {self.suffix!r}; expected part of a file name, such as _mask")
         if self.tolerance and self.rgb is None:
-            raise OptionError("--mask-tolerance goes with --mask-colour; give the colour, or leave it out")
+            tolerance, colour = option("mask-tolerance"), option("mask-colour")
+            raise OptionError(f"{tolerance} goes with {colour}; give the colour, or leave it out")
         if self.labels and not self.by_file:
-            raise OptionError("--mask-label goes with annotations in a file; give --mask FILE.json, or leave it out")
+            label, mask = option("mask-label"), option("mask", metavar="FILE.json")
+            raise OptionError(f"{label} goes with annotations in a file; give that as {mask}, or leave the label out")
         if not self.by_name:
             self.fixed()  # refuses what cannot be used
 
@@ -97,7 +111,7 @@ class MaskRule:
             OptionError: It does.
         """
         if self.by_name:
-            raise OptionError(f"masks cannot be found by name here; expected {_spelled(OWN_RULES)}")
+            raise OptionError(f"masks cannot be found by name here; expected {rules_in_words(by_name=False)}")
         if self.file is not None:
             return self.of_file(self.file)
         if self.rgb is not None:
@@ -106,15 +120,16 @@ class MaskRule:
             return ShapeMask(shapes=self.shapes, invert=self.invert)
         return AlphaMask(invert=self.invert)
 
-    def _given(self) -> list[bool]:
-        return [
-            self.file is not None,
-            self.folder is not None,
-            self.suffix is not None,
-            self.alpha,
-            self.rgb is not None,
-            bool(self.shapes),
-        ]
+    def _given(self) -> dict[str, bool]:
+        """Whether each rule is given, by the name of its option."""
+        return {
+            "mask": self.file is not None,
+            "mask-dir": self.folder is not None,
+            "mask-suffix": self.suffix is not None,
+            "mask-alpha": self.alpha,
+            "mask-colour": self.rgb is not None,
+            "box": bool(self.shapes),
+        }
 
 
 class MaskFinder:
@@ -176,6 +191,13 @@ def _names_ending(name: str) -> bool:
     return name.lower().endswith(MASK_SUFFIXES)
 
 
-def _spelled(rules: Iterable[str]) -> str:
-    *others, last = rules
+def rules_in_words(*, by_name: bool = True) -> str:
+    """What may say which pixels are filled, as options are spelled.
+
+    Args:
+        by_name: Whether pictures have names that masks can be found by; those sent over HTTP never do.
+    """
+    by_name = by_name and not is_through("http")
+    rules = {name: metavar for name, metavar in RULES.items() if by_name or name not in RULES_BY_NAME}
+    *others, last = (option(name, metavar=metavar) for name, metavar in rules.items())
     return f"{', '.join(others)} or {last}"

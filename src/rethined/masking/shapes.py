@@ -53,6 +53,11 @@ class Rectangle:
             )
 
     @property
+    def corners(self) -> int:
+        """How many it has."""
+        return 4
+
+    @property
     def bounds(self) -> Box:
         """The pixels it reaches, within the picture or not."""
         return Box(math.floor(self.top), math.floor(self.left), math.ceil(self.bottom), math.ceil(self.right))
@@ -84,6 +89,11 @@ class Polygon:
         if len(self.points_xy) < 3:
             raise MaskError(f"a polygon has {len(self.points_xy)} points; expected at least 3")
         _expect_usable(number for point in self.points_xy for number in point)
+
+    @property
+    def corners(self) -> int:
+        """How many it has."""
+        return len(self.points_xy)
 
     @property
     def bounds(self) -> Box:
@@ -127,6 +137,11 @@ class Circle:
             raise MaskError(f"a circle has the radius {self.radius:g} px; expected more than 0")
 
     @property
+    def corners(self) -> int:
+        """As many as count for it where the corners of shapes are counted: those of the box round it."""
+        return 4
+
+    @property
     def bounds(self) -> Box:
         """The pixels it reaches, within the picture or not."""
         return _bounds(self.x - self.radius, self.y - self.radius, self.x + self.radius, self.y + self.radius)
@@ -134,9 +149,14 @@ class Circle:
     def draw(self, covered: HoleMap) -> None:
         """Marks what it covers in ``(H, W)`` bool, in place."""
         box = self.bounds.clipped((covered.shape[0], covered.shape[1]))
-        y = np.arange(box.top, box.bottom)[:, np.newaxis] + 0.5 - self.y
-        x = np.arange(box.left, box.right) + 0.5 - self.x
-        covered[box.slices] |= y * y + x * x <= self.radius**2
+        y = np.arange(box.top, box.bottom) + 0.5 - self.y
+        is_met = y * y <= self.radius**2
+        half = np.sqrt(np.where(is_met, self.radius**2 - y * y, 0))
+        left = np.ceil(self.x - half - 0.5).clip(box.left).astype(int)
+        right = (np.floor(self.x + half - 0.5) + 1).clip(None, box.right).astype(int)
+        # Row by row: a disc may be as large as the picture, and all at once would take sixteen times its memory.
+        for row in np.flatnonzero(is_met):
+            covered[box.top + row, left[row] : max(left[row], right[row])] = True
 
     def __str__(self) -> str:
         return f"the circle round x {self.x:g}, y {self.y:g}"

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from rethined.depth import LEVELS, WHITE, in_levels
+from rethined.doors import option
 from rethined.errors import MaskError, OptionError
 from rethined.masking.annotations import ANNOTATION_SUFFIX, annotated_shapes
 from rethined.masking.checks import warn_if_tight
@@ -106,6 +107,8 @@ class FileMask(MaskSource):
     Attributes:
         path: The file.
         labels: Of annotations, the categories or labels to take; all when empty.
+        most_corners: Of annotations, how many corners all shapes may have together; no limit when ``None``. For files
+            of strangers: what is to be drawn takes time.
 
     Raises:
         OptionError: There are labels, and the file is a picture.
@@ -113,12 +116,13 @@ class FileMask(MaskSource):
 
     path: Location
     labels: tuple[str, ...] = ()
+    most_corners: int | None = None
 
     def __post_init__(self) -> None:
         if self.labels and not self.is_annotation:
             raise OptionError(
-                f"--mask-label goes with annotations, and {str(self.path)!r} is a picture; give a .json file, or leave"
-                " the label out"
+                f"{option('mask-label')} goes with annotations, and {self.path.name!r} is a picture; give a file of"
+                " annotations (.json), or leave the label out"
             )
 
     @property
@@ -141,7 +145,14 @@ class FileMask(MaskSource):
         if not self.is_annotation:
             return self.path
         size_hw = _size_hw(image)
-        return cover(annotated_shapes(Path(self.path), size_hw, picture=name, labels=self.labels), size_hw)
+        shapes = annotated_shapes(Path(self.path), size_hw, picture=name, labels=self.labels)
+        corners = sum(shape.corners for shape in shapes)
+        if self.most_corners is not None and corners > self.most_corners:
+            raise MaskError(
+                f"{self.path.name}: its shapes have {corners} corners together; at most {self.most_corners} are drawn"
+                " here, so draw them with fewer, or save the mask as a picture"
+            )
+        return cover(shapes, size_hw)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +244,8 @@ class ColourMask(MaskSource):
         if self.invert:
             return ""
         nearest = min(float(self._distance(row).min()) for row in image)
-        return f"; the nearest colour is {nearest:.0f} levels from it, so allow for that with --mask-tolerance"
+        allow = option("mask-tolerance", f"{nearest:.0f}")
+        return f"; the nearest colour is {nearest:.0f} levels from it, so allow for that with {allow}"
 
     def _check_edge(self, image: Pixels, hole: HoleMap) -> None:
         """Lossy formats and soft brushes leave pixels around that are nearly of the colour."""
@@ -246,7 +258,7 @@ class ColourMask(MaskSource):
         if share > NEAR_SHARE:
             _warn(
                 f"the mask seems to be cut too tight: {share:.0%} of the pixels next to the hole are nearly of its"
-                f" colour; raise --mask-tolerance (now {self.tolerance}), or widen it (--grow 2)"
+                f" colour; raise {option('mask-tolerance')} (now {self.tolerance}), or widen it ({option('grow', 2)})"
             )
 
 

@@ -16,7 +16,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from rethined import jpeg
 from rethined._version import __version__
+from rethined.doors import through
 from rethined.engine import Inpainter
 from rethined.imageio import PictureHeader
 from rethined.options import InpaintOptions, Preset
@@ -31,7 +33,7 @@ from rethined.serve.openapi import FILL_BODY, PROBLEMS, VIEW_BODY, describe, pic
 from rethined.serve.problems import add_handlers
 from rethined.serve.settings import ServeSettings
 from rethined.serve.turns import Turn, Turns
-from rethined.serve.uploads import FILES, FORM_TYPE, content_type_of, receive_bytes, receive_fill
+from rethined.serve.uploads import FORM_TYPE, content_type_of, receive_bytes, receive_fill
 from rethined.serve.work import Done, FillJob, fill_files, header_of, show_file
 
 PAGE = Path(__file__).parent / "page"
@@ -95,32 +97,35 @@ class _Api:
     async def fill(self, request: Request, query: Annotated[FillOptions, Query()]) -> Response:
         """Fills the hole of one picture; all other pixels stay as they are.
 
-        Send a form with the files `image` and `mask`, or the bytes of a picture whose transparency is the hole, or of
-        any picture with holes as `box`. The result has the format of the image, or that of `format` or `Accept`.
+        Send a form with the files `image` and `mask`, which may be a picture or annotations, or the bytes of a picture
+        and say by `box`, `mask_colour` or its transparency what is to be filled. The result has the format of the
+        image, or that of `format` or `Accept`.
         `Server-Timing` tells the milliseconds of each stage, `Rethined-Warning` what is odd about the mask, and what
         of the file is not kept.
         """
         content_type_of(request)
         turn = self._turns.take()
         try:
-            return await self._fill(request, query, turn)
+            with through("http"):
+                return await self._fill(request, query, turn)
         except BaseException:
             turn.close()
             raise
 
     async def _fill(self, request: Request, query: FillOptions, turn: Turn) -> Response:
         began = time.perf_counter()
-        options, name = await _of_client(receive_fill(request, query, turn.folder, self._settings.timeout_s))
+        received = await _of_client(receive_fill(request, query, turn.folder, self._settings.timeout_s))
         self._metrics.add_stage("receive", (time.perf_counter() - began) * 1e3)
-        files = {file: turn.folder / file for file in FILES if (turn.folder / file).exists()}
+        options, files = received.options, received.files
         own_format = format_of_result(
-            await self._checked(files.values()), named=options.format, accept=request.headers.get("accept")
+            await self._checked(received.pictures), named=options.format, accept=request.headers.get("accept")
         )
         job = FillJob(
             image=files["image"],
             out=turn.folder / f"out.{own_format}",
             mask=options.mask_source(files.get("mask")),
             forbid=files.get("forbid"),
+            name=received.name,
             options=self._options(options),
         )
         done = await turn.run(partial(fill_files, self._inpainter, job, turn.expect_wanted), _left(request))
@@ -129,7 +134,7 @@ class _Api:
             turn,
             job.out,
             media_type=MEDIA_TYPES[own_format],
-            name=f"{name}.{own_format}",
+            name=f"{received.stem_of_result}.{own_format}",
             headers={
                 "Rethined-Hole-Pixels": str(done.hole_px),
                 "Rethined-Working-Px": str(done.working_px),
@@ -170,6 +175,7 @@ class _Api:
             preset=limits.options.preset,
             presets=list(get_args(Preset)),
             formats=list(FORMATS),
+            jpeg_lossless=jpeg.is_installed(),
             limits=Limits(
                 max_pixels=limits.max_pixels,
                 max_mb=limits.max_mb,

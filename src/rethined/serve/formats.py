@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from rethined import heif
 from rethined.imageio import PictureHeader
 from rethined.serve import refusals
 from rethined.serve.models import Format
@@ -14,8 +15,11 @@ MEDIA_TYPES: dict[Format, str] = {
     "webp": "image/webp",
     "tif": "image/tiff",
     "bmp": "image/bmp",
+    "avif": "image/avif",
+    "heic": "image/heic",
 }
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS: tuple[Format, ...] = tuple(name for name in get_args(Format) if name != "heic" or heif.is_installed())
+"""Those that can be written here."""
 ANY = ("*/*", "image/*")
 
 
@@ -36,17 +40,15 @@ def format_of_result(header: PictureHeader, *, named: Format | None, accept: str
     for wanted in _by_liking(accept or "*/*"):
         if wanted in ANY:
             return _own_format(header)
-        for name, media_type in MEDIA_TYPES.items():
-            if wanted == media_type:
+        for name in FORMATS:
+            if wanted == MEDIA_TYPES[name]:
                 return name
-    raise refusals.unknown_accept(accept or "", ", ".join(MEDIA_TYPES.values()))
+    raise refusals.unknown_accept(accept or "", ", ".join(MEDIA_TYPES[name] for name in FORMATS))
 
 
 def _own_format(header: PictureHeader) -> Format:
-    for name in FORMATS:
-        if header.suffix == f".{name}":
-            return name
-    raise refusals.unwritable_input(header.format_name, f"format={', format='.join(FORMATS)}")
+    """That of the image, or PNG where that is not written, as for files."""
+    return next((name for name in FORMATS if header.suffix == f".{name}"), "png")
 
 
 def _by_liking(accept: str) -> list[str]:

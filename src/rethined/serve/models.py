@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from rethined.errors import OptionError
-from rethined.masking import AlphaMask, FileMask, MaskSource, Rectangle, ShapeMask
+from rethined.depth import LEVELS
+from rethined.masking import FileMask, MaskRule, MaskSource
+from rethined.masking.written import BOX_PATTERN, COLOUR_PATTERN, box_of, colour_of
 from rethined.options import FIRST_PX, MOST_FEATHER_PX, MOST_GROW_PX, MOST_PX, Jpeg, Preset
 
-Format = Literal["png", "jpg", "webp", "tif", "bmp"]
+Format = Literal["png", "jpg", "webp", "tif", "bmp", "avif", "heic"]
 """Formats of results, by the ending of their files."""
 
-BoxText = Annotated[str, StringConstraints(pattern=r"^\d{1,6},\d{1,6},\d{1,6},\d{1,6}$")]
-MOST_BOXES = 1000
+BoxText = Annotated[str, StringConstraints(pattern=BOX_PATTERN)]
+MOST_BOXES, MOST_LABELS = 1000, 100
+MOST_CORNERS = 10_000
+"""How many corners the shapes of annotations may have together: the largest picture is then marked within seconds."""
 
 
 class FillOptions(BaseModel):
@@ -47,7 +51,34 @@ class FillOptions(BaseModel):
             " encodes all anew. Default: lossless where it can be done."
         ),
     ] = None
-    invert: Annotated[bool, Field(description="Fill what the mask or the boxes leave out instead.")] = False
+    mask_alpha: Annotated[
+        bool,
+        Field(
+            description="Fill what is transparent in the image, alpha up to half; it becomes opaque. Where nothing says"
+            " what to fill, that is done too."
+        ),
+    ] = False
+    mask_colour: Annotated[
+        Annotated[str, StringConstraints(pattern=COLOUR_PATTERN)] | None,
+        Field(description="Fill the pixels painted in this colour, RRGGBB.", examples=["ff00ff"]),
+    ] = None
+    mask_tolerance: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=LEVELS,
+            description="With mask_colour: how far each of red, green and blue may be from it, of 255.",
+        ),
+    ] = 0
+    mask_label: Annotated[
+        list[Annotated[str, StringConstraints(max_length=200)]],
+        Field(
+            max_length=MOST_LABELS,
+            description="Of annotations sent as the mask: what is labelled like this alone; may be given many times.",
+            examples=[["person"]],
+        ),
+    ] = []
+    invert: Annotated[bool, Field(description="Fill what the mask, the colour or the boxes leave out instead.")] = False
     format: Annotated[
         Format | None,
         Field(description="Format of the result. Default: what Accept asks for, else that of the image."),
@@ -63,24 +94,26 @@ class FillOptions(BaseModel):
     ] = []
 
     def mask_source(self, file: Path | None) -> MaskSource:
-        """What says what to fill: the file that was sent, else the boxes, else the image's transparency.
+        """What says what to fill: one of file, transparency, colour and boxes; transparency where none is given.
 
         Args:
-            file: A picture whose white is filled.
+            file: The mask that was sent: a picture whose white is filled, or annotations.
 
         Raises:
-            OptionError: A file and boxes, or transparency that is to be inverted.
+            OptionError: More than one, one that cannot be used, or an option that goes with another one.
             MaskError: A box without pixels.
         """
-        if file is not None and self.box:
-            raise OptionError("a mask is sent and a box is given; expected one of them")
-        if file is not None:
-            return FileMask(path=file, invert=self.invert)
-        if not self.box:
-            return AlphaMask(invert=self.invert)
-        numbers = ([int(part) for part in text.split(",")] for text in self.box)
-        shapes = (Rectangle(left, top, left + width, top + height) for left, top, width, height in numbers)
-        return ShapeMask(shapes=tuple(shapes), invert=self.invert)
+        is_given = file is not None or self.mask_colour is not None or bool(self.box)
+        mask = MaskRule(
+            file=file,
+            alpha=self.mask_alpha or not is_given,
+            rgb=None if self.mask_colour is None else colour_of(self.mask_colour),
+            shapes=tuple(map(box_of, self.box)),
+            tolerance=self.mask_tolerance,
+            labels=tuple(self.mask_label),
+            invert=self.invert,
+        ).fixed()
+        return replace(mask, most_corners=MOST_CORNERS) if isinstance(mask, FileMask) else mask
 
 
 class FillForm(FillOptions):
@@ -88,12 +121,12 @@ class FillForm(FillOptions):
 
     model_config = ConfigDict(title="FillForm")
 
-    image: Annotated[UploadFile, Field(description="The photograph: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF.")]
+    image: Annotated[UploadFile, Field(description="The photograph: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF, HEIC.")]
     mask: Annotated[
         UploadFile | None,
         Field(
-            description="A picture of the same size; white is filled. Without mask and box the image's own transparency"
-            " is the hole, and what is filled becomes opaque."
+            description="A picture of the same size, whose white is filled; or annotations in the form of COCO or"
+            " LabelMe (JSON), whose boxes, polygons and circles are."
         ),
     ] = None
     forbid: Annotated[
@@ -145,6 +178,7 @@ class Info(BaseModel):
     preset: Annotated[Preset, Field(description="Preset where a request names none.")]
     presets: list[Preset]
     formats: list[Format]
+    jpeg_lossless: Annotated[bool, Field(description="Whether a JPEG can become one without generation loss here.")]
     limits: Limits
 
 

@@ -41,7 +41,11 @@ FILL_BODY: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": {"$ref": "#/components/schemas/FillForm"},
-                "encoding": {name: {"contentType": "image/*"} for name in ("image", "mask", "forbid")},
+                "encoding": {
+                    "image": {"contentType": "image/*"},
+                    "mask": {"contentType": "image/*, application/json"},
+                    "forbid": {"contentType": "image/*"},
+                },
             },
             "image/*": _BYTES,
             "application/octet-stream": _BYTES,

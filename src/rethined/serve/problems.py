@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +22,7 @@ from rethined.errors import (
     RethinedError,
 )
 from rethined.serve import refusals
-from rethined.serve.models import Problem
+from rethined.serve.models import FillForm, Problem
 from rethined.serve.turns import EndedError
 
 CLIENT_GONE = 499
@@ -101,7 +102,8 @@ def _in_words(errors: Sequence[Any]) -> str:
         if error["type"] == "missing":
             said.append(f"{name} is missing")
         elif error["type"] == "extra_forbidden":
-            said.append(f"{name} is no option here; check its spelling")
+            near = get_close_matches(name, FillForm.model_fields, 1)
+            said.append(f"{name} is no option here; {f'is it {near[0]}?' if near else 'check its spelling'}")
         else:
             given = repr(error["input"])
             shown = given if len(given) <= SHOWN_CHARACTERS else f"{given[:SHOWN_CHARACTERS]}..."

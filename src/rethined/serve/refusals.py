@@ -12,6 +12,15 @@ def too_many_bytes(max_mb: int) -> HTTPException:
     return HTTPException(413, f"the body of the request is larger than {max_mb} MB; send a smaller picture")
 
 
+def too_long_annotations(most_mb: int, most_values: int) -> HTTPException:
+    """413: a mask that is a file of annotations."""
+    return HTTPException(
+        413,
+        f"the annotations sent as the mask are larger than {most_mb} MB or hold more than {most_values} values; send"
+        " those of this picture alone, without the picture in them (imageData of LabelMe)",
+    )
+
+
 def too_many_pixels(name: str, size_hw: tuple[int, int], max_pixels: int) -> HTTPException:
     """413: a picture, by what its header says."""
     height, width = size_hw
@@ -35,11 +44,6 @@ def unknown_content(content_type: str) -> HTTPException:
 def unknown_accept(accept: str, formats: str) -> HTTPException:
     """406: no format that is asked for can be written."""
     return HTTPException(406, f"Accept is {accept!r}; expected one of {formats}, or leave it out for that of the image")
-
-
-def unwritable_input(format_name: str, formats: str) -> HTTPException:
-    """406: the format of the picture cannot be written and no other is asked for."""
-    return HTTPException(406, f"the image is {format_name}, which is not written here; ask for one of {formats}")
 
 
 def wrong_host(host: str) -> HTTPException:

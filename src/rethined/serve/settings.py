@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from rethined.doors import option
 from rethined.errors import OptionError
 from rethined.imageio import MAX_PIXELS
 from rethined.options import InpaintOptions
@@ -46,14 +47,16 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         if not self.host:
-            raise OptionError("host is empty; expected an address or a name, 127.0.0.1 for this machine alone")
+            raise OptionError(
+                f"{option('host')} is empty; expected an address or a name, 127.0.0.1 for this machine alone"
+            )
         _expect_range("port", self.port, 0, 65535)
-        _expect_range("max_pixels", self.max_pixels, 1, MAX_PIXELS)
-        _expect_range("max_mb", self.max_mb, 1, 100_000)
+        _expect_range("max-pixels", self.max_pixels, 1, MAX_PIXELS)
+        _expect_range("max-mb", self.max_mb, 1, 100_000)
         _expect_range("queue", self.queue, 0, 10_000)
         _expect_range("workers", self.workers, 1, 256)
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
-            raise OptionError(f"timeout is {self.timeout_s}; expected seconds above 0")
+            raise OptionError(f"{option('timeout')} is {self.timeout_s}; expected seconds above 0")
         for origin in self.allow_origins:
             _expect_origin(origin)
 
@@ -75,7 +78,7 @@ class ServeSettings:
 
 def _expect_range(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
-        raise OptionError(f"{name} is {value}; expected a whole number from {low} to {high}")
+        raise OptionError(f"{option(name)} is {value}; expected a whole number from {low} to {high}")
 
 
 def _expect_origin(origin: str) -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 from fastapi import Request, UploadFile
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile as AnyUploadFile
 
 from rethined.errors import OptionError
+from rethined.masking.annotations import ANNOTATION_SUFFIX
 from rethined.serve import refusals
-from rethined.serve.models import MOST_BOXES, FillForm, FillOptions
+from rethined.serve.models import MOST_BOXES, MOST_LABELS, FillForm, FillOptions
+from rethined.serve.settings import MB
 
-Options = TypeVar("Options", bound=FillOptions)
 FORM_TYPE = "multipart/form-data"
 FILES = ("image", "mask", "forbid")
+LISTS = ("box", "mask_label")
+"""Options that may be given many times."""
+MOST_ANNOTATION_MB, MOST_ANNOTATION_VALUES = 20, 500_000
+"""Largest file of annotations, in MB (10^6 bytes), and how much may be in it: a value of three bytes takes a hundred
+when it is taken apart."""
 OPAQUE_TYPES = ("application/octet-stream",)
 """What programs send that do not know what they send."""
 
@@ -36,11 +44,33 @@ def content_type_of(request: Request) -> str:
     return media_type
 
 
-async def receive_fill(request: Request, query: FillOptions, folder: Path, timeout_s: float) -> tuple[FillOptions, str]:
-    """Writes what was sent to ``folder``, as ``image``, and of a form ``mask`` and ``forbid`` where they were sent.
+@dataclass(frozen=True)
+class Received:
+    """What a request to fill has brought.
 
-    Returns:
-        The options, and what to call the result, without an ending.
+    Attributes:
+        options: How to fill.
+        files: Those that were sent, by what they are: ``image``, ``mask``, ``forbid``.
+        name: What the sender calls the image, with forward slashes; ``None`` where it says nothing.
+    """
+
+    options: FillOptions
+    files: Mapping[str, Path]
+    name: PurePath | None = None
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The files that have to be pictures, the image first."""
+        return [path for path in self.files.values() if path.suffix != ANNOTATION_SUFFIX]
+
+    @property
+    def stem_of_result(self) -> str:
+        """What to call the result, without an ending."""
+        return "filled" if self.name is None else f"{self.name.stem[:100] or 'image'}-filled"
+
+
+async def receive_fill(request: Request, query: FillOptions, folder: Path, timeout_s: float) -> Received:
+    """Writes what was sent to ``folder``.
 
     Raises:
         HTTPException: 408 where it takes too long, 413 where it is too large, 400 for a form that is none.
@@ -48,18 +78,21 @@ async def receive_fill(request: Request, query: FillOptions, folder: Path, timeo
     """
     if content_type_of(request) != FORM_TYPE:
         await receive_bytes(request, folder / "image", timeout_s)
-        return query, "filled"
+        return Received(query, {"image": folder / "image"})
+    most_fields = MOST_BOXES + MOST_LABELS + len(FillOptions.model_fields)
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            request.form(max_files=len(FILES), max_fields=MOST_BOXES + len(FillOptions.model_fields)) as sent,
-        ):
+        async with asyncio.timeout(timeout_s), request.form(max_files=len(FILES), max_fields=most_fields) as sent:
             form = FillForm.model_validate(_merged(query, sent.multi_items()))
+            files: dict[str, Path] = {}
             for name in FILES:
                 upload: UploadFile | None = getattr(form, name)
                 if upload is not None:
-                    await run_in_threadpool(_save, upload.file, folder / name)
-            return form, f"{_stem(form.image.filename)}-filled"
+                    files[name] = folder / name
+                    if name == "mask" and await run_in_threadpool(_is_annotation, upload.file):
+                        files[name] = files[name].with_suffix(ANNOTATION_SUFFIX)
+                        await run_in_threadpool(_expect_small, upload.file)
+                    await run_in_threadpool(_save, upload.file, files[name])
+            return Received(form, files, PurePath((form.image.filename or "").replace("\\", "/")))
     except TimeoutError as error:
         raise refusals.too_slow() from error
 
@@ -89,9 +122,9 @@ def _merged(query: FillOptions, sent: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, values in fields.items():
         if name in given:
             raise OptionError(f"{name} is given in the query and in the form; expected once")
-        if name != "box" and len(values) > 1:
+        if name not in LISTS and len(values) > 1:
             raise OptionError(f"{name} is given {len(values)} times; expected once")
-    return {**given, **{name: values if name == "box" else values[0] for name, values in fields.items()}}
+    return {**given, **{name: values if name in LISTS else values[0] for name, values in fields.items()}}
 
 
 def _is_left_out(value: object) -> bool:
@@ -101,11 +134,21 @@ def _is_left_out(value: object) -> bool:
     return value == ""
 
 
+def _is_annotation(source: IO[bytes]) -> bool:
+    """Whether a file is JSON and not a picture, by how it begins; what it is called does not matter."""
+    begins = source.read(64).removeprefix(codecs.BOM_UTF8).lstrip()
+    source.seek(0)
+    return begins[:1] in (b"{", b"[")
+
+
+def _expect_small(annotations: IO[bytes]) -> None:
+    content = annotations.read(MOST_ANNOTATION_MB * MB + 1)
+    annotations.seek(0)
+    values = sum(map(content.count, b"[{,"))
+    if len(content) > MOST_ANNOTATION_MB * MB or values > MOST_ANNOTATION_VALUES:
+        raise refusals.too_long_annotations(MOST_ANNOTATION_MB, MOST_ANNOTATION_VALUES)
+
+
 def _save(source: IO[bytes], path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
-
-
-def _stem(name: str | None) -> str:
-    """The name of a file that was sent, without folders of either kind and without its ending."""
-    return PurePath((name or "").replace("\\", "/")).stem[:100] or "image"

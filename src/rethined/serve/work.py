@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from rethined.doors import through
 from rethined.engine import Inpainter
-from rethined.errors import RethinedError
 from rethined.imageio import PictureHeader, read_header, read_image
 from rethined.masking import MaskSource
+from rethined.masking.annotations import forget
 from rethined.masks import grow_hole
 from rethined.options import InpaintOptions
-from rethined.photo import read_photo
+from rethined.photo import naming_files_alone, read_photo, without_folder
 from rethined.serve.hearing import heard
 from rethined.types import SizeHW
 
@@ -35,6 +34,7 @@ class FillJob:
         image: The photograph.
         out: Where the result goes; its suffix names the format.
         mask: What says what to fill of it.
+        name: What its sender calls it, for annotations of several pictures; ``None`` where that is not known.
         forbid: Mask of what is never copied from.
         options: How to fill.
     """
@@ -42,6 +42,7 @@ class FillJob:
     image: Path
     out: Path
     mask: MaskSource
+    name: PurePath | None = None
     forbid: Path | None = None
     options: InpaintOptions = field(default_factory=InpaintOptions)
 
@@ -69,7 +70,7 @@ def header_of(path: Path) -> PictureHeader:
     Raises:
         ImageReadError: As :func:`read_header`; the file is named without its folder.
     """
-    with _naming_files_alone(path.parent):
+    with naming_files_alone(path.parent):
         return read_header(path)
 
 
@@ -90,11 +91,12 @@ def fill_files(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
         MissingExtraError: As :meth:`Photo.expect_writable`.
     """
     folder, options = job.image.parent, job.options
-    with _naming_files_alone(folder), heard() as said:
+    with through("http"), naming_files_alone(folder), heard() as said:
         began = time.perf_counter()
         photo = read_photo(job.image)
         photo.expect_writable(job.out, options)
-        hole = job.mask.hole(photo.pixels, grow_px=options.grow_px)
+        hole = job.mask.hole(photo.pixels, name=job.name, grow_px=options.grow_px)
+        forget()  # what annotations were taken apart into, which is large
         stages_ms = {"read": _ms_since(began)}
         step()
         result = inpainter.with_options(options).fill(
@@ -108,7 +110,7 @@ def fill_files(inpainter: Inpainter, job: FillJob, step: Step) -> Done:
         stages_ms |= result.stages_ms | {"write": _ms_since(began)}
         return Done(
             stages_ms,
-            tuple(_without(folder, warning) for warning in said),
+            tuple(without_folder(folder, warning) for warning in said),
             round(result.hole_share * hole.size),
             0 if result.plan is None else max(result.plan.working_hw),
         )
@@ -123,7 +125,7 @@ def show_file(source: Path, out: Path, *, max_px: int, step: Step) -> SizeHW:
     Raises:
         ImageReadError, ImageWriteError: As :func:`read_image` and :func:`write_image`.
     """
-    with _naming_files_alone(source.parent):
+    with naming_files_alone(source.parent):
         image = read_image(source)
         step()
         size_hw = (image.shape[0], image.shape[1])
@@ -135,19 +137,6 @@ def show_file(source: Path, out: Path, *, max_px: int, step: Step) -> SizeHW:
         # Not write_image: nobody keeps this file, so it need not be small.
         Image.fromarray(image).save(out, "PNG", compress_level=1)
         return size_hw
-
-
-@contextmanager
-def _naming_files_alone(folder: Path) -> Iterator[None]:
-    """Takes the folder out of messages: whoever sent the files does not know it."""
-    try:
-        yield
-    except RethinedError as error:
-        raise type(error)(_without(folder, str(error))) from error
-
-
-def _without(folder: Path, message: str) -> str:
-    return message.replace(f"{folder}{os.sep}", "")
 
 
 def _ms_since(began: float) -> float:

@@ -45,6 +45,18 @@ export class Hole {
     return this.#undone.length > 0;
   }
 
+  /** Middle between left and right of what is marked, in pixels of the photograph; `null` where nothing is. */
+  get middleX() {
+    const marks = this.marks.slice(this.marks.findLastIndex((mark) => mark.kind === "clear") + 1);
+    let [left, right] = [Infinity, -Infinity];
+    for (const mark of marks) {
+      if (mark.kind !== "box" && mark.kind !== "brush") continue;
+      const all = mark.kind === "box" ? [mark.x0, mark.x1] : mark.points.filter((_, i) => i % 2 === 0);
+      for (const x of all) [left, right] = [Math.min(left, x), Math.max(right, x)];
+    }
+    return left <= right ? (left + right) / 2 : null;
+  }
+
   /** Whether surely nothing is marked; an eraser may have left nothing all the same. */
   get isEmpty() {
     const marks = this.marks.slice(this.marks.findLastIndex((mark) => mark.kind === "clear") + 1);

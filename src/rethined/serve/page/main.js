@@ -32,9 +32,11 @@ const stage = element("stage", HTMLElement);
 const canvas = element("canvas", HTMLCanvasElement);
 const file = element("file", HTMLInputElement);
 const size = element("size", HTMLInputElement);
-const preset = element("preset", HTMLSelectElement);
 const grow = element("grow", HTMLInputElement);
+const feather = element("feather", HTMLInputElement);
 const format = element("format", HTMLSelectElement);
+const jpeg = element("jpeg", HTMLSelectElement);
+const keep = element("keep", HTMLInputElement);
 const download = element("download", HTMLAnchorElement);
 const options = element("options", HTMLDetailsElement);
 const keys = element("keys", HTMLDialogElement);
@@ -106,6 +108,7 @@ function update() {
   element("facts", HTMLElement).textContent = shown
     ? [shown.file.name, `${shown.picture.width} × ${shown.picture.height}`, megabytes(shown.file.size)].join("  ·  ")
     : "";
+  updateOptions();
   draw();
 }
 
@@ -210,20 +213,17 @@ function usePhoto(file, picture) {
 async function fill() {
   if (state() !== "edit" || !photo || hole.isEmpty) return;
   const { file: source, picture } = photo;
-  if (!grow.checkValidity()) {
+  const wrong = [grow, feather].find((field) => !field.checkValidity());
+  if (wrong) {
     options.open = true; // hidden, it could not say what is wrong
-    grow.reportValidity();
+    wrong.reportValidity();
     return;
   }
   await busyWith("Filling", async (signal) => {
     await new Promise((resolve) => setTimeout(resolve)); // shows that it has begun before the mask is drawn
     const mask = drawMask(hole.marks, picture.width, picture.height);
     if (!mask.includes(1)) throw new Error("Nothing is marked: the eraser took it all away.");
-    const given = {
-      preset: preset.value,
-      ...(grow.value && { grow: grow.value }),
-      ...(format.value && { format: format.value }),
-    };
+    const given = chosenOptions();
     const began = performance.now();
     const png = await encodeMask(mask, picture.width, picture.height);
     const filled = await server.fill(source, png, given, signal);
@@ -233,16 +233,33 @@ async function fill() {
     closePicture(result?.picture);
     result = { file, picture: await openPicture(file, signal) };
     offerDownload(file);
-    slider.set(0.5);
+    slider.set(splitAtHole());
     enter("done");
     showNotice(filled.warnings || `${filled.holePixels.toLocaleString("en")} pixels filled in ${seconds} s`);
     element("split", HTMLElement).focus({ preventScroll: true });
   });
 }
 
+/**
+ * Where before and after meet at first: in the middle of what has been filled, so that it is seen at once.
+ * @returns {number} 0..1 of the width of the stage
+ */
+function splitAtHole() {
+  const x = hole.middleX;
+  const share = (view.toStage({ x: x ?? 0, y: 0 }).x || 0) / canvas.clientWidth;
+  return x === null ? 0.5 : Math.min(0.9, Math.max(0.1, share));
+}
+
 /** @param {string} type */
 function endingOf(type) {
-  const endings = { "image/jpeg": ".jpg", "image/webp": ".webp", "image/tiff": ".tif", "image/bmp": ".bmp" };
+  const endings = {
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/tiff": ".tif",
+    "image/bmp": ".bmp",
+    "image/avif": ".avif",
+    "image/heic": ".heic",
+  };
   return endings[/** @type {keyof typeof endings} */ (type)] ?? ".png";
 }
 
@@ -298,6 +315,63 @@ function changeSize(by) {
   setSize();
 }
 
+// ---- options ----
+
+/** @returns {HTMLInputElement} the preset that is chosen */
+function preset() {
+  return /** @type {HTMLInputElement} */ (document.querySelector('input[name="preset"]:checked'));
+}
+
+/** @param {string} name */
+function choosePreset(name) {
+  const radio = document.querySelector(`input[name="preset"][value="${name}"]`);
+  if (radio instanceof HTMLInputElement) radio.checked = true;
+}
+
+/** Whether the photograph is a JPEG that stays one: then it can be said how. */
+function staysJpeg() {
+  return photo?.file.type === "image/jpeg" && ["", "jpg"].includes(format.value);
+}
+
+/** @returns {Record<string, string>} as the server spells them; what is left out is as the server has it */
+function chosenOptions() {
+  return {
+    preset: preset().value,
+    ...(Number(grow.value) && { grow: grow.value }),
+    ...(Number(feather.value) && { feather: feather.value }),
+    ...(format.value && { format: format.value }),
+    ...(staysJpeg() && jpeg.value && { jpeg: jpeg.value }),
+    ...(!keep.checked && { strip: "true" }),
+  };
+}
+
+/** Shows which options there are, and whether any is not as it was at first. */
+function updateOptions() {
+  element("jpeg-row", HTMLElement).hidden = !staysJpeg();
+  const { preset: name, ...others } = chosenOptions();
+  const isChanged = Object.keys(others).length > 0 || name !== (about?.preset ?? "balanced");
+  options.classList.toggle("changed", isChanged);
+  element("reset", HTMLButtonElement).disabled = !isChanged;
+}
+
+function resetOptions() {
+  choosePreset(about?.preset ?? "balanced");
+  grow.value = feather.value = "0";
+  format.value = jpeg.value = "";
+  keep.checked = true;
+  updateOptions();
+}
+
+/** Leaves out what this server cannot write. */
+function limitOptions() {
+  if (!about) return;
+  const { formats, jpeg_lossless } = about;
+  const known = [...format.options].filter(({ value }) => !value || formats.includes(value));
+  format.replaceChildren(...known);
+  element("formats", HTMLElement).textContent = known.filter(({ value }) => value).map(({ text }) => text).join(", ");
+  if (!jpeg_lossless) jpeg.querySelector('[value="lossless"]')?.remove();
+}
+
 // ---- buttons ----
 
 /** @type {Record<string, () => void>} */
@@ -317,6 +391,7 @@ const BUTTONS = {
   cancel: () => working.abort(),
   back: changeHole,
   "go-on": goOn,
+  reset: resetOptions,
 };
 for (const [id, act] of Object.entries(BUTTONS)) {
   element(id, HTMLButtonElement).addEventListener("click", () => {
@@ -329,6 +404,7 @@ for (const radio of document.querySelectorAll('input[name="tool"]')) {
   radio.addEventListener("change", () => choose(/** @type {Tool} */ (/** @type {HTMLInputElement} */ (radio).value)));
 }
 size.addEventListener("input", setSize);
+for (const event of ["input", "change"]) options.addEventListener(event, updateOptions);
 file.addEventListener("change", () => {
   const [chosen] = file.files ?? [];
   if (chosen) openPhoto(chosen);
@@ -408,7 +484,8 @@ addEventListener("keydown", (event) => {
 server.info().then(
   (answer) => {
     about = answer;
-    preset.value = answer.preset;
+    limitOptions();
+    resetOptions();
   },
   showError,
 );

@@ -3,7 +3,10 @@
 /** What the server answers when it does not do what it was asked: its own words. */
 export class ServerError extends Error {}
 
-/** @typedef {{preset: string, presets: string[], limits: {max_pixels: number, max_mb: number}}} Info */
+/**
+ * @typedef {{preset: string, formats: string[], jpeg_lossless: boolean, limits: {max_pixels: number, max_mb: number}}}
+ * Info
+ */
 
 /** @typedef {{blob: Blob, warnings: string, holePixels: number}} Filled */
 
@@ -28,7 +31,7 @@ export async function fill(photo, mask, options, signal) {
   const answer = await ask("v1/fill", { method: "POST", body: form, signal }, photo.name);
   return {
     blob: await answer.blob(),
-    warnings: answer.headers.get("Rethined-Warning") ?? "",
+    warnings: inWords(answer.headers.get("Rethined-Warning") ?? ""),
     holePixels: Number(answer.headers.get("Rethined-Hole-Pixels")),
   };
 }
@@ -64,6 +67,14 @@ async function ask(address, request, name) {
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`;
   throw new ServerError(sentence(detail.replaceAll("'image'", `'${name}'`)));
+}
+
+/**
+ * @param {string} warnings of the server, which calls the result out.jpg or the like
+ * @returns {string} nothing where there are none
+ */
+function inWords(warnings) {
+  return warnings && sentence(warnings.replaceAll(/\bout\.[a-z]+\b/g, "the result"));
 }
 
 /** @param {string} text */

@@ -113,6 +113,14 @@ export class View {
   }
 
   /**
+   * From pixels of the photograph to CSS pixels of the stage.
+   * @param {{x: number, y: number}} place
+   */
+  toStage({ x, y }) {
+    return { x: (this.#x + x * this.#scale) / devicePixelRatio, y: (this.#y + y * this.#scale) / devicePixelRatio };
+  }
+
+  /**
    * Moves the photograph so that one of its pixels is seen.
    * @param {{x: number, y: number}} place
    */

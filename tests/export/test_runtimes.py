@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,13 @@ def test_the_picture_is_one_of_the_contract() -> None:
 
 def test_all_runtimes_have_a_package() -> None:
     assert set(PACKAGES) == set(module.PRECISIONS)
+
+
+def test_a_board_that_only_runs_needs_no_converter() -> None:
+    lines = "import sys, rethined.export.runtimes, rethined.export.timed_child", "print(*sys.modules)"
+    command = [sys.executable, "-c", "; ".join(lines)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "onnx", "safetensors", "skimage"}.isdisjoint(loaded)
 
 
 @pytest.mark.parametrize(

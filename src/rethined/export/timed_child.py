@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from rethined.errors import MissingExtraError
+from rethined.errors import MissingExtraError, RethinedError
 from rethined.export.contract import Contract, read_contract
 from rethined.export.formats import FORMATS, Feed, Run
 from rethined.export.formats.openvino import open_openvino
@@ -48,10 +48,10 @@ def main(format_name: str, artefact: str, threads: str, precision: str) -> None:
             began = time.perf_counter()
             run(feed)
             _answer(answers, ms=(time.perf_counter() - began) * 1e3)
+    except RethinedError as error:
+        _answer(answers, error=str(error))
     except Exception as error:  # noqa: BLE001 - a runtime may fail in its own way; that is a row
-        _answer(
-            answers, error=str(error) if isinstance(error, MissingExtraError) else f"{type(error).__name__}: {error}"
-        )
+        _answer(answers, error=f"{type(error).__name__}: {error}")
 
 
 def open_artefact(format_name: str, artefact: Path, contract: Contract, threads: int, precision: str) -> Run:

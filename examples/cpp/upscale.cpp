@@ -10,7 +10,7 @@ namespace {
 constexpr int TOKEN_PX = 8;
 constexpr int SEAM_LEVELS = 2;
 
-/// The tokens before and after a pixel along one side, with smoothstep shares that sum to one.
+/// The tokens before and after a pixel along one side, with linear shares that sum to one.
 struct Between {
     int token[2];
     double share[2];
@@ -20,8 +20,7 @@ std::vector<Between> tokens_along(int length_px, double scale, int count) {
     std::vector<Between> line(static_cast<std::size_t>(length_px));
     for (int pixel = 0; pixel < length_px; ++pixel) {
         const double position = (pixel + 0.5) / (scale * TOKEN_PX) - 0.5;
-        const double first = std::floor(position), part = position - first;
-        const double after = part * part * (3 - 2 * part);
+        const double first = std::floor(position), after = position - first;
         const int token = static_cast<int>(first);
         line[static_cast<std::size_t>(pixel)] = {
             {std::clamp(token, 0, count - 1), std::clamp(token + 1, 0, count - 1)}, {1 - after, after}};

@@ -78,7 +78,7 @@ def test_it_fills_as_python_does(program: Path, network: Path, name: str, tmp_pa
     assert done.returncode == 0, done.stderr
     result = read_rgb(tmp_path / "out.ppm")
     expected = fill_photograph(photo.photo, photo.hole, open_network(network))
-    assert mean_difference(result, expected, photo.hole) < 0.5
+    assert mean_difference(result, expected, photo.hole) < 0.02
     assert np.array_equal(result[~photo.hole], photo.photo[~photo.hole])
     assert mean_difference(result, photo.photo, photo.hole) > 5
 

@@ -58,7 +58,7 @@ def expect_page() -> None:
 def test_the_page_fills_as_python_does(photo: Planted, used: tuple[dict[str, Any], Path]) -> None:
     result = read_rgb(used[1] / "filled.png")
     expected = fill_photograph(photo.photo, photo.hole, open_network(NETWORK))
-    assert mean_difference(result, expected, photo.hole) < 0.5
+    assert mean_difference(result, expected, photo.hole) < 0.02
     assert np.array_equal(result[~photo.hole], photo.photo[~photo.hole])
     assert mean_difference(result, photo.photo, photo.hole) > 5
 

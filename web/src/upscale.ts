@@ -155,7 +155,7 @@ class Blend {
   }
 }
 
-/** The token before and after each pixel along one side, with smoothstep shares that sum to one. */
+/** The token before and after each pixel along one side, with linear shares that sum to one. */
 class TokenLine {
   readonly token: Int32Array;
   readonly share: Float64Array;
@@ -170,8 +170,7 @@ class TokenLine {
     for (let pixel = 0; pixel < lengthPx; pixel++) {
       const position = (pixel + 0.5) / (scale * TOKEN_PX) - 0.5;
       const first = Math.floor(position);
-      const part = position - first;
-      const after = part * part * (3 - 2 * part);
+      const after = position - first;
       this.token[2 * pixel] = clampIndex(first, count);
       this.token[2 * pixel + 1] = clampIndex(first + 1, count);
       this.share[2 * pixel] = 1 - after;

@@ -39,6 +39,16 @@ test("sources that hold any hole do not count: the enlarged fill is left", () =>
   assert.equal(photo.data[4 * (64 * FULL_PX + 64)], 100);
 });
 
+test("between two tokens their copies change over evenly", () => {
+  const photo = photograph(FULL_PX, FULL_PX, (_, x) => (x < 32 ? 200 : x < 96 ? 0 : 40));
+  const hole = boxHole(FULL_PX, FULL_PX, 32, 32, 64);
+  const small = shrinkKnown(photo, hole, SMALL);
+  // All is detail where the network's picture is black.
+  upscale(photo, hole, small.touched, outputOf(flat(64, 64, 0), (row, column) => [row, column < 4 ? 0 : 7]));
+  // Column 60 lies 9/32 of the way from the fourth token to the fifth: norm .7718.
+  assert.equal(photo.data[4 * (64 * FULL_PX + 60)], Math.round((200 * (23 / 32) + 40 * (9 / 32)) / 0.7718));
+});
+
 test("mixing copies takes away no contrast", () => {
   const random = chance();
   const photo = photograph(FULL_PX, FULL_PX, () => 100 + 60 * random());

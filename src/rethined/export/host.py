@@ -10,8 +10,8 @@ It is written to be read, not to be fast; in Python :class:`rethined.Inpainter` 
 4. Prefill by pull-push, as :func:`rethined.resample.pull_push`.
 5. The network: a filled picture, and for every token some sources with weights.
 6. Upscale: what the photograph has above the enlarged small picture is its detail. Every hole pixel mixes the detail
-   that the sources of its four nearest tokens have for it, by the weights of the sources and by smoothstep weights of
-   the tokens; sources that hold hole pixels do not count. The contrast that mixing takes away is put back, and the sum
+   that the sources of its four nearest tokens have for it, by the weights of the sources and by bilinear weights of the
+   tokens; sources that hold hole pixels do not count. The contrast that mixing takes away is put back, and the sum
    is added to the enlarged fill.
 7. Seam: what is missing at the known pixels round the hole is spread inwards on the small grid, as
    :func:`rethined.transfer.close_seam`; hole pixels next to known ones take what those miss.
@@ -244,7 +244,6 @@ def _taps(
         _neighbours((place + 0.5) / (scale * TOKEN_PX) - 0.5, length)
         for place, scale, length in zip((y, x), scale_yx, corrupted.shape, strict=True)
     )
-    share_y, share_x = (share * share * (3 - 2 * share) for share in (share_y, share_x))
     for sources, weights in zip(output.sources[0], output.weights[0], strict=True):
         offset = (np.stack(np.divmod(sources, columns)) - token_yx) * TOKEN_PX
         shift_y, shift_x = (

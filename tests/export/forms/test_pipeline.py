@@ -119,12 +119,13 @@ def test_shrinking_and_prefilling_are_the_engines(factor: int, weights: Weights,
     hole = cv2.resize((rng.random((12, 12)) > 0.6).astype(np.float32), (side, side)) > 0.5
     planes = torch.from_numpy(image.transpose(2, 0, 1)[None] / 255)
     known = 1 - torch.from_numpy(hole[None, None].astype(np.float32))
-    small, small_hole, touched = module._shrink(planes * known, known)
+    small, small_hole, small_known, touched = module._shrink(planes * known, known)
     expected = shrink_known(image / 255, hole, (SIDE, SIDE))
     np.testing.assert_array_equal(small_hole[0, 0] > 0, expected.hole)
+    assert torch.equal(small_known, 1 - small_hole)
     np.testing.assert_array_equal(touched[0, 0] > 0, expected.touched)
     np.testing.assert_allclose(small[0].permute(1, 2, 0) * 255, expected.image, atol=0.02)
-    prefilled = upscale.spread(small[0], 1 - small_hole[0, 0]).permute(1, 2, 0).numpy()
+    prefilled = upscale.spread(small[0], small_known[0, 0]).permute(1, 2, 0).numpy()
     np.testing.assert_allclose(prefilled, pull_push(expected.image / 255, expected.hole), atol=1e-4)
 
 
@@ -132,7 +133,7 @@ def test_where_all_is_barely_known_it_is_used_all_the_same(form: Form, picture: 
     module = module_of(form)
     known = torch.zeros(1, 1, HR, HR)
     known[..., ::FACTOR, ::FACTOR] = 1
-    _, small_hole, touched = module._shrink(picture * known, known)
+    _, small_hole, _, touched = module._shrink(picture * known, known)
     assert not small_hole.any()
     assert touched.all()
     assert torch.isfinite(fill(form, picture, 1 - known)).all()

@@ -58,21 +58,37 @@ class OpenVinoFormat:
 
         The processor's bfloat16 is left to the engine's runtime: here the file is compared with torch.
         """
-        import openvino
+        return open_openvino(artefact, contract, threads=threads)
 
-        compiled = openvino.Core().compile_model(
-            artefact,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "f32",
-            },
-        )
-        request = compiled.create_infer_request()
 
-        def run(feed: Feed) -> dict[str, NDArray[Any]]:
-            results = request.infer(dict(feed))
-            return {port.name: np.array(results[i]) for i, port in enumerate(contract.outputs)}
+def open_openvino(artefact: Path, contract: Contract, *, threads: int, has_bfloat16: bool = False) -> Run:
+    """An artefact in OpenVINO on the processor.
 
-        return run
+    Args:
+        artefact, contract, threads: As :meth:`rethined.export.formats.base.Format.open`.
+        has_bfloat16: Whether to compute in bfloat16 what is not quantised, as the engine's runtime does.
+
+    Raises:
+        ExportError: The processor has no bfloat16.
+    """
+    import openvino
+
+    core = openvino.Core()
+    if has_bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise ExportError("bfloat16 is asked for and this processor has none; take fp32")
+    compiled = core.compile_model(
+        artefact,
+        "CPU",
+        {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16 else "f32",
+        },
+    )
+    request = compiled.create_infer_request()
+
+    def run(feed: Feed) -> dict[str, NDArray[Any]]:
+        results = request.infer(dict(feed))
+        return {port.name: np.array(results[i]) for i, port in enumerate(contract.outputs)}
+
+    return run

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rethined.export.forms.form import Form, expect_multiple
+from rethined.export.forms.form import Form
 from rethined.export.forms.lr import lr_form
 from rethined.export.forms.pipeline import pipeline_form
 
-__all__ = ["Form", "expect_multiple", "lr_form", "pipeline_form"]
+__all__ = ["Form", "lr_form", "pipeline_form"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from rethined.errors import OptionError
 from rethined.export.contract import FormName, Port
 from rethined.export.forms.operators import PLAIN, TORCH, Operators
 from rethined.nn.network import RethinedNetwork
@@ -112,17 +111,3 @@ def example_hole(size_hw: SizeHW) -> Tensor:
     hole = torch.zeros(1, 1, *size_hw)
     hole[..., size_hw[0] // 3 : size_hw[0] // 2, size_hw[1] // 3 : size_hw[1] // 2] = 1
     return hole
-
-
-def expect_multiple(what: str, value_px: int, multiple_px: int, *, least_px: int | None = None) -> None:
-    """Refuses a side that is no multiple, and names the nearest two.
-
-    Raises:
-        OptionError: It is none, or below ``least_px`` (one multiple when ``None``).
-    """
-    least_px = multiple_px if least_px is None else least_px
-    low = max(least_px, value_px // multiple_px * multiple_px)
-    if value_px < least_px or value_px % multiple_px:
-        raise OptionError(
-            f"the {what} is {value_px} px; expected a multiple of {multiple_px}: {low} or {low + multiple_px}"
-        )

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from rethined.errors import OptionError
 from rethined.export.contract import Port
-from rethined.export.forms.form import Form, FormModule, example_hole, expect_multiple
+from rethined.export.forms.form import Form, FormModule, example_hole
 from rethined.export.network import Weights
+from rethined.export.sizes import expect_multiple
 from rethined.nn.matching import MASKED_LOGIT
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.types import SizeHW

@@ -29,8 +29,9 @@ from torch.nn import functional
 
 from rethined.errors import OptionError
 from rethined.export.contract import Port
-from rethined.export.forms.form import Form, FormModule, example_hole, expect_multiple
+from rethined.export.forms.form import Form, FormModule, example_hole
 from rethined.export.network import Weights
+from rethined.export.sizes import expect_multiple
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.resample import KNOWN_COVERAGE, PULL_GAIN
 from rethined.transfer import seam_grid
@@ -89,24 +90,27 @@ class Pipeline(FormModule):
             hole: ``(1, 1, f h, f w)`` float32, 1 = fill, 0 = known; not all of it.
         """
         known = 1 - hole
-        small, small_hole, touched = self._shrink(picture * known, known)
-        prefilled = spread_static(small, 1 - small_hole, self.size_hw)
+        small, small_hole, small_known, touched = self._shrink(picture * known, known)
+        prefilled = spread_static(small, small_known, self.size_hw)
         output: NetworkOutput = self.network(prefilled, small_hole)
-        filled = small * (1 - small_hole) + output.fill.clamp(0, 1) * small_hole
+        filled = small + output.fill.clamp(0, 1) * small_hole
         source, is_set = self._attend(output.query, output.key, touched)
         low = functional.interpolate(filled, scale_factor=float(self.factor), mode="bilinear", align_corners=False)
         result = low + self._copy((picture - low) * known, known, source, is_set)
         result = result + self._seam((picture - result) * known, known)
         return (picture * known + result.clamp(0, 1) * hole,)
 
-    def _shrink(self, seen: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Means of what is known; which pixels are to be filled, and which hold any hole, both as 0 and 1."""
+    def _shrink(self, seen: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Means of what is known; which pixels are to be filled, which not, and which hold any hole, as 0 and 1."""
         total, coverage = (functional.avg_pool2d(x, self.factor, self.factor) for x in (seen, known))
         # Where nothing is known well enough, whatever is known at all has to do.
         is_enough = self.operators.is_more(coverage.amax((2, 3), keepdim=True), ENOUGH)
-        small_hole = self.operators.is_more(is_enough * (ENOUGH - SURE) + SURE, coverage)
+        least = is_enough * (ENOUGH - SURE) + SURE
+        # Compared twice, not taken from 1: OpenVINO 2026.4, where anything in a graph is quantised, takes the answer of
+        # a comparison that is taken from a number for an integer with its scale, and clips it the wrong way round.
+        small_hole, small_known = self.operators.is_more(least, coverage), self.operators.is_more(coverage, least)
         mean = total / coverage.clamp(min=SURE)
-        return mean * (1 - small_hole), small_hole, self.operators.is_more(1 - coverage, SURE)
+        return mean * small_known, small_hole, small_known, self.operators.is_more(1 - coverage, SURE)
 
     def _attend(self, query: Tensor, key: Tensor, touched: Tensor) -> tuple[Tensor, Tensor]:
         """The best source of every token, and which are to be copied to, as 0 and 1; both ``(1, 1, rows, columns)``."""

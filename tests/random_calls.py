@@ -141,10 +141,12 @@ def draw(seed: int, number: int) -> Call:
 
     wrong: Errors = (*option_errors, *picture.wrong, *mask.wrong, *forbid.wrong, *_wrong_way(way, picture, suffixes))
     allowed: Errors = (MemoryBudgetError,) if "max_memory_mb" in options else ()
-    if not is_installed() and options.get("jpeg") == "lossless" and suffixes[1] == "jpg":
+    if not is_installed() and options.get("jpeg") == "lossless" and suffixes in (("jpg", "jpg"), ("jpg", "same")):
         allowed = (*allowed, RethinedError)
     filled = np.ones(size_hw, bool)
-    if not wrong:
+    if wrong:
+        allowed = (*allowed, MaskError)  # of a mask that can be read, and leaves nothing known
+    else:
         filled = grown(mask.meant, options.get("grow_px", 0))
         wrong = _nothing_known(picture.meant, filled)
     return Call(way, picture, mask, forbid, options, wrong, allowed, filled, chance.random() < 0.1, suffixes)
@@ -605,11 +607,13 @@ def _made_of_file(
 
 
 def _as_rgb(stored: Pixels, pixels: Pixels) -> Pixels:
-    """Grey as RGB where WebP made it that."""
+    """Grey as RGB, and without alpha that hides nothing, where WebP made it that."""
     channels, became = (1 if array.ndim == 2 else array.shape[2] for array in (stored, pixels))
+    own = stored.reshape(*stored.shape[:2], channels)
     if (channels, became) in ((1, 3), (2, 4)):
-        own = stored.reshape(*stored.shape[:2], channels)
         return own[..., [0, 0, 0, 1][:became]]
+    if became == 3 and channels in (2, 4) and (own[..., -1] == 255).all():
+        return own[..., [0, 0, 0] if channels == 2 else [0, 1, 2]]
     return stored
 
 

@@ -357,6 +357,7 @@ def _jpegs(sound: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     yield "JPEG that ends after its header", whole[: whole.index(b"\xff\xda")]
     yield "JPEG without an end", whole[:-2]
     yield "JPEG with another one behind it", whole + whole
+    yield "JPEG with a table of zeros", _with(whole, whole.index(b"\xff\xdb") + 5, bytes(64))
     yield "JPEG without tables", JPEG + whole[whole.index(b"\xff\xc0") :]
     yield "CMYK JPEG", _cmyk_jpeg()
     yield "JPEG of 12 bits", _with(whole, whole.index(b"\xff\xc0") + 4, b"\x0c")

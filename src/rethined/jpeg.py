@@ -143,7 +143,7 @@ def _with_new_blocks(place: Path, table_numbers: Sequence[int], picture: Pixels,
             _renew(component, picture, hole)
         stored.optimize_coding = 1  # tables made for the old coefficients may lack a code for a new one
         jpegio.write(stored, str(place))
-    except RuntimeError as error:  # all that jpegio raises of its own
+    except (LookupError, RuntimeError, ValueError) as error:  # a table that is missing; all that jpegio raises
         raise CannotPatchError(f"its coefficients cannot be read or written: {error}") from error
     return place.read_bytes()
 
@@ -197,6 +197,8 @@ def _components(stored: _Stored, table_numbers: Sequence[int]) -> list[_Componen
             raise CannotPatchError("its colour is subsampled by a fraction, which cannot be kept block by block")
         step_yx = most_y // info.v_samp_factor, most_x // info.h_samp_factor
         table = np.asarray(stored.quant_tables[table_numbers.index(info.quant_tbl_no)], np.float64)
+        if not table.all():
+            raise CannotPatchError("one of its quantisation tables holds 0, by which nothing can be divided")
         components.append(_Component(coefficients, table, step_yx, weight, centre))
     return components
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from rethined import FileWarning, Inpainter, InpaintOptions, MaskWarning, RethinedError, read_image
+from rethined import Inpainter, InpaintOptions, RethinedError, read_image
 from rethined.heif import is_installed
 from rethined.imageio import encode_image
 from rethined.masks import as_hole
@@ -70,15 +70,14 @@ def fill_file(content: bytes, place: Path, inpainter: Inpainter, suffixes: Itera
 
     Raises:
         BrokenPromiseError: A file is there that must not be, or one that is not as it has to be.
-        Exception: Whatever comes out that is not of the tree of errors, or is a warning of another kind.
+        Exception: Whatever comes out that is not of the tree of errors.
     """
     path = place / "photo"
     path.write_bytes(content)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for category in (FileWarning, MaskWarning):
-                warnings.simplefilter("ignore", category)
+            warnings.simplefilter("ignore")  # Pillow warns of much that is damaged
+            warnings.simplefilter("error", RuntimeWarning)  # NumPy's: numbers that are none
             return _fill_file(path, inpainter, suffixes)
     finally:
         for each in place.iterdir():

@@ -197,9 +197,9 @@ def _components(stored: _Stored, table_numbers: Sequence[int]) -> list[_Componen
             raise CannotPatchError("its colour is subsampled by a fraction, which cannot be kept block by block")
         step_yx = most_y // info.v_samp_factor, most_x // info.h_samp_factor
         table = np.asarray(stored.quant_tables[table_numbers.index(info.quant_tbl_no)], np.float64)
-        if not table.all():
-            raise CannotPatchError("one of its quantisation tables holds 0, by which nothing can be divided")
         components.append(_Component(coefficients, table, step_yx, weight, centre))
+    if not all(component.table.all() for component in components):
+        raise CannotPatchError("one of its quantisation tables holds 0, by which nothing can be divided")
     return components
 
 

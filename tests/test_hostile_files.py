@@ -16,7 +16,7 @@ MOST_MB = 400
 """Of a process that goes through all of them; it was 160 MB, most of it libraries and the network."""
 
 GO_THROUGH = """
-import json, resource, sys, traceback
+import json, re, sys, traceback
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from hostile_files import OUT_SUFFIXES, fill_file, hostile_files
@@ -31,14 +31,16 @@ for each in hostile_files():
         print(json.dumps({"name": each.name, "error": traceback.format_exc()}))
     else:
         print(json.dumps({"name": each.name, "was_read": was_read}))
-print(json.dumps({"peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+# Not getrusage: what that tells begins with the peak of whoever started the process.
+status = Path("/proc/self/status")
+found = re.search(r"VmHWM:\\s+([0-9]+)", status.read_text()) if status.exists() else None
+print(json.dumps({"peak_kib": found and int(found[1])}))
 """
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
     """What a process of its own tells of all files: a crash of a decoder would end it."""
-    pytest.importorskip("resource", reason="peaks of memory are told on POSIX")
     arguments = [str(tmp_path_factory.mktemp("hostile")), str(Path(__file__).parent)]
     done = subprocess.run([sys.executable, "-c", GO_THROUGH, *arguments], capture_output=True, text=True, check=False)
     told = [json.loads(line) for line in done.stdout.splitlines()]
@@ -54,7 +56,10 @@ def test_each_is_filled_or_refused_and_nothing_half_written(lines: list[dict[str
 
 
 def test_none_takes_much_memory(lines: list[dict[str, object]]) -> None:
-    assert int(str(lines[-1]["peak_kib"])) / 1000 < MOST_MB
+    peak_kib = lines[-1]["peak_kib"]
+    if not isinstance(peak_kib, int):
+        pytest.skip("peaks of memory are told by Linux")
+    assert 50 < peak_kib / 1000 < MOST_MB
 
 
 def test_they_are_small_and_always_the_same() -> None:

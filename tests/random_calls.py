@@ -406,8 +406,6 @@ def _options(chance: random.Random, size_hw: SizeHW) -> tuple[dict[str, Any], Er
         "jpeg": lambda: chance.choice((None, "lossless", "reencode")),
     }
     options = {name: make() for name, make in makers.items() if chance.random() < 0.25}
-    if options.get("max_memory_mb", 0) is None:
-        del options["max_memory_mb"]
     if chance.random() >= 0.03:
         return options, ()
     name = chance.choice(list(makers))

@@ -314,6 +314,12 @@ def _pngs(sound: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     yield "PNG without an end", png(header, rows, end=False)
     yield "PNG with a chunk of 2 GB", PNG + sound["PNG"][8:33] + struct.pack(">I4s", 2**31 - 1, b"tEXt") + b"k\0v"
     yield "PNG with a chunk of 4 GB", PNG + sound["PNG"][8:33] + struct.pack(">I4s", 2**32 - 1, b"IDAT") + b"abc"
+    deep = sound["16-bit PNG"]
+    yield "16-bit PNG with pixels of 4 GB", _with(deep, deep.index(b"IDAT") - 4, struct.pack(">I", 2**32 - 239))
+    deep_header = png_header(4, 4, bits=16, interlace=1)
+    long = png(deep_header, (b"IDAT", zlib.compress(bytes(99)))).replace(b"\0\0\0\x0cIDAT", b"\xff\0\0\x0cIDAT")
+    yield "interlaced 16-bit PNG with pixels of 4 GB", long
+    yield "16-bit PNG that ends with a text of 4 GB", deep[:-12] + b"\xff\0\0\0tEXt"
     yield "PNG with a wrong checksum", _with(sound["PNG"], 29, b"\0\0\0\0")
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from rethined import heif
-from rethined.containers import tiff_with
+from rethined.containers import png_is_whole, tiff_with
 from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.files import whole_or_nothing
@@ -465,6 +465,8 @@ def _deep_colour(image: Image.Image, content: bytes, orientation: int) -> NDArra
     """The 16-bit colour of a file that Pillow has read, whole but with its high bytes alone, as ``image``."""
     if image.mode == "LA":
         image = image.convert("RGBA")
+    if image.format == "PNG" and not png_is_whole(content):  # OpenCV takes as much memory as a chunk says it is long
+        raise ImageError("one of its chunks ends beyond the file, which is damaged or cut short; get it again")
     try:
         decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile
 
 from carried import MAKER_NOTE, TAKEN, exif_block, jpeg_of, srgb, waves
+from hostile_files import png, png_header
 from rethined.containers import (
     APP0,
     APP1,
@@ -22,6 +24,7 @@ from rethined.containers import (
     jpeg_with,
     png_chunks,
     png_international_text,
+    png_is_whole,
     png_with,
     tiff_with,
 )
@@ -197,3 +200,12 @@ def test_a_tag_that_does_not_fit_is_told() -> None:
     tags[ExifTags.Base.XResolution] = "no number"
     with pytest.raises(ValueError, match="its tags do not fit into a TIFF"):
         tiff_with(tiff_of(PICTURE, "II"), tags)
+
+
+def test_a_png_is_whole_where_no_chunk_ends_beyond_it() -> None:
+    content = png(png_header(4, 4), (b"IDAT", zlib.compress(bytes(52))))
+    assert png_is_whole(content)
+    assert png_is_whole(content + b"notes")
+    assert not any(png_is_whole(content[:size]) for size in range(len(content) - 4, len(content)))
+    assert not png_is_whole(content[:33] + b"\xff" + content[34:])
+    assert not png_is_whole(content[:-12] + b"\xff\0\0\0tEXt")

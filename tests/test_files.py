@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import re
+import time
 from pathlib import Path
 
 import pytest
 
-from rethined.files import sha256_of, whole_or_nothing, write_text
+from planted import killed_while_writing
+from rethined.files import LEFT_S, clear_leftovers, sha256_of, whole_or_nothing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -48,3 +52,42 @@ def test_text_is_utf8_and_its_checksum_known(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == b"f\xc3\xbcr"
     write_text(tmp_path / "a.txt", "abc")
     assert sha256_of(tmp_path / "a.txt") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can be asked whether a process is there")
+
+
+@pytest.fixture
+def leftover(tmp_path: Path) -> Path:
+    return killed_while_writing(tmp_path)
+
+
+@posix
+def test_what_a_killed_process_left_is_cleared(leftover: Path) -> None:
+    others = leftover.with_name("photo.png"), leftover.with_name(".rethined-0.part")
+    for other in others:
+        other.touch()
+    assert clear_leftovers(leftover.parent) == 1
+    assert names(leftover.parent) == sorted(other.name for other in others)
+    assert clear_leftovers(leftover.parent) == 0
+
+
+@posix
+def test_what_is_being_written_stays(tmp_path: Path) -> None:
+    with whole_or_nothing(tmp_path / "new.txt") as partial:
+        partial.write_text("new")
+        assert clear_leftovers(tmp_path) == 0
+    assert names(tmp_path) == ["new.txt"]
+
+
+@posix
+def test_what_another_machine_may_be_writing_stays_for_a_day(leftover: Path) -> None:
+    other = leftover.rename(leftover.with_name(re.sub("-[0-9a-f]{8}-", "-00000000-", leftover.name)))
+    assert clear_leftovers(leftover.parent) == 0
+    os.utime(other, (time.time(), time.time() - LEFT_S - 1))
+    assert clear_leftovers(leftover.parent) == 1
+    assert names(leftover.parent) == []
+
+
+def test_a_folder_that_cannot_be_listed_is_let_be(tmp_path: Path) -> None:
+    assert clear_leftovers(tmp_path / "missing") == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin
 
+from hostile_files import png
 from rethined import imageio
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.imageio import (
@@ -29,6 +31,7 @@ from rethined.imageio import (
     read_stored,
     write_image,
 )
+from rethined.masks import as_hole
 from rethined.types import Box, Image8, ImageLike, Pixels
 
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
@@ -779,3 +782,21 @@ def test_formats_by_their_ending() -> None:
         encode_image(np.zeros((2, 2), np.uint8), "GIF")
     with pytest.raises(ImageWriteError, match="cannot write a picture as WEBP"):
         encode_image(np.zeros((1, 16384), np.uint8), "WEBP")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_text_called_transparency_is_a_text(tmp_path: Path, picture: Image8, mode: str) -> None:
+    image = Image.fromarray(picture).convert(mode)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("transparency", "none")
+    image.save(tmp_path / "p.png", pnginfo=text)
+    np.testing.assert_array_equal(read_image(tmp_path / "p.png", as_stored=True), np.asarray(image))
+    np.testing.assert_array_equal(read_image(tmp_path / "p.png"), np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_that_is_missing_is_named(tmp_path: Path) -> None:
+    content = png((b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 3, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(6))))
+    (tmp_path / "p.png").write_bytes(content)
+    for read in (read_image, partial(read_image, as_stored=True), partial(as_hole, size_hw=(2, 2))):
+        with pytest.raises(ImageReadError, match=r"cannot read .*p\.png.*its palette is missing"):
+            read(tmp_path / "p.png")

@@ -312,6 +312,11 @@ def with_tables_between_scans(content: bytes) -> bytes:
     return content[:second_scan] + tables.bytes() + content[second_scan:]
 
 
+def with_a_table_of_zeros(content: bytes) -> bytes:
+    at = next(start for segment, start, _ in jpeg_layout(content).segments if segment.marker == DQT)
+    return content[: at + 5] + bytes(64) + content[at + 69 :]
+
+
 @needs_jpegio
 @pytest.mark.parametrize(
     ("content", "message"),
@@ -322,6 +327,7 @@ def with_tables_between_scans(content: bytes) -> bytes:
         ),
         (b"\xff\xd8\xff\xe0\x10\x00", "its segments are damaged"),
         (b"\xff\xd8\xff\xd9", "its coefficients cannot be read or written"),
+        (with_a_table_of_zeros(coded(waves((40, 56)), "4:2:0")), "one of its quantisation tables holds 0"),
     ],
 )
 def test_what_is_not_understood_is_told(content: bytes, message: str) -> None:

@@ -24,6 +24,7 @@ from carried import (
     srgb,
     waves,
 )
+from hostile_files import tiff
 from rethined import exif, heif, jpeg
 from rethined.containers import jpeg_layout
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, MissingExtraError
@@ -200,6 +201,18 @@ def test_a_jpeg_may_be_written_onto_itself(tmp_path: Path) -> None:
     near = cv2.dilate(hole.astype(np.uint8), np.ones((65, 65))) > 0
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg")[~near], filled[~near])
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+@pytest.mark.filterwarnings("ignore:.*EXIF:UserWarning", "ignore:Truncated File Read")  # Pillow's
+@pytest.mark.parametrize("how", [pytest.param("lossless", marks=needs_jpegio), "reencode"])
+def test_a_jpeg_with_damaged_exif_stays_turned_as_it_was(tmp_path: Path, how: Jpeg) -> None:
+    turned = tiff({ExifTags.Base.Orientation: (3, 6), ExifTags.IFD.Exif: (4, 2**32 - 1)})
+    (tmp_path / "p.jpg").write_bytes(jpeg_of(waves(SIZE_HW), exif=b"Exif\0\0" + turned))
+    with pytest.warns(FileWarning, match="its EXIF is damaged"):
+        photo = read_photo(tmp_path / "p.jpg")
+    filled, _ = fill(photo, tmp_path / "out.jpg", jpeg=how)
+    assert read_image(tmp_path / "out.jpg").shape == filled.shape
+    assert tags_of(tmp_path / "out.jpg") == ({ExifTags.Base.Orientation: 6}, {})
 
 
 @needs_jpegio

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from planted import killed_while_writing
 from rethined.batch.fill import Filler, Report, Settings
 from rethined.batch.jobs import JobList, Task, list_jobs
 from rethined.batch.journal import JOURNAL_NAME
@@ -325,3 +326,12 @@ def test_a_signal_ends_it_cleanly(arguments: list[str], photo: Image8, ending: s
         said = program.stderr.read()
     assert said == b"rethined: finishing what is going on\nrethined: 1 filled, 0 done before, 0 failed\n"
     assert sorted(path.name for path in Path("out").iterdir()) == [JOURNAL_NAME, "a.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can be asked whether a process is there")
+def test_what_a_killed_watch_left_half_written_is_removed(world: World) -> None:
+    Path("out").mkdir()
+    left = killed_while_writing(Path("out"))
+    world.run(once=True)
+    assert not left.exists()
+    assert "half-written files of a run that was killed: 1 removed" in world.heard

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from rethined.depth import from_levels, in_levels
+from rethined.distance import distance_px
 from rethined.types import Float32, HoleMap, Ints, Pixels
 
 CHUNK = 1 << 18
@@ -42,10 +42,10 @@ def fade_in(image: Pixels, hole: HoleMap, y: Ints, x: Ints, colours: Float32, fe
         colours: ``(N, C)`` float32 in about 0..255.
         feather_px: Width of the fading, at least 1.
     """
-    distance_px = cv2.distanceTransform(hole.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth_px = distance_px(hole, feather_px + 1)
     for start in range(0, len(y), CHUNK):
         part = slice(start, start + CHUNK)
-        away_px = distance_px[y[part], x[part]]
+        away_px = depth_px[y[part], x[part]]
         near = np.flatnonzero(away_px <= feather_px)
         shown = in_levels(image[y[part][near], x[part][near]])
         share = away_px[near, None] / np.float32(feather_px + 1)

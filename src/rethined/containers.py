@@ -170,6 +170,17 @@ def png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
         file.seek(4, os.SEEK_CUR)
 
 
+def png_is_whole(content: bytes) -> bool:
+    """Whether no chunk of a PNG, up to the last one, ends beyond the file."""
+    at = 8
+    while at + 8 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, at)
+        at += 12 + length
+        if name == b"IEND":
+            break
+    return at <= len(content)
+
+
 def png_with(content: memoryview, chunks: Iterable[tuple[bytes, bytes]]) -> list[bytes | memoryview]:
     """A PNG with more chunks, right after its header, in pieces."""
     added = [struct.pack(">I", len(data)) + name + data + _crc(name + data) for name, data in chunks]

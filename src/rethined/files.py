@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+LEFT_S = 86_400
+"""Nobody writes a file for longer than a day."""
+_PARTIAL = re.compile(r"\.rethined-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}\.part")
 
 
 @contextmanager
@@ -19,7 +27,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     What stood at ``path`` before stays until then, and after an error for good; its permissions are kept.
     """
     # Not tempfile: it creates files that only their owner may read, and that would stick to the file.
-    partial = path.parent / f".rethined-{secrets.token_hex(8)}.part"
+    partial = path.parent / f".rethined-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
     try:
         yield partial
         if path.exists():
@@ -27,6 +35,46 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path) -> int:
+    """Removes what processes that were killed have left half-written in a folder; says how many files.
+
+    What a process of this machine that is still there is writing stays, and what another machine may be: theirs goes
+    when a day has passed. What cannot be removed stays as well.
+    """
+    removed = 0
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if (name := _PARTIAL.fullmatch(path.name)) and _is_left(path, name[1], int(name[2])):
+                with suppress(OSError):
+                    path.unlink()
+                    removed += 1
+    return removed
+
+
+def _is_left(partial: Path, machine: str, process: int) -> bool:
+    try:
+        if time.time() - partial.stat().st_mtime > LEFT_S:
+            return True
+        if machine != _machine() or os.name != "posix":  # elsewhere signal 0 is no question
+            return False
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # gone, or a process of somebody else
+        return False
+    return False
+
+
+@cache
+def _machine() -> str:
+    """Tells apart machines, their starts and their containers: wherever a number of a process means another one."""
+    facts = [platform.node()]
+    with suppress(OSError):
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        facts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from rethined import heif
-from rethined.containers import tiff_with
+from rethined.containers import png_is_whole, tiff_with
 from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
 from rethined.files import whole_or_nothing
@@ -263,6 +263,10 @@ def _sound(name: str) -> Iterator[None]:
 def _load(image: ImageFile.ImageFile) -> None:
     with _pillow_limit_raised_for(image):
         image.load()
+    if image.mode in ("P", "PA") and image.palette is None:  # Pillow takes it for black, or fails later
+        raise ValueError("its palette is missing")
+    if isinstance(image.info.get("transparency"), str):  # a text of a PNG may bear any name
+        del image.info["transparency"]
 
 
 def _turn_upright(image: Image.Image) -> int:
@@ -275,11 +279,12 @@ def _turn_upright(image: Image.Image) -> int:
 
 @contextlib.contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Tells of which file it is that the picture cannot be used."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageReadError(f"cannot use {name!r}: {error}") from error
+    """Tells of which file it is that the picture cannot be used, or is damaged where only its use shows it."""
+    with _sound(name):
+        try:
+            yield
+        except ImageError as error:
+            raise ImageReadError(f"cannot use {name!r}: {error}") from error
 
 
 def _format_of(image: ImageFile.ImageFile) -> str:
@@ -390,7 +395,7 @@ def _rgb_array(image: Image.Image) -> Image8:
         if image.mode == "F":  # Pillow would convert, but by clipping to 0..255 whatever the range means
             raise ValueError("no known range")
         return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-    except ValueError as error:
+    except Exception as error:  # ValueError for a mode, nearly any class for a palette or transparency that is damaged
         raise ImageError(
             f"the picture has pixel mode {image.mode}, which has no single RGB meaning; convert it to 8-bit RGB first"
         ) from error
@@ -460,6 +465,8 @@ def _deep_colour(image: Image.Image, content: bytes, orientation: int) -> NDArra
     """The 16-bit colour of a file that Pillow has read, whole but with its high bytes alone, as ``image``."""
     if image.mode == "LA":
         image = image.convert("RGBA")
+    if image.format == "PNG" and not png_is_whole(content):  # OpenCV takes as much memory as a chunk says it is long
+        raise ImageError("one of its chunks ends beyond the file, which is damaged or cut short; get it again")
     try:
         decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

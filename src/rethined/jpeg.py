@@ -145,7 +145,7 @@ def _with_new_blocks(place: Path, table_numbers: Sequence[int], picture: Pixels,
             _renew(component, picture, hole)
         stored.optimize_coding = 1  # tables made for the old coefficients may lack a code for a new one
         jpegio.write(stored, str(place))
-    except RuntimeError as error:  # all that jpegio raises of its own
+    except (LookupError, RuntimeError, ValueError) as error:  # a table that is missing; all that jpegio raises
         raise CannotPatchError(f"its coefficients cannot be read or written: {error}") from error
     return place.read_bytes()
 
@@ -200,6 +200,8 @@ def _components(stored: _Stored, table_numbers: Sequence[int]) -> list[_Componen
         step_yx = most_y // info.v_samp_factor, most_x // info.h_samp_factor
         table = np.asarray(stored.quant_tables[table_numbers.index(info.quant_tbl_no)], np.float64)
         components.append(_Component(coefficients, table, step_yx, weight, centre))
+    if not all(component.table.all() for component in components):
+        raise CannotPatchError("one of its quantisation tables holds 0, by which nothing can be divided")
     return components
 
 

@@ -7,11 +7,11 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rethined.distance import distance_px
 from rethined.doors import is_through, option
 from rethined.errors import MaskError, OptionError
 from rethined.imageio import decode, open_picture
@@ -119,8 +119,7 @@ def grow_hole(hole: HoleMap, px: int) -> HoleMap:
     if px == 0 or not hole.any():  # without a hole pixel the distance would have nothing to refer to
         return hole.copy()
     # The exact distance costs the same for every radius; dilating with a drawn disc grows with its square.
-    distance_px = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    grown: HoleMap = distance_px <= px
+    grown: HoleMap = distance_px(~hole, px + 1) <= px
     return grown
 
 
@@ -149,7 +148,7 @@ def _pil_values(image: Image.Image, kind: _Kind) -> NDArray[Any]:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     try:
         return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-    except ValueError as error:
+    except Exception as error:  # as for pictures
         raise MaskError(
             f"the {kind.name} is a PIL image of mode {image.mode}, which Pillow cannot turn into RGB;"
             " convert it to mode L"

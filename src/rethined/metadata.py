@@ -202,7 +202,9 @@ def metadata_of(image: ImageFile.ImageFile, file: IO[bytes]) -> Metadata:
     if image.format in JPEG_FORMATS:
         file.seek(0)
         segments = segments_without_previews(_spoken(file.read()))
-        return replace(found, segments=tuple(_with_exif(segments, found.exif)))
+        # Where EXIF is damaged, how the picture is turned may be all that can be read of it: its pixels lie that way.
+        turn = exif.only_orientation(found.orientation) if found.orientation != 1 else b""
+        return replace(found, segments=tuple(_with_exif(segments, found.exif or turn)))
     others = getattr(image, "n_frames", 1) - 1
     if others:
         _warn(f"it holds {others} more picture{'s' if others > 1 else ''}, left out: the first one is filled")

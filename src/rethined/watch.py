@@ -16,7 +16,7 @@ from rethined.batch.fill import Filler, Report, Settings, expect_no_less_than_on
 from rethined.batch.jobs import JobList, Task
 from rethined.batch.journal import Facts, Journal, facts_of
 from rethined.batch.pool import POLL_S, IsStopped
-from rethined.batch.run import Outcome, reason_of
+from rethined.batch.run import Outcome, reason_of, without_leftovers
 from rethined.errors import OptionError, RethinedError
 from rethined.places import Location
 
@@ -98,6 +98,8 @@ def watch(
     filler = Filler(settings, settings.threads)
     key = settings.key()
     make_folder(out)
+    for note in without_leftovers(out, jobs.tasks):
+        listener.on_note(note)
     with Journal(out) as journal:
         watcher = _Watcher(filler, key, journal, listener, pace.settle_s, clock)
         watcher.attend(jobs, is_stopped)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from planted import killed_while_writing
 from rethined.batch import engines as engines_module
 from rethined.batch.fill import Filler, Report, Settings
 from rethined.batch.jobs import Task, list_jobs
@@ -160,3 +162,12 @@ def test_what_no_photograph_could_be_filled_with_is_refused_at_once(run: Run) ->
     with pytest.raises(OptionError, match="jobs is 0"):
         run(processes=0)
     assert not Path("out").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can be asked whether a process is there")
+def test_what_a_killed_run_left_half_written_is_removed(run: Run, said: io.StringIO) -> None:
+    Path("out/deep").mkdir(parents=True)
+    left = [killed_while_writing(folder) for folder in (Path("out"), Path("out/deep"), Path("photos"))]
+    assert run() == Outcome(3, 0, 0)
+    assert [path.exists() for path in left] == [False, False, True]
+    assert "half-written files of a run that was killed: 2 removed" in said.getvalue()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 
 from rethined.batch.engines import Engine, LocalEngine
 from rethined.batch.fill import Report, Settings, make_folder
@@ -16,6 +17,7 @@ from rethined.batch.preview import Previewer
 from rethined.batch.progress import Progress
 from rethined.batch.staging import staged
 from rethined.errors import RethinedError
+from rethined.files import clear_leftovers
 from rethined.places import Location
 
 
@@ -68,6 +70,7 @@ def fill_all(
     engine = engine or LocalEngine(settings, processes)
     options_key = settings.key()
     make_folder(out)
+    notes = without_leftovers(out, jobs.tasks)
     with open_journal(out) as journal:
         facts = {task.name: facts_of(task, options_key) for task in jobs.tasks}
         due = [task for task in jobs.tasks if again or not journal.is_done(task, facts[task.name])]
@@ -77,7 +80,7 @@ def fill_all(
 
         skipped = len(jobs.tasks) - len(due)
         done = engine.fill(due, is_stopped=is_stopped)
-        return _attend(jobs, due, skipped, done, progress, "filled", on_done=note_done)
+        return _attend(jobs, due, skipped, done, progress, "filled", on_done=note_done, notes=notes)
 
 
 def preview_all(
@@ -110,6 +113,13 @@ def preview_all(
     return _attend(jobs, jobs.tasks, 0, done, progress, "shown", on_line=on_line)
 
 
+def without_leftovers(out: Location, tasks: Sequence[Task]) -> list[str]:
+    """Removes what a run that was killed has left half-written where results go; what to say about it."""
+    folders = {out, *(task.out.parent for task in tasks)}
+    removed = sum(clear_leftovers(folder) for folder in folders if isinstance(folder, Path))
+    return [f"half-written files of a run that was killed: {removed} removed"] if removed else []
+
+
 def _attend(
     jobs: JobList,
     due: Sequence[Task],
@@ -120,9 +130,12 @@ def _attend(
     *,
     on_done: Callable[[Task], None] = lambda _task: None,
     on_line: Callable[[str], None] = lambda _line: None,
+    notes: Sequence[str] = (),
 ) -> Outcome:
     """Tells of everything that is done or fails, and counts it."""
     teller = progress(len(due))
+    for note in notes:
+        teller.note(note)
     if jobs.results_left_out:
         teller.note(f"{jobs.results_left_out} pictures below --out are not taken as photographs")
     for photo, message in jobs.problems:

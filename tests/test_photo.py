@@ -155,6 +155,7 @@ def test_where_there_is_no_room_for_a_thumbnail_it_is_left_out_and_told(tmp_path
     assert read_photo(tmp_path / "b.png")._stored.metadata.thumbnail_hw is None
 
 
+@needs_jpegio
 def test_strip_leaves_the_thumbnail_out_too(tmp_path: Path) -> None:
     for suffix in (".jpg", ".png"):
         plant_with_thumbnail(tmp_path / f"a{suffix}", 6)

@@ -108,6 +108,7 @@ def test_near_offsets_lead_to_the_nearest_known_token_but_the_next_in_each_direc
     inside = ((there >= 0) & (there < corrupted.shape)).all(2)
     assert not (corrupted | forbidden)[tuple(there[inside].T)].any()
     assert (np.abs(there[~inside] - 4) > 3).any(1).all(), "out of the picture where there is none that way"
+    np.testing.assert_array_equal(near_offsets(corrupted, forbidden, diagonals=False), 8 * offsets[:, :4])
 
 
 def test_of_two_sources_that_fit_alike_the_nearer_wins_and_a_far_one_has_to_fit_better(

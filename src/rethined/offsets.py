@@ -67,22 +67,24 @@ def match_offsets(matches: Matches, token_width: int) -> Ints:
     return (sources - rows[:, None]) * np.int32(TOKEN_PX)
 
 
-def near_offsets(corrupted: HoleMap, forbidden: HoleMap | None = None) -> Ints:
+def near_offsets(corrupted: HoleMap, forbidden: HoleMap | None = None, *, diagonals: bool = True) -> Ints:
     """Offsets to the nearest known token, not the next one, in each of eight directions.
 
     Args:
         corrupted: ``(h, w)`` bool, tokens that hold any hole.
         forbidden: ``(h, w)`` bool, known tokens that are passed over; none when ``None``.
+        diagonals: Without them there are four directions.
 
     Returns:
-        ``(R, 8, 2)`` int32, in network pixels, for the R corrupted tokens in reading order; where there is none that
+        ``(R, 8, 2)`` or ``(R, 4, 2)`` int32, in network pixels, for the R corrupted tokens in reading order; where there is none that
         way, one that leads out of the picture.
     """
     height, width = corrupted.shape
     passed = corrupted if forbidden is None else corrupted | forbidden
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
-    distance = np.full((len(tokens_yx), len(_AROUND)), max(height, width), np.int32)
-    for direction, (dy, dx) in enumerate(_AROUND):
+    directions = _AROUND if diagonals else _CROSS
+    distance = np.full((len(tokens_yx), len(directions)), max(height, width), np.int32)
+    for direction, (dy, dx) in enumerate(directions):
         walking, steps = np.arange(len(tokens_yx)), NEAREST_TOKENS
         while len(walking):
             y, x = tokens_yx[walking, 0] + steps * dy, tokens_yx[walking, 1] + steps * dx
@@ -91,7 +93,7 @@ def near_offsets(corrupted: HoleMap, forbidden: HoleMap | None = None) -> Ints:
             there = ~passed[y, x]
             distance[walking[there], direction] = steps
             walking, steps = walking[~there], steps + 1
-    return distance[..., None] * np.array(_AROUND, np.int32) * np.int32(TOKEN_PX)
+    return distance[..., None] * np.array(directions, np.int32) * np.int32(TOKEN_PX)
 
 
 def finer_offsets(field: OffsetField, corrupted: HoleMap) -> Ints:

@@ -120,16 +120,17 @@ def find_sources(
         on_done=tell[0],
         workers=workers,
     )
-    for finer, (rung, barred, told) in enumerate(zip(rungs[1:], forbidden[1:], tell[1:], strict=True), 1):
+    for doublings, (rung, barred, told) in enumerate(zip(rungs[1:], forbidden[1:], tell[1:], strict=True), 1):
         corrupted = corrupted_tokens(rung.touched)
         no_source = None if barred is None else corrupted_tokens(barred)
+        finer = finer_offsets(field, corrupted)
         field = choose_offsets(
             rung.filled,
             rung.touched,
             corrupted,
-            np.concatenate([finer_offsets(field, corrupted), near_offsets(corrupted, no_source)], 1),
+            np.concatenate([finer, near_offsets(corrupted, no_source, diagonals=False)], 1),
             steps_px=(1,),
-            far_px=FAR_PX * 2**finer,
+            far_px=FAR_PX * 2**doublings,
             forbidden=barred,
             on_done=told,
             workers=workers,

@@ -76,8 +76,8 @@ def near_offsets(corrupted: HoleMap, forbidden: HoleMap | None = None, *, diagon
         diagonals: Without them there are four directions.
 
     Returns:
-        ``(R, 8, 2)`` or ``(R, 4, 2)`` int32, in network pixels, for the R corrupted tokens in reading order; where there
-        is none that way, one that leads out of the picture.
+        ``(R, 8, 2)`` or ``(R, 4, 2)`` int32, in network pixels, for the R corrupted tokens in reading order; one that
+        leads out of the picture where there is none that way.
     """
     height, width = corrupted.shape
     passed = corrupted if forbidden is None else corrupted | forbidden

@@ -348,6 +348,25 @@ def test_one_can_draw_zoomed_in_and_move_the_picture(page: Page, photo_path: Pat
         assert marked.sum() == np.prod(found.max(0) - found.min(0) + 1)
 
 
+def test_what_is_in_the_middle_stays_there_when_the_window_changes(
+    page: Page, photo_path: Path, holes: list[HoleMap]
+) -> None:
+    page.open(photo_path)
+    page.press("+", "+")
+    size = page.browser.get_window_size()
+    try:
+        page.browser.set_window_size(size["width"] - 100, size["height"] - 60)
+        page.press("r")
+        page.drag((210, 160), (270, 200))  # round the middle, which is at (240, 180)
+        page.fill()
+    finally:
+        page.browser.set_window_size(size["width"], size["height"])
+    found = np.argwhere(holes[0])
+    half_yx = np.array([20, 30]) / 1.4**2
+    assert np.abs(found.min(0) - (np.array([180, 240]) - half_yx)).max() <= 2
+    assert np.abs(found.max(0) + 1 - (np.array([180, 240]) + half_yx)).max() <= 2
+
+
 def test_what_browsers_cannot_show_the_server_shows_and_its_depth_stays(
     page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
 ) -> None:

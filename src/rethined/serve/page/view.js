@@ -154,13 +154,21 @@ export class View {
   }
 
   #resize() {
+    const { width, height } = this.canvas;
     this.canvas.width = Math.max(1, Math.round(this.canvas.clientWidth * devicePixelRatio));
     this.canvas.height = Math.max(1, Math.round(this.canvas.clientHeight * devicePixelRatio));
     for (const layer of [this.#overlay, this.#edge]) {
       layer.width = this.canvas.width;
       layer.height = this.canvas.height;
     }
-    if (this.#isFitted) this.fit();
+    if (this.#isFitted) {
+      this.fit();
+    } else {
+      // What was in the middle stays there.
+      this.#x += Math.round((this.canvas.width - width) / 2);
+      this.#y += Math.round((this.canvas.height - height) / 2);
+      this.#keepInSight();
+    }
     this.draw();
   }
 

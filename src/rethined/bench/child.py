@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import cv2
 
 from rethined.bench.cases import bench_case
+from rethined.bench.resident import before_and_peak_mib
 from rethined.eval.methods import make_method
 
 
@@ -22,20 +22,9 @@ def main(method: str, side_px: str, share: str, network: str, threads: str) -> N
     fill = make_method(method, network=network or None, threads=int(threads))
     fill(*bench_case(64))  # libraries, weights and threads are not the fill's
     image, hole = bench_case(int(side_px), share=float(share))
-    # Linux counts the peak from here on.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status_mib("VmRSS")
-    fill(image, hole)
-    peak = _status_mib("VmHWM")
+    before, peak = before_and_peak_mib(lambda: fill(image, hole))
     measured = {"before_mib": before, "peak_mib": peak, "extra_mib": max(0.0, peak - before)}
     sys.stdout.write(json.dumps({name: round(mib, 1) for name, mib in measured.items()}) + "\n")
-
-
-def _status_mib(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/self/status has no {field}")
 
 
 if __name__ == "__main__":

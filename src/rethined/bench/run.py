@@ -156,10 +156,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         stages = ", ".join(f"{name} {ms:.0f}" for name, ms in row.stages_ms.items() if ms >= 0.5)
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         extra = "" if row.extra_mib is None else f"{row.extra_mib:.0f}"
-        if row.timing is None:
-            times = f"{row.error} | |"
-        else:
-            times = f"{row.timing.median_ms:.1f} | {row.timing.iqr_ms:.1f} | {row.timing.p95_ms:.1f}"
+        times = f"{row.error} | |" if row.timing is None else row.timing.cells()
         conditions = f"{row.side_px} | {row.hole_share:.1%} | {row.threads}"
         lines.append(f"| {conditions} | {row.method} | {times} | {ratio} | {extra} | {stages} |")
     return "\n".join(lines) + "\n"

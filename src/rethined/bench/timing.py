@@ -37,6 +37,10 @@ class Timing:
     p75_ms: float
     rounds: int
 
+    def cells(self) -> str:
+        """Median, interquartile range and 95th percentile as three cells of a Markdown table."""
+        return f"{self.median_ms:.1f} | {self.iqr_ms:.1f} | {self.p95_ms:.1f}"
+
 
 def time_together(
     calls: dict[str, Callable[[], object]], *, clock: Callable[[], float] = time.perf_counter

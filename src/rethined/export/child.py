@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rethined.bench.resident import before_and_peak_mib
 from rethined.export.contract import read_contract
 from rethined.export.formats import FORMATS
 
@@ -22,18 +23,9 @@ def main(format_name: str, artefact: str, feed: str, threads: str) -> None:
     with np.load(feed) as arrays:
         inputs = dict(arrays)
     contract = read_contract(Path(artefact))
-    # Linux counts the peak from here on.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status_mib("VmRSS")
-    FORMATS[format_name].open(Path(artefact), contract, threads=int(threads))(inputs)
-    sys.stdout.write(json.dumps({"peak_mib": round(_status_mib("VmHWM") - before, 1)}) + "\n")
-
-
-def _status_mib(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/self/status has no {field}")
+    made = FORMATS[format_name]
+    before, peak = before_and_peak_mib(lambda: made.open(Path(artefact), contract, threads=int(threads))(inputs))
+    sys.stdout.write(json.dumps({"peak_mib": round(peak - before, 1)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -147,11 +147,9 @@ def to_markdown(rows: Sequence[RuntimeRow]) -> str:
     ]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        if row.timing is None:
-            # What a runtime says may hold what ends a cell.
-            times = f"{' '.join(row.error.split()).replace('|', '/')} | |"
-        else:
-            times = f"{row.timing.median_ms:.1f} | {row.timing.iqr_ms:.1f} | {row.timing.p95_ms:.1f}"
+        # What a runtime says may hold what ends a cell.
+        error = " ".join(row.error.split()).replace("|", "/")
+        times = f"{error} | |" if row.timing is None else row.timing.cells()
         conditions = f"{row.side_px} | {row.threads} | {row.runtime} | {row.version} | {row.precision}"
         lines.append(f"| {conditions} | {times} | {ratio} |")
     return "\n".join(lines) + "\n"

@@ -72,8 +72,7 @@ def without_preview(block: bytes) -> bytes:
     Raises:
         ValueError: It is damaged.
     """
-    order = _order(block)
-    _, second_at = _directory(block, order, _offset(block, order, 4))
+    order, second_at = _link_to_preview(block)
     preview_directory = _offset(block, order, second_at)
     if not preview_directory:
         return block
@@ -99,8 +98,7 @@ def preview_of(block: bytes) -> tuple[bytes, SizeHW]:
     Raises:
         ValueError: It is damaged.
     """
-    order = _order(block)
-    _, second_at = _directory(block, order, _offset(block, order, 4))
+    order, second_at = _link_to_preview(block)
     preview_directory = _offset(block, order, second_at)
     if not preview_directory:
         return b"", (0, 0)
@@ -124,8 +122,7 @@ def with_preview(block: bytes, content: bytes, *, orientation: int) -> bytes:
     Raises:
         ValueError: It is damaged.
     """
-    order = _order(block)
-    _, second_at = _directory(block, order, _offset(block, order, 4))
+    order, second_at = _link_to_preview(block)
     if second_at + 4 > len(block):
         raise ValueError("its first directory ends beyond its end")
     edited = bytearray(block)
@@ -154,6 +151,13 @@ def only_orientation(orientation: int) -> bytes:
     """A block that says how a picture is turned, and nothing else."""
     entry = struct.pack(">HHIHxx", _ORIENTATION, 3, 1, orientation)
     return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+
+
+def _link_to_preview(block: bytes) -> tuple[str, int]:
+    """The byte order, and where it says where the directory of the small copy begins."""
+    order = _order(block)
+    _, second_at = _directory(block, order, _offset(block, order, 4))
+    return order, second_at
 
 
 def _directories(block: bytes) -> Iterator[dict[int, _Entry]]:

@@ -398,7 +398,7 @@ def _options(chance: random.Random, size_hw: SizeHW) -> tuple[dict[str, Any], Er
     makers: dict[str, Callable[[], Any]] = {
         "preset": lambda: chance.choice(("fast", "balanced", "best")),
         "working_px": lambda: chance.choice((None, 512, 513, 700, 1024, 8192)),
-        "candidates": lambda: chance.choice((2, 3, 4, 5, 8, 64)),
+        "candidates": lambda: chance.choice((1, 2, 3, 4, 5, 8, 64)),
         "grow_px": lambda: chance.choice((0, 1, 1, 2, 5, 1 + min(size_hw) // 9, chance.randint(0, most_px))),
         "feather_px": lambda: chance.choice((0, 1, 3, 10, chance.randint(0, 512))),
         "max_memory_mb": lambda: chance.choice((1, 20, chance.randint(1, 200), 1000, 1_000_000)),
@@ -412,7 +412,7 @@ def _options(chance: random.Random, size_hw: SizeHW) -> tuple[dict[str, Any], Er
     wrong = {
         "preset": ("", "Best", None, 3, ["best"]),
         "working_px": (511, 8193, 0, -1, 600.0, True, "600", math.nan),
-        "candidates": (1, 65, 0, -4, None, 4.0, "4", True),
+        "candidates": (65, 0, -4, None, 4.0, "4", True),
         "grow_px": (-1, 513, 1.5, None, "1", False, math.inf),
         "feather_px": (-1, 513, 1.5, None, "1", True),
         "max_memory_mb": (0, -1, 1_000_001, 1.5, "1", True),

@@ -98,7 +98,7 @@ def test_sources_it_names_are_neither_hole_nor_forbidden(inpainter: Inpainter, s
 def test_candidates_are_known_tokens_with_weights_that_sum_to_one(inpainter: Inpainter) -> None:
     size_hw = (600, 1100)
     image, hole = noise(size_hw), block(size_hw, 200, 320, 300, 440)
-    explained = inpainter.with_options(InpaintOptions(candidates=6)).explain(image, hole)
+    explained = inpainter.with_options(InpaintOptions(candidates=3)).explain(image, hole)
     count = len(explained.gate)
     assert explained.candidate_yx.shape == (count, 3, 2)
     assert explained.weight.shape == (count, 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
@@ -15,7 +16,7 @@ from skimage import data
 from rethined.composite import paste
 from rethined.demo import blobs, scratches
 from rethined.imageio import read_image, write_image
-from rethined.matching import appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.matching import corrupted_tokens, match_tokens
 from rethined.offsets import choose_offsets, match_offsets, near_offsets
 from rethined.resample import pull_push, shrink_known
 from rethined.transfer import transfer
@@ -27,7 +28,9 @@ def fill_without_network(image: np.ndarray, hole: np.ndarray, small_hw: tuple[in
     small = shrink_known(image, hole, small_hw)
     filled = pull_push(small.image, small.hole)
     corrupted = corrupted_tokens(small.touched)
-    matches = match_tokens(*appearance_descriptors(filled), corrupted, temperature=1.0, k=8)
+    colours = cv2.resize(filled, corrupted.shape[::-1], interpolation=cv2.INTER_AREA) / 255
+    alike = np.moveaxis(colours / np.linalg.norm(colours, axis=2, keepdims=True), 2, 0)
+    matches = match_tokens(alike, alike, corrupted, temperature=0.1, k=8)
     candidates = np.concatenate([match_offsets(matches, corrupted.shape[1]), near_offsets(corrupted)], 1)
     field = choose_offsets(filled, small.touched, corrupted, candidates)
     return paste(image, *transfer(image, hole, filled, small.touched, field))

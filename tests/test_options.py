@@ -7,14 +7,14 @@ import pytest
 from rethined.errors import OptionError
 from rethined.options import InpaintOptions
 
-RANGES = {"working_px": (512, 8192), "candidates": (2, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
+RANGES = {"working_px": (512, 8192), "candidates": (1, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
 
 
 def test_defaults() -> None:
     assert dataclasses.asdict(InpaintOptions()) == {
         "preset": "balanced",
         "working_px": None,
-        "candidates": 4,
+        "candidates": 2,
         "grow_px": 0,
         "feather_px": 0,
         "max_memory_mb": None,

@@ -19,11 +19,6 @@ from rethined.ranking import Ranker, serial_ranker
 from rethined.regions import TOKEN_PX
 from rethined.types import Float32, HoleMap
 
-MEAN_FORGIVEN = np.float32(0.5)
-"""Share of a window's mean colour that does not count: the transfer corrects tone."""
-SHRINK = 4
-"""How much windows are shrunk before they are compared: finer ones take four times as long and choose no better."""
-
 
 @dataclass(frozen=True)
 class Matches:
@@ -78,34 +73,6 @@ def match_tokens(
     logits = products / np.float32(temperature)
     weights = np.exp(logits - logits[:, :1])
     return Matches(rows, sources, weights / weights.sum(1, keepdims=True))
-
-
-def appearance_descriptors(picture: Float32) -> tuple[Float32, Float32]:
-    """Hand-made query and key vectors: the better the 16 x 16 px windows of two tokens agree, the larger their product.
-
-    The product is, up to a constant per row, minus the squared distance of the windows at a quarter of the resolution,
-    part of the mean colour taken out. It finds sources that the learned descriptors miss.
-
-    Args:
-        picture: ``(H, W, 3)`` float32 in 0..255, sides multiples of 16.
-
-    Returns:
-        Query and key, each ``(49, H / 8, W / 8)`` float32.
-    """
-    height, width = picture.shape[0] // TOKEN_PX, picture.shape[1] // TOKEN_PX
-    side, step = 2 * TOKEN_PX // SHRINK, TOKEN_PX // SHRINK
-    small_wh = (picture.shape[1] // SHRINK, picture.shape[0] // SHRINK)
-    small = cv2.resize(picture, small_wh, interpolation=cv2.INTER_AREA)
-    margin = (side - step) // 2
-    padded = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_REPLICATE) / np.float32(255)
-    views = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
-    windows = views[::step, ::step].reshape(height * width, 3, -1)
-    windows = windows - MEAN_FORGIVEN * windows.mean(2, keepdims=True, dtype=np.float32)
-    flat = windows.reshape(height * width, -1).T
-    squared = (flat * flat).sum(0, keepdims=True)
-    query = np.concatenate([2 * flat, -np.ones_like(squared)])
-    key = np.concatenate([flat, squared])
-    return query.reshape(-1, height, width), key.reshape(-1, height, width)
 
 
 def free_positions(hole: HoleMap) -> HoleMap:

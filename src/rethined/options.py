@@ -29,7 +29,7 @@ class InpaintOptions:
             picture, at the photograph itself where one small thing is to go; ``best`` looks at the photograph itself
             nearly always.
         working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
-        candidates: How many sources per token are ranked; half of them learned, half by appearance.
+        candidates: How many sources per token the learned descriptors name; near ones are ranked beside them.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
         feather_px: Over this many pixels from its edge the hole keeps, ever less, of what the photograph shows there: a
             soft transition for masks whose edge lies on good pixels. What the hole is to hide shows through if it
@@ -49,7 +49,7 @@ class InpaintOptions:
 
     preset: Preset = "balanced"
     working_px: int | None = None
-    candidates: int = 4
+    candidates: int = 2
     grow_px: int = 0
     feather_px: int = 0
     max_memory_mb: int | None = None
@@ -61,7 +61,7 @@ class InpaintOptions:
             raise OptionError(f"{option('preset')} is {self.preset!r}; expected one of {', '.join(get_args(Preset))}")
         if self.working_px is not None:
             _expect_range("working-px", self.working_px, FIRST_PX, MOST_PX)
-        _expect_range("candidates", self.candidates, 2, 64)
+        _expect_range("candidates", self.candidates, 1, 64)
         _expect_range("grow", self.grow_px, 0, MOST_GROW_PX)
         _expect_range("feather", self.feather_px, 0, MOST_FEATHER_PX)
         if self.max_memory_mb is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rethined.climb import Rung
 from rethined.errors import OptionError
-from rethined.matching import Matches, appearance_descriptors, corrupted_tokens, match_tokens
+from rethined.matching import Matches, corrupted_tokens, match_tokens
 from rethined.offsets import FAR_PX, OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
 from rethined.ranking import Ranker
 from rethined.regions import Plan
@@ -79,7 +79,7 @@ def find_sources(
         rungs: From coarse to fine.
         described: What the network gave on the first.
         forbidden: For each rung its pixels that hold anything forbidden, see :func:`forbidden_at`.
-        candidates: How many sources per token are ranked.
+        candidates: How many sources per token the descriptors name.
         temperature: Softmax temperature of the descriptors' products.
         ranker: Finds the largest products.
         on_done: Called with the share that is done, 0..1.
@@ -96,20 +96,11 @@ def find_sources(
         described.key,
         corrupted,
         temperature=temperature,
-        k=candidates - candidates // 2,
+        k=candidates,
         forbidden=no_source,
         ranker=ranker,
     )
-    alike = match_tokens(
-        *appearance_descriptors(first.filled),
-        corrupted,
-        temperature=1.0,
-        k=candidates // 2,
-        forbidden=no_source,
-        ranker=ranker,
-    )
-    matched = [match_offsets(found, corrupted.shape[1]) for found in (learned, alike)]
-    offered = np.concatenate([*matched, near_offsets(corrupted, no_source)], 1)
+    offered = np.concatenate([match_offsets(learned, corrupted.shape[1]), near_offsets(corrupted, no_source)], 1)
     tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
     field = choose_offsets(
         first.filled,

@@ -46,35 +46,35 @@ def test_an_untrained_network_gains_nothing_and_a_bad_one_loses(
 @pytest.mark.parametrize(
     ("minutes", "expected"),
     [
-        ([1.0, 7.9, 8.0, 9.0], (0.35, 0.45)),  # the last two of ten minutes
-        ([1.0, 2.0, 3.0, 4.0], (0.4, 0.5)),  # none so late: the last there is
+        ([1.0, 7.9, 8.0, 9.0], (0.35, 0.45, 3.5)),  # the last two of ten minutes
+        ([1.0, 2.0, 3.0, 4.0], (0.4, 0.5, 4.0)),  # none so late: the last there is
     ],
 )
 def test_final_losses_are_those_of_the_last_fifth(
-    minutes: list[float], expected: tuple[float, float], ruler: Ruler, state: TrainState, tmp_path: Path
+    minutes: list[float], expected: tuple[float, float, float], ruler: Ruler, state: TrainState, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.jsonl"
     rows = [
-        {"step": 50 * n, "minutes": at, "coarse_fill": n / 10, "fine_fill": n / 10 + 0.1}
+        {"step": 50 * n, "minutes": at, "coarse_fill": n / 10, "fine_fill": n / 10 + 0.1, "coarse_matching": float(n)}
         for n, at in enumerate(minutes, 1)
     ]
     # The last was reported before, by a run that was cut off.
     again = {**rows[-1], "coarse_fill": 99.0}
     log.write_text("".join(json.dumps(row) + "\n" for row in (*rows[:-1], again, rows[-1])))
     result = ruler.measure("x", state, log)
-    assert (result.coarse_loss, result.fine_loss) == pytest.approx(expected)
+    assert (result.coarse_loss, result.fine_loss, result.matching_loss) == pytest.approx(expected)
 
 
 def test_the_table() -> None:
     gains = dict(zip(KINDS, (1.234, -0.1, 0.0), strict=True))
     results = [
-        Result("plain", 1200, 19_200, 0.05, 0.0412, gains, 0.87654),
-        Result("short", 3, 6, math.nan, math.nan, gains, 1.0),
+        Result("plain", 1200, 19_200, 0.05, 0.0412, 4.3219, gains, 0.87654),
+        Result("short", 3, 6, math.nan, math.nan, math.nan, gains, 1.0),
     ]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in to_markdown(results).splitlines()]
     kinds = ["lama-thin, dB", "lama-medium, dB", "df8k-blobs, dB"]
-    assert rows[0] == ["variant", "steps", "crops", "loss, coarse", "loss, fine", *kinds, "features"]
+    assert rows[0] == ["variant", "steps", "crops", "loss, coarse", "loss, fine", "matching", *kinds, "features"]
     assert rows[2:] == [
-        ["plain", "1,200", "19,200", "0.0500", "0.0412", "+1.23", "-0.10", "+0.00", "0.8765"],
-        ["short", "3", "6", "n/a", "n/a", "+1.23", "-0.10", "+0.00", "1.0000"],
+        ["plain", "1,200", "19,200", "0.0500", "0.0412", "4.322", "+1.23", "-0.10", "+0.00", "0.8765"],
+        ["short", "3", "6", "n/a", "n/a", "n/a", "+1.23", "-0.10", "+0.00", "1.0000"],
     ]

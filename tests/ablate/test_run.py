@@ -60,7 +60,7 @@ class Blind:
 
     def measure(self, name: str, state: TrainState, log: Path) -> Result:
         assert log.name == "log.jsonl"
-        return Result(name, state.step, 2 * state.position, 0.1, 0.2, dict.fromkeys(KINDS, 1.0), 0.5)
+        return Result(name, state.step, 2 * state.position, 0.1, 0.2, 4.0, dict.fromkeys(KINDS, 1.0), 0.5)
 
 
 @pytest.fixture

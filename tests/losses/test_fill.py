@@ -12,7 +12,7 @@ BLOCK = (slice(None), slice(None), slice(8, 24), slice(8, 24))
 
 def huber(fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
     """The loss of pictures: what is added to a black prefill."""
-    return masked_huber(to_cells(fill), to_cells(target * hole), to_cells(hole))
+    return masked_huber(to_cells(fill), to_cells(target * hole), to_cells(hole), inner_weight=0.1)
 
 
 def block_hole(size_px: int = 32) -> Tensor:
@@ -83,10 +83,15 @@ def test_weight_falls_from_the_rim_inwards() -> None:
     """A straight rim; the window of 9 cells then holds 4, 3, 2, 1, 0 known columns of 9."""
     share = torch.zeros(1, 1, 24, 24)
     share[..., 12:] = 1
-    weights = rim_weight(share)[0, 0, 12]
+    weights = rim_weight(share, 0.1)[0, 0, 12]
     assert weights[12:18].tolist() == pytest.approx([0.9, 0.7, 0.5, 0.3, 0.1, 0.1])
     assert weights[:12].tolist() == pytest.approx([1.0] * 12)
-    torch.testing.assert_close(rim_weight(torch.ones(1, 1, 4, 4)), torch.full((1, 1, 4, 4), 0.1))
+    torch.testing.assert_close(rim_weight(torch.ones(1, 1, 4, 4), 0.1), torch.full((1, 1, 4, 4), 0.1))
+
+
+def test_weight_inside_may_be_any(hole: Tensor) -> None:
+    assert (rim_weight(hole[:, :, ::4, ::4], 1.0) == 1).all()
+    torch.testing.assert_close(rim_weight(torch.ones(1, 1, 12, 12), 3.0), torch.full((1, 1, 12, 12), 3.0))
 
 
 def test_errors_at_the_rim_cost_more_than_those_deep_inside() -> None:
@@ -105,7 +110,7 @@ def test_gradient_is_that_of_the_loss(generator: torch.Generator, hole: Tensor) 
     def plain(fill: Tensor) -> Tensor:
         error = (fill - target) * hole
         share = torch.nn.functional.avg_pool2d(hole, 4)
-        rim = rim_weight(share)
+        rim = rim_weight(share, 0.1)
         mean = torch.nn.functional.avg_pool2d(error, 4)
         fine, tone = (
             torch.nn.functional.smooth_l1_loss(x, torch.zeros_like(x), beta=0.1, reduction="none")
@@ -128,7 +133,7 @@ def test_gradient_is_that_of_the_loss(generator: torch.Generator, hole: Tensor) 
 def test_gradient_comes_in_the_type_of_the_residual(generator: torch.Generator, hole: Tensor) -> None:
     wanted = to_cells(torch.rand((2, 3, 64, 64), generator=generator) * hole)
     residual = torch.zeros_like(wanted, dtype=torch.bfloat16).requires_grad_()
-    loss = masked_huber(residual, wanted, to_cells(hole))
+    loss = masked_huber(residual, wanted, to_cells(hole), inner_weight=0.1)
     loss.backward()
     assert loss.dtype == torch.float32
     assert residual.grad is not None

@@ -47,7 +47,7 @@ class Brighter(Sampler):
 
 def distance(fill: Tensor, view: View) -> float:
     cells = (to_cells(x) for x in (fill - view.prefilled, (view.target - view.prefilled) * view.hole, view.hole))
-    return masked_huber(*cells).item()
+    return masked_huber(*cells, inner_weight=0.1).item()
 
 
 @pytest.fixture
@@ -253,7 +253,12 @@ def test_feature_loss_is_taken_in_its_turn(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"matching_weight": 0.5}, {"feature_weight": 0.5}, {"frequency_weight": 0.5}, {"adversarial_weight": 0.5}],
+    [
+        {"matching_weight": 0.5},
+        {"feature_weight": 0.5},
+        {"frequency_weight": 0.5},
+        {"adversarial_weight": 0.5},
+    ],
     ids=str,
 )
 def test_weights_of_the_losses_count(
@@ -265,6 +270,21 @@ def test_weights_of_the_losses_count(
         train(state, config, brighter, tmp_path, feature_loss=lambda fill, *_: fill.mean())
         trained.append(content(state))
     assert trained[0] != trained[1]
+
+
+def test_what_lies_inside_holes_counts_as_the_settings_say(
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def spied(*cells: torch.Tensor, inner_weight: float) -> torch.Tensor:
+        seen.append(inner_weight)
+        return masked_huber(*cells, inner_weight=inner_weight)
+
+    monkeypatch.setattr("rethined.train.loop.masked_huber", spied)
+    config = make_config(steps=1, inner_weight=0.4)
+    train(new_state(config), config, brighter, tmp_path)
+    assert seen == [0.4, 0.4]  # both views
 
 
 def test_gradients_are_clipped(make_config: MakeConfig, brighter: Brighter, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rethined.train.state import TrainState
 from rethined.train.watch import ValSet
 
 KINDS: tuple[MaskFamily, ...] = ("lama-thin", "lama-medium", "df8k-blobs")
+LOSSES = ("coarse_fill", "fine_fill", "coarse_matching")
 LAST_SHARE = 0.2
 """Part of a run whose training losses count as final."""
 
@@ -32,6 +33,7 @@ class Result:
         coarse_loss: Distance of fills from the truth on training samples, coarse view, mean over the last fifth of the
             time; ``nan`` if the run was too short for a report.
         fine_loss: The same of the fine view.
+        matching_loss: Cross-entropy of the soft map with what the truth prefers, coarse view, likewise.
         gains_db: Gain of the averaged weights' fill over its prefill on validation photographs, by kind of hole.
         feature_distance: Of the same fills from the truth in windows round their holes, mean over kinds.
     """
@@ -41,6 +43,7 @@ class Result:
     crops: int
     coarse_loss: float
     fine_loss: float
+    matching_loss: float
     gains_db: Mapping[str, float]
     feature_distance: float
 
@@ -65,26 +68,25 @@ class Ruler:
             log: Its ``log.jsonl``, which need not exist.
         """
         network = state.averaged_network()
-        coarse, fine = _final_losses(log, state.minutes)
         return Result(
             name,
             state.step,
             2 * state.position,
-            coarse,
-            fine,
+            *_final_losses(log, state.minutes),
             {kind: watched.gain_db(network) for kind, watched in self._sets.items()},
             fmean(watched.feature_distance(network, self._distance) for watched in self._sets.values()),
         )
 
 
-def _final_losses(log: Path, minutes: float) -> tuple[float, float]:
+def _final_losses(log: Path, minutes: float) -> tuple[float, float, float]:
+    """Mean losses of the last fifth: coarse fill, fine fill, matching."""
     if not log.exists():
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
     # Steps that were taken again after an interruption are in the log twice; the last time counts.
     rows = {row["step"]: row for row in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
     last = [row for row in rows.values() if row["minutes"] >= (1 - LAST_SHARE) * minutes] or list(rows.values())[-1:]
-    coarse, fine = (fmean(row[name] for row in last) for name in ("coarse_fill", "fine_fill"))
-    return coarse, fine
+    coarse, fine, matching = (fmean(row[name] for row in last) for name in LOSSES)
+    return coarse, fine, matching
 
 
 def to_markdown(results: Sequence[Result]) -> str:
@@ -95,6 +97,7 @@ def to_markdown(results: Sequence[Result]) -> str:
         "crops",
         "loss, coarse",
         "loss, fine",
+        "matching",
         *(f"{kind}, dB" for kind in KINDS),
         "features",
     ]
@@ -102,6 +105,7 @@ def to_markdown(results: Sequence[Result]) -> str:
 
 
 def _cells(result: Result) -> list[str]:
-    losses = (f"{loss:.4f}" if math.isfinite(loss) else "n/a" for loss in (result.coarse_loss, result.fine_loss))
+    found = zip((result.coarse_loss, result.fine_loss, result.matching_loss), (4, 4, 3), strict=True)
+    losses = (f"{loss:.{digits}f}" if math.isfinite(loss) else "n/a" for loss, digits in found)
     gains = (f"{result.gains_db[kind]:+.2f}" for kind in KINDS)
     return [result.name, f"{result.steps:,}", f"{result.crops:,}", *losses, *gains, f"{result.feature_distance:.4f}"]

@@ -16,8 +16,8 @@ It is written to be read, not to be fast; in Python :class:`rethined.Inpainter` 
 7. Seam: what is missing at the known pixels round the hole is spread inwards on the small grid, as
    :func:`rethined.transfer.close_seam`; hole pixels next to known ones take what those miss.
 
-The engine does more: it looks closer, ranks sources by appearance too, refines their offsets to single pixels, bends
-the base and gates the detail.
+The engine does more: it looks closer, ranks near sources too, refines their offsets to single pixels, bends the base
+and gates the detail.
 
 Reference: RETHINED, sections 3.2 to 3.4.
 """

@@ -15,11 +15,9 @@ LINEAR_FROM = 0.1
 almost everywhere, must not drown the few large errors of broken structure."""
 RIM_WINDOW = 9
 """Side, in units of 4 px, of the window whose known share says how near the rim a pixel is."""
-INNER_WEIGHT = 0.1
-"""Weight far inside a hole. What cannot be known there is noise to the training, and large holes are mostly inside."""
 
 
-def masked_huber(residual: Tensor, wanted: Tensor, hole: Tensor) -> Tensor:
+def masked_huber(residual: Tensor, wanted: Tensor, hole: Tensor, *, inner_weight: float) -> Tensor:
     """Huber distance in the hole, weighted towards its rim, plus the same of the means of cells of 4 x 4 px.
 
     The means reward the right tone where the right detail cannot be known. Holes of all sizes count alike: the mean is
@@ -29,9 +27,10 @@ def masked_huber(residual: Tensor, wanted: Tensor, hole: Tensor) -> Tensor:
         residual: ``(N, 48, h, w)``, any float, what the network adds to the prefill, in cells.
         wanted: ``(N, 48, h, w)`` float32, truth minus prefill in the hole and 0 outside, in cells.
         hole: ``(N, 16, h, w)`` float, 1 = fill, in cells. Pictures without a hole count as zero.
+        inner_weight: See :func:`rim_weight`.
     """
     share = hole.mean(1, keepdim=True)
-    rim = rim_weight(share)
+    rim = rim_weight(share, inner_weight)
     area = (share * rim).sum((1, 2, 3), keepdim=True).clamp_min(1e-3)
     loss: Tensor = _CellHuber.apply(residual, wanted, hole, rim / (area * len(hole)))  # type: ignore[no-untyped-call]
     return loss
@@ -66,15 +65,16 @@ class _CellHuber(torch.autograd.Function):
         return pull * gradients[0], None, None, None
 
 
-def rim_weight(share: Tensor) -> Tensor:
-    """Weights by nearness to known pixels: 1 at a straight rim, falling to 0.1 some 16 px inside.
+def rim_weight(share: Tensor, inner_weight: float) -> Tensor:
+    """Weights by nearness to known pixels: 1 at a straight rim, falling or rising to another some 16 px inside.
 
     Args:
         share: ``(N, 1, h, w)`` float, share of hole in each cell of 4 x 4 px.
+        inner_weight: Weight far inside.
     """
     known = (1 - share).contiguous()
     # Along one axis, then the other: the same means for a fifth of the sums.
     for window in ((RIM_WINDOW, 1), (1, RIM_WINDOW)):
         padding = (window[0] // 2, window[1] // 2)
         known = functional.avg_pool2d(known, window, stride=1, padding=padding, count_include_pad=False)
-    return INNER_WEIGHT + (1 - INNER_WEIGHT) * (2 * known).clamp_max(1)
+    return inner_weight + (1 - inner_weight) * (2 * known).clamp_max(1)

@@ -13,7 +13,7 @@ from rethined.nn.processes import mean_of_all
 ROWS_PER_PICTURE = 48
 """Hole tokens supervised per picture; all of them would take most of a training step and teach no more."""
 WINDOW_POOL = 4
-"""Windows are compared at a quarter of their size, as the runtime ranks appearance."""
+"""Windows are compared at a quarter of their size: finer ones take longer and prefer no others."""
 MEAN_FORGIVEN = 0.5
 """Share of the difference in mean colour that does not count: the transfer corrects tone."""
 FLAT = 2.5e-3

@@ -26,6 +26,7 @@ _ABOVE_ZERO = (
 )
 _NOT_BELOW_ZERO = (
     "window_photos",
+    "inner_weight",
     "frequency_weight",
     "adversarial_weight",
     "adversarial_features",
@@ -55,6 +56,8 @@ class TrainConfig:
         weight_decay: Weight decay, on convolution kernels only.
         clip_norm: Largest norm of the gradient.
         ema_decay: Decay of the averaged weights per step.
+        inner_weight: Weight of the fill's error far inside a hole, at the rim being 1; what cannot be known there is
+            noise to the training.
         matching_weight: Weight of the oracle supervision of the matching.
         feature_weight: Weight of the feature distance; 0 leaves it out.
         feature_every: The feature distance is taken in one of this many steps.
@@ -85,6 +88,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_decay: float = 0.999
+    inner_weight: float = 0.1
     matching_weight: float = 0.02
     feature_weight: float = 0.0
     feature_every: int = 1

@@ -254,7 +254,7 @@ def _learn(
     output = state.network.in_cells(view.prefilled, view.hole)
     meter.profile.end_part("forward")
     wanted = to_cells((view.target - view.prefilled) * view.hole)
-    loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole))
+    loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole), inner_weight=config.inner_weight)
     meter.profile.end_part("loss: fill")
     matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
     loss = loss + config.matching_weight * matching

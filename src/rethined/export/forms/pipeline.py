@@ -15,8 +15,8 @@ masked, so the cost is that of a picture that is all hole:
 6. Seam: what is missing at the rim is spread inwards on the small grid, as :func:`rethined.transfer.close_seam`.
 7. Composite: known pixels come back bit for bit.
 
-The engine does more: it looks closer, ranks sources by appearance too, refines their offsets to single pixels, bends
-the base and gates the detail. All of that follows the content of the picture.
+The engine does more: it looks closer, ranks near sources too, refines their offsets to single pixels, bends the base
+and gates the detail. All of that follows the content of the picture.
 
 Reference: RETHINED, sections 3.2 to 3.4.
 """

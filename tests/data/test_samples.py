@@ -138,6 +138,19 @@ def test_weights_choose_photographs(weights: list[float] | None, seen: set[int])
     assert {min((10, 200), key=lambda value: abs(value - mean)) for mean in values} == seen
 
 
+def test_a_share_of_samples_is_drawn_and_leaves_the_others_to_photographs() -> None:
+    photo = Photo("grey", (np.full((160, 160, 3), 128, np.uint8),))
+
+    def drawn(share: float) -> list[bool]:
+        chosen = Sampler([photo], seed=0, crop_px=32, procedural_share=share)
+        return [bool(np.ptp(chosen.draw(index).fine_target, axis=(0, 1)).max() > 0) for index in range(60)]
+
+    assert not any(drawn(0))
+    assert all(drawn(1))
+    assert 0.1 < np.mean(drawn(0.3)) < 0.5
+    assert drawn(0.3) == drawn(0.3)
+
+
 def test_photographs_smaller_than_a_region_are_enlarged() -> None:
     sample = Sampler([noise_photo(1, (100, 90))], seed=0, crop_px=CROP_PX).draw(0)
     assert sample.fine_target.shape == (CROP_PX, CROP_PX, 3)

@@ -90,7 +90,10 @@ def ablate(
                 run.mkdir(parents=True, exist_ok=True)
                 write_text(run / FACTS_FILE, _json({**facts_of(variant, plan.minutes), **given}))
                 write_text(run / CONFIG_FILE, _json(variant.config.to_dict()))
-                sampler = Sampler(photos, seed=variant.config.seed, crop_px=variant.config.crop_px)
+                config = variant.config
+                sampler = Sampler(
+                    photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share
+                )
                 state = _train(variant, plan, sampler, run, start_from, chosen, stop)
                 if state.minutes < plan.minutes:
                     break  # told to stop

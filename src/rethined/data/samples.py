@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rethined.data.masks import FAMILIES, draw_hole
 from rethined.data.photos import Photo
+from rethined.data.procedural import draw_structures
 from rethined.resample import pull_push, shrink_known
 
 LOG_ZOOM = (np.log(0.5), np.log(1.6))
@@ -63,23 +64,34 @@ class Sampler:
         seed: Start of all randomness.
         crop_px: Side of the crops the network is trained on.
         weights: Relative chance of each photograph; uniform when ``None``.
+        procedural_share: Share of samples, 0..1, that see a drawn picture (:mod:`rethined.data.procedural`) in place of
+            a photograph.
     """
 
     def __init__(
-        self, photos: Sequence[Photo], *, seed: int, crop_px: int, weights: Sequence[float] | None = None
+        self,
+        photos: Sequence[Photo],
+        *,
+        seed: int,
+        crop_px: int,
+        weights: Sequence[float] | None = None,
+        procedural_share: float = 0,
     ) -> None:
         self._photos = photos
         self._seed = seed
         self._crop_px = crop_px
+        self._procedural_share = procedural_share
         chances = np.ones(len(photos)) if weights is None else np.asarray(weights, float)
         self._cumulative = np.cumsum(chances / chances.sum())
 
     def draw(self, index: int) -> Sample:
         """Sample number ``index``."""
         rng = np.random.default_rng([self._seed, index])
-        photo = self._choose(index, rng)
         region_px = 2 * self._crop_px
-        region = self._draw_region(photo, region_px, rng)
+        if self._procedural_share and rng.random() < self._procedural_share:
+            region = draw_structures(region_px, rng)
+        else:
+            region = self._draw_region(self._choose(index, rng), region_px, rng)
         family = FAMILIES[int(rng.integers(len(FAMILIES)))]
         hole = draw_hole(family, (region_px, region_px), rng, zoom=float(np.exp(rng.uniform(*LOG_ZOOM))))
         y, x = self._choose_crop(hole, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal, get_args
@@ -32,6 +33,14 @@ _NOT_BELOW_ZERO = (
     "adversarial_features",
     "adversarial_r1",
 )
+_NUMBERS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("crop_px", "feature_px"), lambda x: x > 0 and x % SIZE_MULTIPLE == 0, f"a positive multiple of {SIZE_MULTIPLE}"),
+    (_ABOVE_ZERO, lambda x: x > 0, "more than 0"),
+    (_NOT_BELOW_ZERO, lambda x: x >= 0, "0 or more"),
+    (("procedural_share",), lambda x: 0 <= x <= 1, "0 to 1"),
+    (("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and below 1"),
+)
+"""Settings, what their numbers have to be like, and that in words."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class TrainConfig:
         samples_per_step: Samples of a step; each gives a coarse and a fine crop.
         window_photos: Photographs that are kept decoded at a time and drawn from; 0 keeps all of them.
         samples_per_photo: Samples after which that window moves on to the next photograph.
+        procedural_share: Share of samples, 0..1, that see a drawn picture of edges and repeated things in place of a
+            photograph.
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
@@ -80,6 +91,7 @@ class TrainConfig:
     samples_per_step: int = 8
     window_photos: int = 0
     samples_per_photo: int = 16
+    procedural_share: float = 0.0
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000
@@ -103,16 +115,10 @@ class TrainConfig:
     use_bfloat16: bool = True
 
     def __post_init__(self) -> None:
-        if self.crop_px < SIZE_MULTIPLE or self.crop_px % SIZE_MULTIPLE:
-            raise ConfigError(f"crop_px is {self.crop_px}; expected a positive multiple of {SIZE_MULTIPLE}")
-        if self.feature_px < SIZE_MULTIPLE or self.feature_px % SIZE_MULTIPLE:
-            raise ConfigError(f"feature_px is {self.feature_px}; expected a positive multiple of {SIZE_MULTIPLE}")
-        for name in _ABOVE_ZERO:
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected more than 0")
-        for name in _NOT_BELOW_ZERO:
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        for names, is_right, expected in _NUMBERS:
+            for name in names:
+                if not is_right(getattr(self, name)):
+                    raise ConfigError(f"{name} is {getattr(self, name)}; expected {expected}")
         for name, known in (("optimizer", get_args(OptimizerName)), ("adversarial_form", get_args(AdversarialForm))):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
@@ -120,8 +126,6 @@ class TrainConfig:
             raise ConfigError(
                 f"feature_strides is {list(self.feature_strides)}; expected some of 2, 4, 8, 16, 32 in this order"
             )
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay is {self.ema_decay}; expected at least 0 and below 1")
         if not 0 <= self.cooldown_steps <= self.steps:
             raise ConfigError(f"cooldown_steps is {self.cooldown_steps}; expected 0 to steps ({self.steps})")
 

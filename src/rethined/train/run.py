@@ -158,9 +158,10 @@ def _open_sampler(
     """The source of samples, and the names of the photographs it draws from."""
     if config.window_photos == 0:
         photos = open_photos(where, cache, show_progress=show_progress)
-        return Sampler(photos, seed=config.seed, crop_px=config.crop_px), [photo.name for photo in photos]
+        sampler = Sampler(photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share)
+        return sampler, [photo.name for photo in photos]
     pictures = find_pictures(where, cache)
-    sampler = StreamSampler(
+    stream = StreamSampler(
         pictures,
         cache / WINDOW_FOLDER,
         seed=config.seed,
@@ -168,8 +169,9 @@ def _open_sampler(
         window_photos=config.window_photos,
         samples_per_photo=config.samples_per_photo,
         start=position,
+        procedural_share=config.procedural_share,
     )
-    return sampler, [picture.name for picture in pictures]
+    return stream, [picture.name for picture in pictures]
 
 
 def _checksum(names: Sequence[str]) -> str:

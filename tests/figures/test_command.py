@@ -125,7 +125,8 @@ def test_a_folder_that_cannot_be_made_is_told(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no report is given; give --eval, --bench or both"),
+        ([], "nothing to draw is given; give --eval, --bench or --run"),
+        (["--run", "nowhere"], "cannot read nowhere/log.jsonl: No such file or directory"),
         (["--eval", "EVAL", "--score", "beauty"], "the score is 'beauty'; expected one of perc, lpips, psnr"),
         (["--eval", "EVAL", "--size", "64"], "the evaluation has no 64 px; it has 1000 px scratches"),
         (["--bench", "EVAL"], "has the schema 'rethined-eval-1'; expected 'rethined-bench-2'"),

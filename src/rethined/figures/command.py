@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from rethined.errors import ImageWriteError, OptionError
+from rethined.figures.curves import learning_curves, read_curve
 from rethined.figures.draw import Point, looks_of, quality_against_latency, time_against_holes, time_against_size
 from rethined.figures.reports import (
     BenchReport,
@@ -53,6 +54,7 @@ def run_figures(
     *,
     eval_file: Path | None,
     bench_file: Path | None,
+    runs: Sequence[Path] = (),
     score: str = "perc",
     size_px: int | None = None,
     preset: str | None = None,
@@ -63,33 +65,39 @@ def run_figures(
         out: Folder; made when missing.
         eval_file: A ``report.json`` of ``rethined eval``, or ``None``.
         bench_file: A ``bench.json`` of ``rethined bench``, or ``None``.
+        runs: Folders of ``rethined train`` whose learning curves are drawn, all in one figure.
         score: One of :data:`SCORES`.
         size_px: The only size of the evaluation to show, and what to show the cost of larger holes at.
         preset: The only hole preset of the evaluation to show.
 
     Raises:
-        OptionError: Neither report, an unknown score, or a size or preset that the evaluation lacks.
+        OptionError: Neither a report nor a run, an unknown score, or a size or preset that the evaluation lacks.
         ReportError: A file is missing or no such report.
         ImageWriteError: ``out`` cannot be made.
     """
-    if eval_file is None and bench_file is None:
-        raise OptionError("no report is given; give --eval, --bench or both")
+    if eval_file is None and bench_file is None and not runs:
+        raise OptionError("nothing to draw is given; give --eval, --bench or --run")
     if score not in SCORES:
         raise OptionError(f"the score is {score!r}; expected one of {', '.join(SCORES)}")
     scored = None if eval_file is None else read_eval(eval_file)
     timed = None if bench_file is None else read_bench(bench_file)
     groups = [] if scored is None else choose_groups(scored, size_px, preset)
+    curves = [read_curve(run) for run in runs]
     drawn = Drawn()
     with _plain_style():
         figures: list[tuple[str, Figure]] = []
-        if scored is None:
-            drawn.left_out.append("quality against latency: no --eval is given")
-        else:
+        if scored is not None:
             figures += _quality_figures(scored, timed, groups, score, drawn.left_out)
-        if timed is None:
-            drawn.left_out.append("latency against size, latency against holes: no --bench is given")
-        else:
+        elif timed is not None:
+            drawn.left_out.append("quality against latency: no --eval is given")
+        if timed is not None:
             figures += _latency_figures(timed, size_px or USUAL_SIZE_PX, drawn.left_out)
+        elif scored is not None:
+            drawn.left_out.append("latency against size, latency against holes: no --bench is given")
+        if any(curve.values for curve in curves):
+            figures.append(("learning-curves", learning_curves(curves)))
+        elif curves:
+            drawn.left_out.append("learning curves: the runs have logged nothing yet")
         for name, figure in figures:
             drawn.files.extend(_save(figure, out, name))
     return drawn

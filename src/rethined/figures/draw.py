@@ -126,11 +126,17 @@ def time_against_holes(rows: Sequence[Latency], looks: Mapping[str, Look], *, ti
     return figure
 
 
-def _figure(title: str, subtitle: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE_IN, facecolor="white")
-    axes = figure.add_axes((0.1, 0.15, 0.76, 0.66))
-    figure.text(0.02, 0.945, title, fontsize=13, fontweight="bold", color=TEXT)
-    figure.text(0.02, 0.92, subtitle, fontsize=9, color=FAINT, va="top", linespacing=1.4)
+def new_figure(title: str, subtitle: str, *, height_in: float = SIZE_IN[1]) -> Figure:
+    """An empty figure with its title and, below, the conditions."""
+    figure = Figure(figsize=(SIZE_IN[0], height_in), facecolor="white")
+    figure.text(0.02, 1 - 0.275 / height_in, title, fontsize=13, fontweight="bold", color=TEXT)
+    figure.text(0.02, 1 - 0.4 / height_in, subtitle, fontsize=9, color=FAINT, va="top", linespacing=1.4)
+    return figure
+
+
+def add_axes(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
+    """Axes that look like those of all figures, at left, bottom, width and height in shares of the figure."""
+    axes = figure.add_axes(place)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -138,7 +144,12 @@ def _figure(title: str, subtitle: str) -> tuple[Figure, Axes]:
     axes.tick_params(colors=FAINT, labelsize=9, length=3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(color=TEXT, fontsize=9.5)
-    return figure, axes
+    return axes
+
+
+def _figure(title: str, subtitle: str) -> tuple[Figure, Axes]:
+    figure = new_figure(title, subtitle)
+    return figure, add_axes(figure, (0.1, 0.15, 0.76, 0.66))
 
 
 def _remark(figure: Figure, text: str) -> None:

@@ -14,8 +14,8 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         "figures",
         help="draw what eval, bench and train found",
         description="Draws quality against latency, latency against size and latency against the share of the hole,"
-        " each as SVG and PNG, as far as the reports have them; learning curves of"
-        " runs; or, with --stages, what each stage of a fill makes of a sample photograph, as JPEG. Needs: pip install 'rethined[bench]'.",
+        " each as SVG and PNG, as far as the reports have them; learning curves of runs; or, with --stages, what each"
+        " stage of a fill makes of a sample photograph, as JPEG. Needs: pip install 'rethined[bench]'.",
     )
     parser.add_argument("--eval", type=Path, dest="eval_file", metavar="FILE", help="report.json of rethined eval")
     parser.add_argument("--bench", type=Path, dest="bench_file", metavar="FILE", help="bench.json of rethined bench")

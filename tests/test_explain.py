@@ -12,6 +12,7 @@ from rethined.matching import Matches, corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.options import InpaintOptions
 from rethined.regions import Plan
+from rethined.sources import SourceMap
 from rethined.types import Float32, HoleMap, Image8, SizeHW
 
 
@@ -125,19 +126,14 @@ def test_by_hand() -> None:
     offsets = np.zeros((2, 4, 2), np.int32)
     offsets[0, 1], offsets[1, 2] = (0, 13), (5, 5)
     learned = Matches(np.array([1, 6]), np.array([[3], [0]]), np.ones((2, 1), np.float32))
-    explained = explain_fill(
-        image,
-        Plan((32, 64), ((16, 32),)),
-        np.zeros((16, 32, 3), np.float32),
-        touched,
-        OffsetField(offsets, is_set),
-        learned,
-    )
+    gate = np.full((2, 4), 0.5, np.float32)
+    sources = SourceMap(Plan((32, 64), ((16, 32),)), touched, OffsetField(offsets, is_set), gate)
+    explained = explain_fill(image, sources, learned)
     assert explained.side_yx == (16, 16)
     assert explained.corner_yx.tolist() == [[0, 16], [16, 32]]
     assert explained.is_copied.tolist() == [True, False]
     assert explained.offset_yx.tolist() == [[0, 26], [0, 0]]
-    assert explained.gate.tolist() == [1, 0]
+    assert explained.gate.tolist() == [0.5, 0]
     assert explained.candidate_yx.tolist() == [[[0, 32]], [[-16, -32]]]
 
 

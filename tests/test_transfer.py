@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from planted import PERIOD_PX, field_of, square_hole, stripes
 from rethined import regions
 from rethined import transfer as module
+from rethined.detail import detail_levels
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_any, shrink_known
@@ -158,7 +159,7 @@ def test_the_gate_lets_pass_what_is_no_stronger_than_its_surroundings(rng: np.ra
     is_set = corrupted_tokens(touched)
     gates = {}
     for name, offset_yx in (("left", (24, 0)), ("right", (24, 80)), ("back", (24, -80))):
-        gate = detail_gate(picture, touched, field_of(offset_yx, is_set))
+        gate = detail_gate(detail_levels(picture, touched), field_of(offset_yx, is_set))
         assert gate.shape == (12, 16)
         assert (gate[~is_set] == 1).all()
         gates[name] = (gate[5, 2], gate[5, 12])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -13,18 +15,24 @@ DETAIL_PX = 3
 """Side of the mean that detail is told from, in network pixels."""
 
 
-def detail_levels(picture: Float32, touched: HoleMap) -> tuple[Float32, Float32]:
-    """Detail that sources offer and tokens ask for, in grey levels.
+class DetailLevels(NamedTuple):
+    """Detail in grey levels: the mean absolute difference of luma from its mean over 3 x 3 network pixels.
 
-    Detail is the mean absolute difference of luma from its mean over 3 x 3 network pixels.
+    Attributes:
+        offered: ``(H, W)`` float32, that of the 8 x 8 patch whose top left is there.
+        asked: ``(H / 8, W / 8)`` float32, for each token that of the known pixels in it and around it.
+    """
+
+    offered: Float32
+    asked: Float32
+
+
+def detail_levels(picture: Float32, touched: HoleMap) -> DetailLevels:
+    """Detail that sources offer and tokens ask for.
 
     Args:
         picture: ``(H, W, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(H, W)`` bool, pixels that hold any hole.
-
-    Returns:
-        ``(H, W)`` float32, that of the 8 x 8 patch whose top left is there; and ``(H / 8, W / 8)`` float32, for each
-        token that of the known pixels in it and around it.
     """
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     detail = cv2.absdiff(luma, cv2.blur(luma, (DETAIL_PX, DETAIL_PX), borderType=cv2.BORDER_REPLICATE))
@@ -35,4 +43,4 @@ def detail_levels(picture: Float32, touched: HoleMap) -> tuple[Float32, Float32]
     detail = cv2.multiply(detail, known, dst=detail)
     amount = cv2.resize(detail, grid_wh, interpolation=cv2.INTER_AREA) / np.maximum(share, np.float32(1e-6))
     expected = spread(np.asarray(amount, np.float32)[..., np.newaxis], share)[..., 0]
-    return np.asarray(offered, np.float32), np.asarray(expected, np.float32)
+    return DetailLevels(np.asarray(offered, np.float32), np.asarray(expected, np.float32))

@@ -32,7 +32,7 @@ from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import OnnxSession, Runtime
 from rethined.sources import SourceMap, find_sources, forbidden_at
-from rethined.transfer import detail_gate, transfer
+from rethined.transfer import transfer
 from rethined.types import HoleMap, ImageLike, PathLike, Pixels
 from rethined.weights import SHIPPED_NETWORK
 from rethined.workers import Workers
@@ -285,8 +285,7 @@ class Inpainter:
         if not hole.any():
             return explain_nothing(shown)
         found, learned = self._search(picture, hole, picture.unknown(hole), forbidden, Clock())
-        finest, sources = found.finest, found.sources
-        return explain_fill(shown, sources.plan, finest.filled, finest.touched, sources.field, learned)
+        return explain_fill(shown, found.sources, learned)
 
     def _check(
         self, image: ImageLike, mask: ImageLike, forbid: ImageLike | None
@@ -320,7 +319,7 @@ class Inpainter:
         rungs, described = climb(self._session, picture.pixels, unknown, plan, clock.stage)
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
-            field, learned = find_sources(
+            field, gate, learned = find_sources(
                 rungs,
                 described,
                 barred,
@@ -331,7 +330,7 @@ class Inpainter:
                 workers=workers,
             )
             finest = rungs[-1]
-            sources = SourceMap(plan, finest.touched, field, detail_gate(finest.filled, finest.touched, field))
+            sources = SourceMap(plan, finest.touched, field, gate)
         return _Found(finest, barred[-1], sources, workers), learned
 
     def _follow(

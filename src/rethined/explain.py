@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.matching import Matches, corrupted_tokens
-from rethined.offsets import OffsetField, match_offsets
+from rethined.offsets import match_offsets
 from rethined.regions import TOKEN_PX, Plan
+from rethined.sources import SourceMap
 from rethined.taps import full_shifts
-from rethined.transfer import detail_gate
 from rethined.types import Float32, HoleMap, Image8, Ints
 
 DIMMED = 0.35
@@ -115,19 +115,15 @@ def _point(place_yx: NDArray[np.floating[Any]]) -> tuple[int, int]:
     return round(float(place_yx[1])), round(float(place_yx[0]))
 
 
-def explain_fill(
-    image: Image8, plan: Plan, filled: Float32, touched: HoleMap, field: OffsetField, learned: Matches
-) -> Explanation:
-    """The explanation of a fill, from what the transfer is given.
+def explain_fill(image: Image8, sources: SourceMap, learned: Matches) -> Explanation:
+    """The explanation of a fill.
 
     Args:
         image: ``(H, W, 3)`` uint8, the picture.
-        plan: Network sizes.
-        filled: ``(h, w, 3)`` float32 in 0..255, the finest network picture with its hole filled.
-        touched: ``(h, w)`` bool, its pixels that hold any hole.
-        field: Where tokens are copied from.
+        sources: What the transfer is given.
         learned: Sources of the corrupted tokens of the coarsest size.
     """
+    plan, touched, field = sources.plan, sources.touched, sources.field
     tokens = np.argwhere(corrupted_tokens(touched))
     y, x = tokens.T
     scale_yx = (image.shape[0] / touched.shape[0], image.shape[1] / touched.shape[1])
@@ -145,7 +141,7 @@ def explain_fill(
         side_yx=side_yx,
         is_copied=is_copied,
         offset_yx=full_shifts(field.offset_yx, scale_yx)[y, x] * is_copied[:, None],
-        gate=detail_gate(filled, touched, field)[y, x] * is_copied,
+        gate=sources.gate[y, x] * is_copied,
         rung=np.full(len(tokens), len(plan.rungs_hw) - (not plan.native), np.int32),
         candidate_yx=offered[parent],
         weight=learned.weights[parent],

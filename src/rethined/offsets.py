@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rethined.detail import detail_levels
+from rethined.detail import DetailLevels, detail_levels
 from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
@@ -122,6 +122,7 @@ def choose_offsets(
     corrupted: HoleMap,
     candidates: Ints,
     *,
+    detail: DetailLevels | None = None,
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     far_px: float = FAR_PX,
     forbidden: HoleMap | None = None,
@@ -135,6 +136,7 @@ def choose_offsets(
         touched: ``(H, W)`` bool, pixels that hold any hole; sources keep clear of them.
         corrupted: ``(H / 8, W / 8)`` bool.
         candidates: ``(R, k, 2)`` int32, offsets to begin with, for each corrupted token in reading order.
+        detail: Of ``picture``; computed when ``None``.
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         far_px: How far away a source costs twice as much, in network pixels.
         forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
@@ -147,7 +149,8 @@ def choose_offsets(
         return field
     tokens_yx = np.argwhere(corrupted).astype(np.int32)
     free = free_positions(touched if forbidden is None else touched | forbidden)
-    search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, far_px, workers)
+    detail = detail or detail_levels(picture, touched)
+    search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, detail, far_px, workers)
     search.offer(candidates)
     for done, step in enumerate(steps_px, 1):
         if on_done:
@@ -176,7 +179,14 @@ class _Search:
     """
 
     def __init__(
-        self, picture: Float32, touched: HoleMap, free: HoleMap, corners_yx: Ints, far_px: float, workers: Workers
+        self,
+        picture: Float32,
+        touched: HoleMap,
+        free: HoleMap,
+        corners_yx: Ints,
+        detail: DetailLevels,
+        far_px: float,
+        workers: Workers,
     ) -> None:
         self._far_px, self._workers = np.float32(far_px), workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
@@ -189,8 +199,8 @@ class _Search:
         self._height = picture.shape[0]
         self._free = free
         self._corners_yx = corners_yx
-        self._offered, asked = detail_levels(picture, touched)
-        self._asked = asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX]
+        self._offered = detail.offered
+        self._asked = detail.asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX]
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")
         self._samples_y = corners_yx[:, :1] + grid_y.ravel()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rethined.climb import Rung
+from rethined.detail import detail_levels
 from rethined.errors import OptionError
 from rethined.matching import Matches, corrupted_tokens, match_tokens
 from rethined.offsets import FAR_PX, OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
@@ -14,6 +15,7 @@ from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.resample import halve_any, shrink_any
 from rethined.session import NetworkResult
+from rethined.transfer import detail_gate
 from rethined.types import Float32, HoleMap, SizeHW
 from rethined.workers import OnDone, Workers, stretch
 
@@ -69,7 +71,7 @@ def find_sources(
     ranker: Ranker,
     on_done: OnDone,
     workers: Workers,
-) -> tuple[OffsetField, Matches]:
+) -> tuple[OffsetField, Float32, Matches]:
     """Sources for the finest rung's tokens.
 
     On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung gave
@@ -86,7 +88,8 @@ def find_sources(
         workers: Threads to use; the result does not depend on them.
 
     Returns:
-        The sources, and what the learned descriptors named on the first rung.
+        The sources, how much of their detail is used (:func:`rethined.transfer.detail_gate`), and what the learned
+        descriptors named on the first rung.
     """
     first = rungs[0]
     corrupted = corrupted_tokens(first.touched)
@@ -102,11 +105,13 @@ def find_sources(
     )
     offered = np.concatenate([match_offsets(learned, corrupted.shape[1]), near_offsets(corrupted, no_source)], 1)
     tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
+    detail = detail_levels(first.filled, first.touched)
     field = choose_offsets(
         first.filled,
         first.touched,
         corrupted,
         offered,
+        detail=detail,
         forbidden=forbidden[0],
         on_done=tell[0],
         workers=workers,
@@ -115,18 +120,20 @@ def find_sources(
         corrupted = corrupted_tokens(rung.touched)
         no_source = None if barred is None else corrupted_tokens(barred)
         finer = finer_offsets(field, corrupted)
+        detail = detail_levels(rung.filled, rung.touched)
         field = choose_offsets(
             rung.filled,
             rung.touched,
             corrupted,
             np.concatenate([finer, near_offsets(corrupted, no_source, diagonals=False)], 1),
+            detail=detail,
             steps_px=(1,),
             far_px=FAR_PX * 2**doublings,
             forbidden=barred,
             on_done=told,
             workers=workers,
         )
-    return field, learned
+    return field, detail_gate(detail, field), learned
 
 
 def forbidden_at(forbidden: HoleMap | None, rungs: list[Rung]) -> list[HoleMap | None]:

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.depth import WHITE, in_levels
-from rethined.detail import DETAIL_PX, detail_levels
+from rethined.detail import DETAIL_PX, DetailLevels, detail_levels
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import cell_means, on_grid, sample_at, spread
@@ -105,7 +105,7 @@ def transfer(
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
     if gate is None:
-        gate = detail_gate(filled, touched, field)
+        gate = detail_gate(detail_levels(filled, touched), field)
     barred = unknown if forbidden is None else unknown | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
     copied, membrane = copy_small(
@@ -222,7 +222,7 @@ def _ring(
     return ring, total / count[:, None]
 
 
-def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float32:
+def detail_gate(detail: DetailLevels, field: OffsetField) -> Float32:
     """How much of the detail that each token copies is to be used: less where it is stronger than what is around.
 
     A source with an edge fits a smooth place as soon as its low band does, and leaves ripples there. So the detail of
@@ -230,18 +230,16 @@ def detail_gate(filled: Float32, touched: HoleMap, field: OffsetField) -> Float3
     pixels around make one expect.
 
     Args:
-        filled: ``(H, W, 3)`` float32 in 0..255, the network's picture with its hole filled.
-        touched: ``(H, W)`` bool, pixels that hold any hole.
+        detail: Of the network's picture with its hole filled.
         field: Where tokens are copied from.
 
     Returns:
         ``(H / 8, W / 8)`` float32 in 0..1; 1 for tokens without a source.
     """
-    offered, asked = detail_levels(filled, touched)
-    expected = asked[field.is_set]
+    expected = detail.asked[field.is_set]
     corners = np.argwhere(field.is_set) * TOKEN_PX + field.offset_yx[field.is_set]
-    corners = np.clip(corners, 0, np.array(touched.shape) - TOKEN_PX)
-    source = offered[corners[:, 0], corners[:, 1]]
+    corners = np.clip(corners, 0, np.array(detail.offered.shape) - TOKEN_PX)
+    source = detail.offered[corners[:, 0], corners[:, 1]]
     gate = np.ones(field.is_set.shape, np.float32)
     ratio = (expected + DETAIL_FLOOR) / (source + DETAIL_FLOOR)
     gate[field.is_set] = np.minimum(DETAIL_TOLERANCE * ratio, 1)

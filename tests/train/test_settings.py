@@ -44,9 +44,14 @@ def test_default_file_holds_every_default_with_a_comment() -> None:
     assert bare == []
 
 
-def test_cpu_file_is_the_second_run_of_the_shipped_weights() -> None:
+def test_cpu_file_is_the_fourth_run_of_the_shipped_weights() -> None:
     assert merge(TrainConfig(), read_settings(CONFIGS / "cpu.toml")) == TrainConfig(
-        steps=7_600, cooldown_steps=2_600, learning_rate=1.5e-3, feature_weight=0.15
+        samples_per_step=16,
+        steps=15_500,
+        cooldown_steps=4_450,
+        learning_rate=1.5e-3,
+        feature_weight=0.4,
+        feature_strides=(2, 4, 8, 16, 32),
     )
 
 

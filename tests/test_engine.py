@@ -442,7 +442,7 @@ def test_nothing_is_copied_from_a_forbidden_place(zero_head_network_path: Path) 
     assert (inpainter(image, hole)[hole, 2] > 100).mean() > 0.02, "the forbidden place is the good one"
     result = inpainter.fill(image, hole, forbid=BLUE)
     assert result.used_transfer
-    assert result.image[hole, 2].max() <= 20, "a breath of blue comes with the prefill, no copy"
+    assert result.image[hole, 2].max() <= 12, "a breath of blue comes with the prefill, no copy"
     np.testing.assert_array_equal(result.image[~hole], image[~hole])
 
 

@@ -7,8 +7,8 @@ and different per axis.
 
 Steps, in order:
 
-1. :func:`rethined.offsets.choose_offsets`: rank the candidates of each token by how well their surroundings agree,
-   refine to single network pixels, let neighbours agree.
+1. :func:`rethined.offsets.choose_offsets`: rank the candidates of each token by how well their surroundings agree
+   and how near they are, refine to single network pixels.
 2. :class:`rethined.taps.Blend` takes the four copies of each hole pixel and their weights, at network size and
    at full size.
 3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),

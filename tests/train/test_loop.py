@@ -253,12 +253,7 @@ def test_feature_loss_is_taken_in_its_turn(
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"matching_weight": 0.5},
-        {"feature_weight": 0.5},
-        {"frequency_weight": 0.5},
-        {"adversarial_weight": 0.5},
-    ],
+    [{"matching_weight": 0.5}, {"feature_weight": 0.5}, {"frequency_weight": 0.5}, {"adversarial_weight": 0.5}],
     ids=str,
 )
 def test_weights_of_the_losses_count(

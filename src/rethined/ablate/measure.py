@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from rethined.data.masks import MaskFamily
 from rethined.data.photos import Photo
 from rethined.eval.table import padded
 from rethined.losses.features import FeatureDistance
+from rethined.train.log import read_log
 from rethined.train.state import TrainState
 from rethined.train.watch import ValSet
 
@@ -82,9 +82,8 @@ def _final_losses(log: Path, minutes: float) -> tuple[float, float, float]:
     """Mean losses of the last fifth: coarse fill, fine fill, matching."""
     if not log.exists():
         return math.nan, math.nan, math.nan
-    # Steps that were taken again after an interruption are in the log twice; the last time counts.
-    rows = {row["step"]: row for row in map(json.loads, log.read_text(encoding="utf-8").splitlines())}
-    last = [row for row in rows.values() if row["minutes"] >= (1 - LAST_SHARE) * minutes] or list(rows.values())[-1:]
+    rows = read_log(log)
+    last = [row for row in rows if row["minutes"] >= (1 - LAST_SHARE) * minutes] or rows[-1:]
     coarse, fine, matching = (fmean(row[name] for row in last) for name in LOSSES)
     return coarse, fine, matching
 

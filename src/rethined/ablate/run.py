@@ -19,9 +19,10 @@ from rethined.data.samples import Sampler
 from rethined.errors import ConfigError
 from rethined.files import sha256_of, write_text
 from rethined.train.device import choose_device
+from rethined.train.log import LOG_FILE
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
-from rethined.train.run import CONFIG_FILE, STATE_FILE, make_feature_loss, stop_on_signal
+from rethined.train.run import CONFIG_FILE, STATE_FILE, make_feature_loss, make_sampler, stop_on_signal
 from rethined.train.schedule import TimedRate
 from rethined.train.state import TrainState, load_state, new_state
 
@@ -90,14 +91,11 @@ def ablate(
                 run.mkdir(parents=True, exist_ok=True)
                 write_text(run / FACTS_FILE, _json({**facts_of(variant, plan.minutes), **given}))
                 write_text(run / CONFIG_FILE, _json(variant.config.to_dict()))
-                config = variant.config
-                sampler = Sampler(
-                    photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share
-                )
+                sampler = make_sampler(photos, variant.config)
                 state = _train(variant, plan, sampler, run, start_from, chosen, stop)
                 if state.minutes < plan.minutes:
                     break  # told to stop
-                result = ruler.measure(variant.name, state, run / "log.jsonl")
+                result = ruler.measure(variant.name, state, run / LOG_FILE)
                 write_text(run / RESULT_FILE, _json(dataclasses.asdict(result)))
             results.append(result)
             write_text(out / TABLE_FILE, _text(plan, results))

@@ -88,6 +88,7 @@ class Sampler:
         """Sample number ``index``."""
         rng = np.random.default_rng([self._seed, index])
         region_px = 2 * self._crop_px
+        # Without a share no number is drawn for it, so that samples are the same as ever.
         if self._procedural_share and rng.random() < self._procedural_share:
             region = draw_structures(region_px, rng)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from rethined.errors import ReportError
 from rethined.figures.draw import OUR_COLOURS, PEER_COLOURS, add_axes, new_figure
+from rethined.train.log import LOG_FILE, read_log
 
-LOG_FILE = "log.jsonl"
 PANELS = {
     "val_gain_db": "gain on validation\nphotographs, dB",
     "coarse_fill": "distance of the fill,\ncoarse view",
@@ -49,12 +48,9 @@ def read_curve(run: Path) -> Curve:
     """
     file = run / LOG_FILE
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        # Steps that were taken again after an interruption are in the log twice; the last time counts.
-        latest = {row["step"]: row for row in rows}
+        rows = read_log(file)
         values = {
-            name: np.array([(row["minutes"], row[name]) for row in latest.values() if name in row], float)
-            for name in PANELS
+            name: np.array([(row["minutes"], row[name]) for row in rows if name in row], float) for name in PANELS
         }
     except OSError as error:
         raise ReportError(f"cannot read {file}: {error.strerror}; give a folder that rethined train wrote") from error

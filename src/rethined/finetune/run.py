@@ -12,7 +12,6 @@ import torch
 from tqdm import tqdm
 
 from rethined.data.photos import Photo, open_files, picture_files
-from rethined.data.samples import Sampler
 from rethined.errors import CheckpointError, OptionError
 from rethined.export.run import expect_onnx, write_network
 from rethined.files import sha256_of, write_text
@@ -22,7 +21,7 @@ from rethined.session import OnnxSession
 from rethined.train.config import TrainConfig
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
-from rethined.train.run import make_feature_loss
+from rethined.train.run import make_feature_loss, make_sampler
 from rethined.train.schedule import TimedRate
 from rethined.train.state import TrainState, new_state
 from rethined.weights import SHIPPED_NETWORK
@@ -117,7 +116,7 @@ def _expect_usable(out: Path, start: Path, minutes: float) -> None:
 def _train(photos: list[Photo], settings: TrainConfig, tensors: Path, work: Path, minutes: float) -> TrainState:
     state = new_state(settings, tensors)
     feature_loss = make_feature_loss(settings)
-    sampler = Sampler(photos, seed=settings.seed, crop_px=settings.crop_px)
+    sampler = make_sampler(photos, settings)
     rate = TimedRate(settings.learning_rate, minutes, settings.warmup_steps)
     with tqdm(total=round(minutes, 2), unit="min", bar_format="{desc}{percentage:3.0f}% {bar} {postfix}") as bar:
 

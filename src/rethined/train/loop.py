@@ -25,6 +25,7 @@ from rethined.nn.prefill import finer_prefill
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
+from rethined.train.log import LOG_FILE
 from rethined.train.profile import Profile
 from rethined.train.state import TrainState, save_state
 from rethined.train.watch import ValSet
@@ -131,7 +132,7 @@ def train(
                 means = _with_throughput(means_of_all(meter.take()), config)
                 row = {"step": state.step, "minutes": state.minutes, **means, **watch_meter.take()}
                 if is_first:
-                    with (out / "log.jsonl").open("a") as log:
+                    with (out / LOG_FILE).open("a") as log:
                         log.write(json.dumps(row) + "\n")
                     if report:
                         report(row)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from rethined.data.photos import find_pictures, open_photos
+from rethined.data.photos import Photo, find_pictures, open_photos
 from rethined.data.samples import Sampler
 from rethined.data.stream import StreamSampler
 from rethined.errors import CheckpointError, ConfigError
@@ -152,16 +152,20 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
     return state
 
 
+def make_sampler(photos: Sequence[Photo], config: TrainConfig) -> Sampler:
+    """Samples of decoded photographs, as the settings say."""
+    return Sampler(photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share)
+
+
 def _open_sampler(
     where: Path, cache: Path, config: TrainConfig, position: int, *, show_progress: bool
 ) -> tuple[Sampler, list[str]]:
     """The source of samples, and the names of the photographs it draws from."""
     if config.window_photos == 0:
         photos = open_photos(where, cache, show_progress=show_progress)
-        sampler = Sampler(photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share)
-        return sampler, [photo.name for photo in photos]
+        return make_sampler(photos, config), [photo.name for photo in photos]
     pictures = find_pictures(where, cache)
-    stream = StreamSampler(
+    sampler = StreamSampler(
         pictures,
         cache / WINDOW_FOLDER,
         seed=config.seed,
@@ -171,7 +175,7 @@ def _open_sampler(
         start=position,
         procedural_share=config.procedural_share,
     )
-    return stream, [picture.name for picture in pictures]
+    return sampler, [picture.name for picture in pictures]
 
 
 def _checksum(names: Sequence[str]) -> str:

@@ -576,6 +576,8 @@ def test_finetune_passes_its_options_and_prints_the_table(
         "mine",
         "--threads",
         "1",
+        "--device",
+        "cpu",
     ]
     assert main(["finetune", "photos", "-o", "out/x.onnx", *given]) == 0
     options = {
@@ -585,6 +587,7 @@ def test_finetune_passes_its_options_and_prints_the_table(
         "training_data": "mine",
         "cache": None,
         "threads": 1,
+        "device": "cpu",
     }
     assert heard == [(Path("photos"), Path("out/x.onnx"), options)]
     assert capsys.readouterr().out == "the table\n\nin out: x.onnx, x.safetensors, x.md\n"

@@ -147,7 +147,7 @@ def test_other_folders_are_refused(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere is not a folder; give a folder of silhouettes"):
         load_silhouettes(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match=r"empty holds no picture files; expected silhouettes that end in \.bmp"):
+    with pytest.raises(DatasetError, match=r"empty holds no picture files; expected silhouettes that end in \.avif"):
         load_silhouettes(tmp_path / "empty")
     (folder / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ImageReadError, match=r"broken\.png"):

@@ -160,6 +160,7 @@ def test_an_interrupted_measuring_keeps_the_network(
         ),
         ({"hold_out": 1}, OptionError, "one in 1 photographs is to be held out"),
         ({"learning_rate": 0}, ConfigError, "learning_rate is 0; expected more than 0"),
+        ({"device": "tpu"}, ConfigError, "the device is 'tpu'; expected one of auto, cpu, cuda"),
         ({"folder": Path("nowhere")}, DatasetError, "nowhere is not a folder"),
     ],
 )

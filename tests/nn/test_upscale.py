@@ -10,19 +10,8 @@ import torch
 from rethined.matching import corrupted_tokens
 from rethined.nn import upscale as twin
 from rethined.offsets import OffsetField
-from rethined.resample import shrink_known, spread
+from rethined.resample import shrink_known
 from rethined.transfer import transfer
-
-
-@pytest.mark.parametrize("levels", [None, 0, 3])
-@pytest.mark.parametrize("size_hw", [(1, 1), (1, 7), (16, 16), (33, 20)])
-def test_spread_agrees(size_hw: tuple[int, int], levels: int | None, rng: np.random.Generator) -> None:
-    values = rng.standard_normal((*size_hw, 3)).astype(np.float32)
-    weight = (rng.random(size_hw) * (rng.random(size_hw) > 0.6)).astype(np.float32)
-    expected = spread(values, weight, levels=levels)
-    got = twin.spread(torch.from_numpy(values).permute(2, 0, 1), torch.from_numpy(weight), levels)
-    got = got.permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("full_hw", [(96, 128), (192, 256), (211, 300), (80, 200)], ids=str)

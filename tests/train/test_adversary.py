@@ -80,7 +80,7 @@ def test_weights_of_features_and_penalty_count(
 ) -> None:
     def both(**changes: float) -> tuple[float, float]:
         adversary = Adversary(make_config(adversarial_weight=0.1, **changes), CPU)
-        return adversary.fill_loss(*pictures).item(), adversary.learn(*pictures)
+        return adversary.fill_loss(*pictures).item(), adversary.learn(*pictures).item()
 
     plain, features, penalty = both(adversarial_features=0.0), both(adversarial_features=2.0), both(adversarial_r1=9.0)
     assert features[0] > plain[0]

@@ -16,11 +16,14 @@ from rethined.losses.features import FeatureDistance
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
+from rethined.losses.windows import hole_windows
 from rethined.nn.cells import from_cells, to_cells
+from rethined.nn.squares import cut_squares
+from rethined.train.batches import stack
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU, choose_device
-from rethined.train.loop import coarse_view, fine_view
 from rethined.train.state import load_state, new_state, save_state
+from rethined.train.views import coarse_view, fine_view
 
 MakeConfig = Callable[..., TrainConfig]
 ELSEWHERE = torch.device("meta")
@@ -78,8 +81,8 @@ def test_all_that_a_step_computes_stays_on_the_device(make_config: MakeConfig, r
     hole = np.zeros((64, 64), bool)
     hole[8:40, 16:30] = True
     truth = rng.integers(0, 256, (64, 64, 3), np.uint8)
-    sample = Sample((truth / 255).astype(np.float32), hole, truth, truth, hole, (8, 16))
-    batch = Batch((sample, sample), 2)
+    sample = Sample(truth, hole, truth, truth, hole, (8, 16))
+    batch = stack(Batch((sample, sample), 2))
     state = new_state(make_config(use_bfloat16=True, adversarial_weight=0.1), device=ELSEWHERE)
     assert state.adversary is not None
     coarse = coarse_view(batch, state.device)
@@ -94,9 +97,10 @@ def test_all_that_a_step_computes_stays_on_the_device(make_config: MakeConfig, r
         loss = loss + term(fill, coarse.target, coarse.hole)
     loss.backward()
     state.update_average(0.9)
-    made = (vars(coarse), vars(fine), output, loss, [p.grad for p in state.network.parameters()], state.average)
+    windows = cut_squares(fill, hole_windows(coarse.hole, 32, generator), 32)
+    views = (vars(coarse), vars(fine), windows)
+    made = (views, output, loss, [p.grad for p in state.network.parameters()], state.average)
     assert {x.device for x in pytree.tree_leaves(made)} == {ELSEWHERE}
-    assert all(view.target.is_contiguous(memory_format=torch.channels_last) for view in (coarse, fine))
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

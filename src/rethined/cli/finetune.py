@@ -30,6 +30,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         "--training-data", default="not stated", help="what the photographs are, for the metadata of the file"
     )
     parser.add_argument("--cache", type=Path, help="folder to keep the decoded photographs in (default: none is kept)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
     parser.set_defaults(run=_run_finetune)
 
@@ -48,6 +49,7 @@ def _run_finetune(parsed: argparse.Namespace) -> None:
         training_data=parsed.training_data,
         cache=parsed.cache,
         threads=parsed.threads,
+        device=parsed.device,
     )
     print(table)
     print(

@@ -45,6 +45,12 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
     parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
     parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that draw samples (default: on a CPU 0, a thread; beside a GPU one less than processors)",
+    )
+    parser.add_argument(
         "--tensorboard",
         action="store_true",
         help="also write logs for TensorBoard, in OUT/tensorboard; needs: pip install 'rethined[tensorboard]'",
@@ -79,4 +85,5 @@ def _run_train(parsed: argparse.Namespace) -> None:
         tensorboard=parsed.tensorboard,
         device=parsed.device,
         profile_steps=parsed.profile_steps,
+        workers=parsed.workers,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -18,11 +19,14 @@ from rethined.data.shards import SHARD_SUFFIX, is_shards, list_pictures, shard_f
 from rethined.errors import DatasetError, ImageReadError
 from rethined.files import whole_or_nothing
 from rethined.imageio import read_image
+from rethined.runtime import available_cores
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
 LEVELS = 3
 """Pyramid levels kept per photograph: full, half and quarter size."""
 MIN_SIDE_PX = 256
+DECODERS = min(8, available_cores())
+"""Photographs decoded at a time; each of them is in memory for as long."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Photo:
 
     name: str
     levels: tuple[NDArray[np.uint8], ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Between processes files travel, not what is in them."""
+        if all(isinstance(level, np.memmap) for level in self.levels):
+            return _mapped, (self.name, [Path(str(level.filename)) for level in self.levels])  # type: ignore[attr-defined]
+        return Photo, (self.name, self.levels)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -168,15 +178,28 @@ def _open_all(
     cache.mkdir(parents=True, exist_ok=True)
     photos: dict[_AnyPicture, Photo] = {}
     broken: list[_AnyPicture] = []
-    for picture in tqdm(pictures, desc="decoding", disable=not show_progress, leave=False):
-        try:
-            photo = decode(picture, cache)
-        except ImageReadError:
-            broken.append(picture)
-            continue
-        if min(photo.size_hw) >= MIN_SIDE_PX:
-            photos[picture] = photo
+    with ThreadPoolExecutor(DECODERS) as pool:
+        opened = pool.map(lambda picture: _open(picture, cache), pictures)
+        for picture, photo in tqdm(
+            zip(pictures, opened, strict=True),
+            total=len(pictures),
+            desc="decoding",
+            disable=not show_progress,
+            leave=False,
+        ):
+            if photo is None:
+                broken.append(picture)
+            elif min(photo.size_hw) >= MIN_SIDE_PX:
+                photos[picture] = photo
     return photos, broken
+
+
+def _open(picture: Picture, cache: Path) -> Photo | None:
+    """The photograph, or nothing where it cannot be read."""
+    try:
+        return decode(picture, cache)
+    except ImageReadError:
+        return None
 
 
 def decode(picture: Picture, cache: Path) -> Photo:
@@ -189,11 +212,11 @@ def decode(picture: Picture, cache: Path) -> Photo:
     if not files[-1].exists():
         _write_levels(picture, files)
     try:
-        return _mapped(picture, files)
+        return _mapped(picture.name, files)
     except FileNotFoundError:
         # Another process of the run had no more use for it and has just removed it.
         _write_levels(picture, files)
-        return _mapped(picture, files)
+        return _mapped(picture.name, files)
 
 
 def cached_files(picture: Picture, cache: Path) -> list[Path]:
@@ -202,8 +225,8 @@ def cached_files(picture: Picture, cache: Path) -> list[Path]:
     return [cache / f"{key}-{level}.npy" for level in range(LEVELS)]
 
 
-def _mapped(picture: Picture, files: Sequence[Path]) -> Photo:
-    return Photo(picture.name, tuple(np.load(file, mmap_mode="r") for file in files))
+def _mapped(name: str, files: Sequence[Path]) -> Photo:
+    return Photo(name, tuple(np.load(file, mmap_mode="r") for file in files))
 
 
 def _write_levels(picture: Picture, files: Sequence[Path]) -> None:

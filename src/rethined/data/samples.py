@@ -2,7 +2,8 @@
 
 One sample serves two scales. The region of ``2 x crop`` pixels is halved for the coarse view, whose hole is prefilled
 by pull-push; a crop of the region at its own scale is the fine view, prefilled with what the network made of the
-coarse one. So half of all crops are prefilled with the result of a coarser scale, at no cost but the upscaling.
+coarse one. So half of all crops are prefilled with the result of a coarser scale, at no cost but the upscaling. Holes
+are prefilled where the network is, in all pictures of a step at once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from rethined.data.masks import FAMILIES, draw_hole
 from rethined.data.photos import Photo
 from rethined.data.procedural import draw_structures
-from rethined.resample import pull_push, shrink_known
+from rethined.resample import shrink_known
 
 LOG_ZOOM = (np.log(0.5), np.log(1.6))
 """Range of the factor on a hole's size, in logarithms."""
@@ -32,7 +33,7 @@ class Sample:
     """One sample at two scales; C is the side of a crop.
 
     Attributes:
-        coarse_prefilled: ``(C, C, 3)`` float32 in 0..1, the region at half scale with its hole prefilled.
+        coarse_known: ``(C, C, 3)`` uint8, the region at half scale: means of known pixels, zero in the hole.
         coarse_hole: ``(C, C)`` bool, ``True`` = fill.
         coarse_target: ``(C, C, 3)`` uint8, the region at half scale.
         fine_target: ``(C, C, 3)`` uint8, a crop of the region.
@@ -40,7 +41,7 @@ class Sample:
         corner_yx: Top left of the fine crop in pixels of the region; multiples of 8.
     """
 
-    coarse_prefilled: NDArray[np.float32]
+    coarse_known: NDArray[np.uint8]
     coarse_hole: NDArray[np.bool_]
     coarse_target: NDArray[np.uint8]
     fine_target: NDArray[np.uint8]
@@ -99,7 +100,7 @@ class Sampler:
         fine = (slice(y, y + self._crop_px), slice(x, x + self._crop_px))
         coarse = shrink_known(region, hole, (self._crop_px, self._crop_px))
         return Sample(
-            coarse_prefilled=pull_push(coarse.image / np.float32(255), coarse.hole),
+            coarse_known=np.rint(coarse.image).astype(np.uint8),
             coarse_hole=coarse.hole,
             coarse_target=np.asarray(
                 cv2.resize(region, (self._crop_px, self._crop_px), interpolation=cv2.INTER_AREA), np.uint8
@@ -126,11 +127,11 @@ class Sampler:
         top, left = rng.uniform(0, height - side), rng.uniform(0, width - side)
         region = photo.read_region(top, left, side, region_px)
         if rng.random() < 0.5:
-            region = region[:, ::-1]
+            region = np.asarray(cv2.flip(region, 1), np.uint8)
         # Exposure and white balance vary more between cameras than in a small set of photographs.
         gain = np.exp(rng.normal(0, 0.08)) * np.exp(rng.normal(0, 0.03, 3))
         table = np.clip(np.arange(256)[:, None] * gain + rng.normal(0, 4), 0, 255).astype(np.uint8)
-        return np.asarray(cv2.LUT(np.ascontiguousarray(region), table[None]), np.uint8)
+        return np.asarray(cv2.LUT(region, table[None]), np.uint8)
 
     def _choose_crop(self, hole: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
         """Top left of a crop that holds a random hole pixel somewhere."""

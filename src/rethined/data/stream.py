@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,9 @@ from rethined.data.limits import allow_open_files
 from rethined.data.photos import LEVELS, MIN_SIDE_PX, Photo, Picture, cached_files, decode
 from rethined.data.samples import Sampler
 from rethined.errors import DatasetError, ImageReadError
+
+ORDERS_KEPT = 4
+"""Passes whose order is kept: a window lies in two of them at most, unless it is longer than a pass."""
 
 
 class StreamSampler(Sampler):
@@ -60,7 +62,7 @@ class StreamSampler(Sampler):
         self._samples_per_photo = samples_per_photo
         self._opened: dict[int, Photo] = {}
         self._useless: set[Picture] = set()
-        self._order = lru_cache(maxsize=4)(self._draw_order)
+        self._orders: dict[int, NDArray[np.int64]] = {}
         allow_open_files(LEVELS * window_photos)
         cache.mkdir(parents=True, exist_ok=True)
         first = start // samples_per_photo
@@ -116,8 +118,9 @@ class StreamSampler(Sampler):
 
     def _picture(self, number: int) -> Picture:
         turn, place = divmod(number, len(self._pictures))
-        return self._pictures[int(self._order(turn)[place])]
-
-    def _draw_order(self, turn: int) -> NDArray[np.int64]:
-        # Three numbers: no sample begins with the same.
-        return np.random.default_rng([self._seed, turn, 1]).permutation(len(self._pictures))
+        if turn not in self._orders:
+            # Three numbers: no sample begins with the same.
+            self._orders[turn] = np.random.default_rng([self._seed, turn, 1]).permutation(len(self._pictures))
+            for past in sorted(self._orders)[:-ORDERS_KEPT]:
+                del self._orders[past]
+        return self._pictures[int(self._orders[turn][place])]

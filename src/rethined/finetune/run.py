@@ -19,6 +19,7 @@ from rethined.finetune.compare import MAX_LONG_PX, compare, to_markdown, verdict
 from rethined.finetune.split import split
 from rethined.session import OnnxSession
 from rethined.train.config import TrainConfig
+from rethined.train.device import choose_device
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
 from rethined.train.run import make_feature_loss, make_sampler
@@ -42,6 +43,7 @@ def finetune_folder(
     threads: int | None = None,
     start: Path = SHIPPED_NETWORK,
     settings: TrainConfig = SETTINGS,
+    device: str = "cpu",
 ) -> str:
     """Fine-tunes a network on the photographs of a folder and compares it with what it was.
 
@@ -56,17 +58,19 @@ def finetune_folder(
         threads: Threads of the computation.
         start: Network to begin with, its ``.safetensors`` beside it.
         settings: Settings of the training.
+        device: What to train on, as for :func:`rethined.train.device.choose_device`; measuring is done on the CPU.
 
     Returns:
         The table and what it comes to, as Markdown. A network that got worse is written all the same.
 
     Raises:
         CheckpointError: ``out`` cannot be the file to write, or the weights to begin with cannot be read.
-        OptionError, ConfigError: An option outside its range.
+        OptionError, ConfigError: An option outside its range, or a device that is not there.
         DatasetError: ``folder`` has fewer than four different photographs that can be used.
         ExportParityError: The file does not reproduce the network; none is written.
     """
     _expect_usable(out, start, minutes)
+    chosen = choose_device(device)
     if learning_rate is not None:
         settings = dataclasses.replace(settings, learning_rate=learning_rate)
     if threads is not None:
@@ -79,7 +83,8 @@ def finetune_folder(
         photos, _ = open_files(picture_files(folder), cache or Path(work) / "cache", show_progress=True)
         parts = split(list(photos), hold_out)
         tqdm.write(f"{len(parts.trained)} photographs to learn from, {len(parts.held_out)} held out")
-        state = _train([photos[file] for file in parts.trained], settings, tensors, Path(work) / "run", minutes)
+        state = new_state(settings, tensors, chosen)
+        _train(state, [photos[file] for file in parts.trained], settings, Path(work) / "run", minutes)
         long_sides_px = {file: max(photos[file].size_hw) for file in parts.held_out}
         del photos  # what they map is about to be removed
     origin, steps = sha256_of(tensors), f"{state.step} steps on {len(parts.trained)} photographs"
@@ -113,9 +118,8 @@ def _expect_usable(out: Path, start: Path, minutes: float) -> None:
         raise OptionError(f"the time is {minutes} minutes; expected more than 0")
 
 
-def _train(photos: list[Photo], settings: TrainConfig, tensors: Path, work: Path, minutes: float) -> TrainState:
-    state = new_state(settings, tensors)
-    feature_loss = make_feature_loss(settings)
+def _train(state: TrainState, photos: list[Photo], settings: TrainConfig, work: Path, minutes: float) -> None:
+    feature_loss = make_feature_loss(settings, state.device)
     sampler = make_sampler(photos, settings)
     rate = TimedRate(settings.learning_rate, minutes, settings.warmup_steps)
     with tqdm(total=round(minutes, 2), unit="min", bar_format="{desc}{percentage:3.0f}% {bar} {postfix}") as bar:
@@ -135,4 +139,3 @@ def _train(photos: list[Photo], settings: TrainConfig, tensors: Path, work: Path
             should_stop=tell,
             rate_at=rate,
         )
-    return state

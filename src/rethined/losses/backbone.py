@@ -19,9 +19,9 @@ from torch.nn import functional
 class Backbone(nn.Module):
     """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen, in bfloat16 (or what it is cast to).
 
-    The package's network in its evaluation mode, but rebuilt for gradients that run through it on a CPU: every
-    BatchNorm is part of the convolution before it, and strided depthwise convolutions are computed dense and thinned
-    out (oneDNN's backward pass of the strided form is several times slower).
+    The package's network in its evaluation mode, but rebuilt for gradients that run through it: every BatchNorm is
+    part of the convolution before it, and on a CPU strided depthwise convolutions are computed dense and thinned out
+    (oneDNN's backward pass of the strided form is several times slower).
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         side = self.weight.shape[-1]
-        is_thinned = self._stride > 1 and self._groups > 1
+        is_thinned = self._stride > 1 and self._groups > 1 and x.device.type == "cpu"
         if self._stride > 1 and not is_thinned:
             # Even sides: a 3 x 3 window then needs no pixel before the first.
             x = functional.pad(x, [(side - 2) // 2, (side - 1) // 2] * 2)

@@ -77,11 +77,18 @@ def match_sparse(query: Tensor, key: Tensor, corrupted: Tensor, temperature: Ten
 def sample_rows(corrupted: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """``count`` corrupted tokens of each picture, with how many of them are real (fewer holes repeat none).
 
+    Args:
+        corrupted: ``(N, T)`` bool.
+        count: How many.
+        generator: Source of randomness; nothing is waited for when it is on the device of ``corrupted``.
+
     Returns:
         ``(N, count)`` int token indices and ``(N, count)`` bool, ``False`` where a picture had no more.
     """
     tokens = corrupted.shape[1]
-    drawn = draw_rows(lambda rows: torch.rand((rows, tokens), generator=generator), len(corrupted))
+    drawn = draw_rows(
+        lambda rows: torch.rand((rows, tokens), generator=generator, device=generator.device), len(corrupted)
+    )
     chance = drawn.to(corrupted.device) + corrupted
     best, rows = chance.topk(min(count, tokens), dim=1)
     return rows, best >= 1

@@ -161,7 +161,7 @@ class MobileOneUnit(nn.Module):
     def _forward_online(self, x: Tensor) -> Tensor:
         weight, bias = self._merged()
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-        if self.stride > 1 and self.groups > 1:
+        if self.stride > 1 and self.groups > 1 and x.device.type == "cpu":
             # The same numbers: oneDNN 3.x takes 6 x longer for the backward pass of a strided depthwise convolution
             # than for that of a dense one, which is then thinned out.
             every = functional.conv2d(x, weight, bias, 1, self.padding, groups=self.groups)

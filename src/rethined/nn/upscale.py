@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from rethined.detail import DETAIL_PX
 from rethined.nn.network import TOKEN_PX
-from rethined.resample import PULL_GAIN
+from rethined.nn.prefill import spread
 from rethined.transfer import (
     BASE_LEVELS,
     DETAIL_FLOOR,
@@ -23,33 +23,6 @@ from rethined.transfer import (
     seam_grid,
 )
 from rethined.types import SizeHW
-
-
-def spread(values: Tensor, weight: Tensor, levels: int | None = None) -> Tensor:
-    """Twin of :func:`rethined.resample.spread`.
-
-    Args:
-        values: ``(C, H, W)`` float.
-        weight: ``(H, W)`` float in 0..1.
-        levels: How often to halve; all the way down when ``None``.
-    """
-    weight = weight[None, None]
-    colour = values[None] * weight
-    pyramid = [(colour, weight)]
-    while max(weight.shape[-2:]) > 1 and (levels is None or len(pyramid) <= levels):
-        odd = [0, weight.shape[-1] % 2, 0, weight.shape[-2] % 2]
-        colour, share = (functional.avg_pool2d(functional.pad(x, odd), 2) for x in (colour, weight))
-        weight = (share * PULL_GAIN).clamp_max(1)
-        colour = colour * (weight / share.clamp_min(1e-6))
-        pyramid.append((colour, weight))
-    colour, weight = pyramid.pop()
-    filled = colour / weight.clamp_min(1e-6) if levels is None else colour
-    while pyramid:
-        colour, weight = pyramid.pop()
-        height, width = weight.shape[-2:]
-        above = functional.interpolate(filled, scale_factor=2, mode="bilinear", align_corners=False)
-        filled = colour + above[..., :height, :width] * (1 - weight)
-    return filled[0]
 
 
 def _on_sheet(used: Tensor, cell_px: int, *planes: Tensor) -> tuple[list[Tensor], tuple[slice, slice]]:
@@ -120,7 +93,7 @@ def _close_seam(error: Tensor, rim: Tensor, small_hw: SizeHW) -> Tensor:
     count = torch.bincount(cell, minlength=grid_h * grid_w)
     total = error.new_zeros(3, grid_h * grid_w).index_add(1, cell, error[:, y, x])
     mean = (total / count.clamp_min(1)).view(3, grid_h, grid_w)
-    return spread(mean, (count > 0).to(error.dtype).view(grid_h, grid_w), levels)
+    return spread(mean[None], (count > 0).to(error.dtype).view(1, 1, grid_h, grid_w), levels)[0]
 
 
 def _gather_taps(
@@ -168,7 +141,7 @@ def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Ten
     known = (~touched)[None, None].to(filled.dtype)
     share = functional.avg_pool2d(known, TOKEN_PX)
     amount = functional.avg_pool2d(detail * known, TOKEN_PX) / share.clamp_min(1e-6)
-    expected = spread(amount[0], share[0, 0])[0]
+    expected = spread(amount, share)[0, 0]
     means = functional.avg_pool2d(detail, TOKEN_PX, stride=1)[0, 0]
     rows, columns = (torch.arange(side) * TOKEN_PX for side in is_set.shape)
     top = (rows[:, None] + offset_yx[..., 0]).clamp(0, means.shape[0] - 1)
@@ -185,7 +158,7 @@ def _bend_base(error: Tensor, touched: Tensor, is_copied: Tensor, tokens: Tensor
     values = torch.where(touched, low_error, error)
     cell_px = 2**BASE_LEVELS
     (values, weight), box = _on_sheet(tokens, cell_px, values, weight)
-    return _off_sheet(spread(values, weight[0], BASE_LEVELS), cell_px, box, error)
+    return _off_sheet(spread(values[None], weight[None], BASE_LEVELS)[0], cell_px, box, error)
 
 
 def _mean_of(picture: Tensor, tokens: Tensor) -> Tensor:

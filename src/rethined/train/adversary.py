@@ -51,7 +51,7 @@ class Adversary:
         loss = fooling(fake.scores, hole, self._config.adversarial_form)
         return loss + self._config.adversarial_features * feature_matching(fake.features, real.features, hole)
 
-    def learn(self, fill: Tensor, target: Tensor, hole: Tensor) -> float:
+    def learn(self, fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
         """Adds the discriminator's gradients of one of two views; returns its loss. Arguments as before, detached."""
         self.discriminator.train().requires_grad_(True)
         real, fake = (self.discriminator(picture) for picture in (target, target + (fill - target) * hole))
@@ -59,7 +59,7 @@ class Adversary:
         if self._config.adversarial_r1 > 0:
             loss = loss + self._config.adversarial_r1 * gradient_penalty(self.discriminator, target)
         (loss / 2).backward()
-        return float(loss.detach())
+        return loss.detach()
 
     @property
     def gradients(self) -> list[Tensor]:

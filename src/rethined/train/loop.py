@@ -8,40 +8,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from rethined.data.samples import Batch, Sampler, prefetch
+from rethined.data.samples import Sampler
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import oracle_matching
-from rethined.losses.windows import FillLoss, cut_windows, hole_windows
+from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
-from rethined.nn.prefill import finer_prefill
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
+from rethined.nn.squares import cut_squares
+from rethined.train.batches import Stacked, count_workers, draw_batches
 from rethined.train.config import TrainConfig
-from rethined.train.device import CPU
 from rethined.train.log import LOG_FILE
 from rethined.train.profile import Profile
 from rethined.train.state import TrainState, save_state
+from rethined.train.views import View, coarse_view, fine_view
 from rethined.train.watch import ValSet
 
 REPORT_EVERY = 50
 WATCH_EVERY = 10
 SAVE_EVERY_S = 300.0
-
-
-@dataclass(frozen=True)
-class View:
-    """One scale of a batch, ready for the network."""
-
-    prefilled: Tensor
-    hole: Tensor
-    target: Tensor
 
 
 @dataclass(frozen=True)
@@ -55,23 +44,23 @@ class WindowTerm:
 
 @dataclass
 class Meter:
-    """Running sums between two reports; costly figures are taken only while ``is_watching``."""
+    """Figures between two reports; costly ones are taken only while ``is_watching``."""
 
     profile: Profile = field(default_factory=Profile)
     is_watching: bool = False
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    values: dict[str, list[float | Tensor]] = field(default_factory=dict)
 
-    def add(self, name: str, value: float) -> None:
-        """Counts one value in."""
-        self.sums[name] = self.sums.get(name, 0.0) + value
-        self.counts[name] = self.counts.get(name, 0) + 1
+    def add(self, name: str, value: float | Tensor) -> None:
+        """Counts one value in; a tensor is not asked for its value before :meth:`take`, which a GPU would wait for."""
+        self.values.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
 
     def take(self) -> dict[str, float]:
         """The means since the last call."""
-        means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        self.sums.clear()
-        self.counts.clear()
+        means = {
+            name: torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in values]).mean().item()
+            for name, values in self.values.items()
+        }
+        self.values.clear()
         return means
 
 
@@ -89,6 +78,7 @@ def train(
     rate_at: Callable[[int], float] | None = None,
     on_save: Callable[[], object] = lambda: None,
     profile: Profile | None = None,
+    workers: int | None = None,
 ) -> None:
     """Trains until ``config.steps`` are done or ``max_minutes`` are over; the state is saved in ``out`` as it goes.
 
@@ -109,13 +99,24 @@ def train(
             rate depends on more than the step does not resume exactly.
         on_save: Called whenever the state has been saved.
         profile: Told when the parts of each step end.
+        workers: Processes that draw samples. With 0 a thread of this one draws them; with ``None`` that is so on a CPU,
+            and beside a GPU there are as many as processors but one.
     """
     out.mkdir(parents=True, exist_ok=True)
     state.network.train()
     meter, watch_meter = Meter(profile or Profile()), Meter()
     is_first = place().rank == 0
     started = saved = time.monotonic()
-    with closing(prefetch(sampler, start=state.position, count=config.samples_per_step, share=place())) as batches:
+    drawn = draw_batches(
+        sampler,
+        start=state.position,
+        count=config.samples_per_step,
+        steps=config.steps - state.step,
+        share=place(),
+        workers=count_workers(state.device) if workers is None else workers,
+        is_pinned=state.device.type == "cuda",
+    )
+    with closing(drawn) as batches:
         while state.step < config.steps:
             began = time.perf_counter()
             batch = next(batches)
@@ -160,12 +161,12 @@ def _with_throughput(means: dict[str, float], config: TrainConfig) -> dict[str, 
 
 
 def _step(
-    state: TrainState, config: TrainConfig, batch: Batch, rate: float, feature_loss: FillLoss | None, meter: Meter
+    state: TrainState, config: TrainConfig, batch: Stacked, rate: float, feature_loss: FillLoss | None, meter: Meter
 ) -> None:
     """One step: the coarse view, then the fine view prefilled with what the network made of the coarse one."""
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
+    generator = torch.Generator(state.device).manual_seed(config.seed * 1_000_003 + state.step)
     terms = _window_terms(state, config, feature_loss)
     state.optimizer.zero_grad(set_to_none=True)
     coarse = coarse_view(batch, state.device)
@@ -179,7 +180,7 @@ def _step(
     average_(shared_tensors(state))
     meter.profile.end_part("exchange")
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
-    meter.add("gradient", float(norm))
+    meter.add("gradient", norm)
     state.optimizer.step()
     if state.adversary:
         state.adversary.step(rate / config.learning_rate)
@@ -215,33 +216,6 @@ def shared_tensors(state: TrainState) -> Iterator[Tensor]:
             yield from (x for x in (module.running_mean, module.running_var) if x is not None)
 
 
-def coarse_view(batch: Batch, device: torch.device = CPU) -> View:
-    """The regions at half scale, their holes prefilled by pull-push."""
-    samples = batch.samples
-    return View(
-        prefilled=_planes([s.coarse_prefilled for s in samples], device),
-        hole=_planes([s.coarse_hole[..., None] for s in samples], device),
-        target=_planes([s.coarse_target for s in samples], device).div_(255),
-    )
-
-
-def fine_view(batch: Batch, coarse: Tensor) -> View:
-    """The fine crops, their holes prefilled with the coarse result ``(N, 3, C, C)``."""
-    samples = batch.samples
-    target = _planes([s.fine_target for s in samples], coarse.device).div_(255)
-    hole = _planes([s.fine_hole[..., None] for s in samples], coarse.device)
-    return View(finer_prefill(coarse, target, hole, [s.corner_yx for s in samples]), hole, target)
-
-
-def _planes(pictures: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
-    """Pictures ``(H, W, C)`` to one float32 tensor ``(N, C, H, W)``, channels last in memory as they come."""
-    stacked = torch.from_numpy(np.stack(pictures))
-    if device.type == "cuda":
-        stacked = stacked.pin_memory()  # so that the copy need not be waited for
-    # Targets and holes travel as bytes and become floats there.
-    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
-
-
 def _learn(
     state: TrainState,
     config: TrainConfig,
@@ -264,22 +238,21 @@ def _learn(
     if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        prefilled, target, hole = (cut_windows(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
-        in_cells = [(top // CELL_PX, left // CELL_PX) for top, left in corners]
-        residual = from_cells(cut_windows(output.residual, in_cells, side_px // CELL_PX))
+        prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
+        residual = from_cells(cut_squares(output.residual, corners // CELL_PX, side_px // CELL_PX))
         windows = [prefilled + residual, target, hole]
     for term in terms:
         value = term.loss(*windows)
         loss = loss + term.weight * value
-        meter.add(f"{name}_{term.name}", float(value.detach()))
+        meter.add(f"{name}_{term.name}", value)
         meter.profile.end_part(f"loss: {term.name}")
     (loss / 2).backward()
     meter.profile.end_part("backward")
     if state.adversary:
         meter.add(f"{name}_discriminator", state.adversary.learn(*(window.detach() for window in windows)))
         meter.profile.end_part("discriminator")
-    meter.add(f"{name}_fill", float(fill_loss.detach()))
-    meter.add(f"{name}_matching", float(matching.detach()))
+    meter.add(f"{name}_fill", fill_loss)
+    meter.add(f"{name}_matching", matching)
     fill = view.prefilled + from_cells(output.residual.detach())
     if meter.is_watching:
         meter.add(f"{name}_gain_db", _gain_db(fill, view))
@@ -287,8 +260,8 @@ def _learn(
     return fill
 
 
-def _gain_db(fill: Tensor, view: View) -> float:
+def _gain_db(fill: Tensor, view: View) -> Tensor:
     """How much closer than its prefill the fill is to the truth, in dB over all hole pixels of the batch."""
     before = ((view.prefilled - view.target) * view.hole).square().sum()
     after = ((fill - view.target) * view.hole).square().sum()
-    return float(10 * np.log10(max(float(before), 1e-9) / max(float(after), 1e-9)))
+    return 10 * (before.clamp_min(1e-9) / after.clamp_min(1e-9)).log10()

@@ -54,6 +54,7 @@ def train_folder(
     tensorboard: bool = False,
     device: str = "cpu",
     profile_steps: int = 0,
+    workers: int | None = None,
 ) -> None:
     """Trains on a folder, or goes on with the run in ``out``; together with others where torchrun started several.
 
@@ -70,6 +71,7 @@ def train_folder(
         tensorboard: Whether to write logs for TensorBoard too.
         device: ``cpu``, ``cuda``, or ``auto`` for a CUDA device where there is one.
         profile_steps: Steps of which to tell where their time went, part by part.
+        workers: Processes that draw samples, as for :func:`rethined.train.loop.train`.
 
     Raises:
         MissingExtraError: ``tensorboard`` is wanted and not installed.
@@ -80,8 +82,9 @@ def train_folder(
         expect_tensorboard()
     if threads is not None:
         torch.set_num_threads(threads)
-    if profile_steps < 0:
-        raise ConfigError(f"profile_steps is {profile_steps}; expected 0 or more")
+    for name, count in (("profile_steps", profile_steps), ("workers", workers or 0)):
+        if count < 0:
+            raise ConfigError(f"{name} is {count}; expected 0 or more")
     keep_freed_memory()
     chosen = choose_device(device)
     with ExitStack() as stack:
@@ -133,6 +136,7 @@ def train_folder(
             should_stop=stop.is_set,
             on_save=board.add_looks if board else lambda: None,
             profile=profile,
+            workers=workers,
         )
 
 

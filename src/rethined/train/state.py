@@ -164,6 +164,8 @@ def _assemble(network: RethinedNetwork, config: TrainConfig, device: torch.devic
     # First: the optimiser keeps views on the weights.
     network.to(device)
     network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
+    if device.type == "cuda":
+        network.memory_format = torch.contiguous_format  # cuDNN's depthwise kernels are made for it
     average = {name: p.detach().clone() for name, p in network.named_parameters()}
     return TrainState(network, average, make_optimizer(network, config), adversary=make_adversary(config, device))
 

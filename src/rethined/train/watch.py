@@ -9,8 +9,9 @@ import torch
 
 from rethined.data.masks import FAMILIES, MaskFamily, draw_hole
 from rethined.data.photos import Photo
-from rethined.losses.windows import FillLoss, cut_windows, hole_windows
+from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.network import RethinedNetwork
+from rethined.nn.squares import cut_squares
 from rethined.resample import pull_push, shrink_known
 
 SIDE_PX = 384
@@ -74,6 +75,6 @@ class ValSet:
             for index, (prefilled, hole, target) in enumerate(self._cases):
                 fill = network(prefilled, hole).fill.clamp(0, 1)
                 corners = hole_windows(hole, WINDOW_PX, torch.Generator().manual_seed(index))
-                windows = (cut_windows(planes, corners, WINDOW_PX) for planes in (fill, target, hole))
+                windows = (cut_squares(planes, corners, WINDOW_PX) for planes in (fill, target, hole))
                 found.append(float(distance(*windows)))
         return float(np.mean(found))

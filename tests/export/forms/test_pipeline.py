@@ -16,6 +16,7 @@ from rethined.export.forms.pipeline import Pipeline
 from rethined.export.network import Weights
 from rethined.nn import upscale
 from rethined.nn.network import RESIDUAL_SCALE
+from rethined.nn.prefill import spread
 from rethined.resample import pull_push, shrink_known
 
 SIDE, FACTOR = 64, 4
@@ -125,7 +126,7 @@ def test_shrinking_and_prefilling_are_the_engines(factor: int, weights: Weights,
     assert torch.equal(small_known, 1 - small_hole)
     np.testing.assert_array_equal(touched[0, 0] > 0, expected.touched)
     np.testing.assert_allclose(small[0].permute(1, 2, 0) * 255, expected.image, atol=0.02)
-    prefilled = upscale.spread(small[0], small_known[0, 0]).permute(1, 2, 0).numpy()
+    prefilled = spread(small, small_known)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(prefilled, pull_push(expected.image / 255, expected.hole), atol=1e-4)
 
 

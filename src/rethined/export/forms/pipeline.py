@@ -176,7 +176,7 @@ def _with_rim(x: Tensor) -> Tensor:
 
 
 def spread_static(values: Tensor, weight: Tensor, size_hw: SizeHW, levels: int | None = None) -> Tensor:
-    """:func:`rethined.nn.upscale.spread` with sizes that are known beforehand, so that no shape is left to the graph.
+    """:func:`rethined.nn.prefill.spread` with sizes that are known beforehand, so that no shape is left to the graph.
 
     Args:
         values: ``(1, C, H, W)`` float.

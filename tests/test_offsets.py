@@ -7,6 +7,7 @@ from planted import PERIOD_PX, square_hole, stripes
 from rethined.matching import Matches, corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
 from rethined.types import Box
+from rethined.workers import Workers
 
 
 def test_the_search_finds_a_planted_period() -> None:
@@ -22,12 +23,13 @@ def test_the_search_finds_a_planted_period() -> None:
     assert not field.is_set[~corrupted].any()
 
 
-def test_sources_stay_inside_and_clear_of_the_hole(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("agree_rounds", [0, 2])
+def test_sources_stay_inside_and_clear_of_the_hole(agree_rounds: int, rng: np.random.Generator) -> None:
     picture = rng.random((64, 96, 3)).astype(np.float32)
     touched = rng.random((64, 96)) > 0.995
     corrupted = corrupted_tokens(touched)
     start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
-    field = choose_offsets(picture, touched, corrupted, start)
+    field = choose_offsets(picture, touched, corrupted, start, agree_rounds=agree_rounds)
     for token_yx in np.argwhere(field.is_set):
         y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
         assert 0 <= y <= 56
@@ -35,16 +37,50 @@ def test_sources_stay_inside_and_clear_of_the_hole(rng: np.random.Generator) -> 
         assert not touched[y : y + 8, x : x + 8].any()
 
 
-def test_sources_keep_clear_of_what_is_forbidden(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("agree_rounds", [0, 2])
+def test_sources_keep_clear_of_what_is_forbidden(agree_rounds: int, rng: np.random.Generator) -> None:
     picture = rng.random((64, 96, 3)).astype(np.float32)
     touched, forbidden = rng.random((64, 96)) > 0.995, rng.random((64, 96)) > 0.995
     corrupted = corrupted_tokens(touched)
     start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
-    field = choose_offsets(picture, touched, corrupted, start, forbidden=forbidden)
+    field = choose_offsets(picture, touched, corrupted, start, forbidden=forbidden, agree_rounds=agree_rounds)
     assert field.is_set.any()
     for token_yx in np.argwhere(field.is_set):
         y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
         assert not (touched | forbidden)[y : y + 8, x : x + 8].any()
+
+
+def test_copies_come_to_fit_each_other_where_the_fill_tells_nothing(rng: np.random.Generator) -> None:
+    """A flat fill over stripes: any phase is as good by it. What is known around and copied beside it knows better."""
+    image = stripes((96, 256)).astype(np.float32)
+    touched = square_hole((96, 256), Box(24, 104, 72, 152))
+    filled = np.where(touched[..., None], image.mean((0, 1)), image)
+    corrupted = corrupted_tokens(touched)
+    start = rng.integers(-60, 61, (int(corrupted.sum()), 4, 2)).astype(np.int32)
+    start[:6, 0] = -PERIOD_PX, 0  # the first row is offered one that fits what is known
+
+    def share_in_phase(rounds: int, threads: int = 1) -> tuple[float, OffsetField]:
+        field = choose_offsets(
+            filled, touched, corrupted, start, steps_px=(), agree_rounds=rounds, workers=Workers(threads)
+        )
+        assert field.is_set.sum() > 30
+        return float((field.offset_yx[field.is_set] % PERIOD_PX == 0).all(1).mean()), field
+
+    (before, _), (after, field), (_, again) = share_in_phase(0), share_in_phase(6), share_in_phase(6, threads=2)
+    assert before < 0.2, "hardly more than those that are offered one that fits"
+    assert after > 2 * before
+    np.testing.assert_array_equal(field.offset_yx, again.offset_yx)
+
+
+def test_tokens_without_a_source_get_none_by_agreeing() -> None:
+    picture = np.full((32, 64, 3), 90, np.float32)
+    touched = square_hole((32, 64), Box(8, 8, 24, 24))
+    corrupted = corrupted_tokens(touched)
+    start = np.full((int(corrupted.sum()), 1, 2), 999, np.int32)
+    start[0] = 0, 24
+    field = choose_offsets(picture, touched, corrupted, start, steps_px=(), agree_rounds=3)
+    assert field.is_set.sum() == 1
+    assert field.is_set[1, 1]
 
 
 def test_no_candidates_set_nothing() -> None:

@@ -324,6 +324,7 @@ class Inpainter:
                 described,
                 barred,
                 candidates=self.options.candidates,
+                agree_rounds=self.options.agree_rounds,
                 temperature=self._session.temperature,
                 ranker=self._ranker,
                 on_done=clock.within,

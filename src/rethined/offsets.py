@@ -1,7 +1,15 @@
-"""Which offset each token is copied by: candidates ranked by how well surroundings agree and how near they are."""
+"""Which offset each token is copied by: candidates ranked by how well surroundings agree and how near they are.
+
+In the hole surroundings are at first what the network filled, which is soft. Once every token has a source, what is
+copied beside it tells more: rounds of offers by neighbours and of chance (PatchMatch) make copies fit each other.
+
+Reference: Barnes, Shechtman, Finkelstein, Goldman, "PatchMatch: A Randomized Correspondence Algorithm for Structural
+Image Editing", SIGGRAPH 2009, section 3.2 (propagation and random search).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +44,9 @@ NEAREST_TOKENS = 2
 """The least distance that is offered by itself: the pixels of the next token are mixed with those of the hole."""
 REFINE_STEPS_PX = (2, 1)
 """Offsets tried above, below and beside the best one, in network pixels."""
+TRIES_PX = (3, 3, 24, 24)
+"""How far at most, in network pixels up and down and sideways, from its source a token tries others, in each round but
+the last."""
 WINDOWS = 4096
 """Windows compared at a time, for the same reason."""
 
@@ -125,6 +136,7 @@ def choose_offsets(
     detail: DetailLevels | None = None,
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     far_px: float = FAR_PX,
+    agree_rounds: int = 0,
     forbidden: HoleMap | None = None,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
@@ -139,6 +151,7 @@ def choose_offsets(
         detail: Of ``picture``; computed when ``None``.
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         far_px: How far away a source costs twice as much, in network pixels.
+        agree_rounds: Rounds in which tokens make their copies fit each other afterwards.
         forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
             sources keep clear of them as well. None are when ``None``.
         on_done: Called with the share that is done, 0..1; an error it raises ends the search.
@@ -152,10 +165,15 @@ def choose_offsets(
     detail = detail or detail_levels(picture, touched)
     search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, detail, far_px, workers)
     search.offer(candidates)
+    passes = 1 + len(steps_px) + agree_rounds
     for done, step in enumerate(steps_px, 1):
         if on_done:
-            on_done(done / (1 + len(steps_px)))
+            on_done(done / passes)
         search.offer(search.best_yx[:, None] + step * _STEPS)
+    for left in reversed(range(agree_rounds)):
+        if on_done:
+            on_done(1 - (left + 1) / passes)
+        search.agree(TRIES_PX if left else (), seed=left)
     if on_done:
         on_done(1)
     field.offset_yx[corrupted] = search.best_yx
@@ -214,12 +232,19 @@ class _Search:
         self._weight /= self._weight.sum(1, keepdims=True)
         self._is_hole = is_hole
         self._own = self._sample(self._samples_y, self._samples_x, is_hole)
+        # What copies are compared by: all but the token's own hole, which would only agree with itself; and all hole.
+        is_own = ((grid_y >= 0) & (grid_y < TOKEN_PX) & (grid_x >= 0) & (grid_x < TOKEN_PX)).ravel()
+        self._around_weight = _normal(np.where(is_hole & is_own, 0, self._weight))
+        self._hole_weight = _normal(np.where(is_hole, self._weight, 0))
+        self._touched, self._grey = touched, grey
+        # Means of low bands over the patch whose top left is there.
+        self._tone = cv2.blur(low, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
     def offer(self, offsets_yx: Ints) -> None:
         """Takes over, per token, the best of ``(R, C, 2)`` candidates where it is better than what it has."""
-        cost = self._cost(offsets_yx)
+        cost = self._cost(offsets_yx, self._window_cost)
         pick = cost.argmin(1)
         rows = np.arange(len(pick))
         cost = cost[rows, pick]
@@ -227,10 +252,66 @@ class _Search:
         self.best_yx[better] = offsets_yx[rows, pick][better]
         self.best_cost[better] = cost[better]
 
-    def _sample(self, y: Ints, x: Ints, is_hole: HoleMap) -> Float32:
+    def agree(self, tries_px: tuple[int, ...], *, seed: int) -> None:
+        """Takes over, per token, its own offset, a neighbour's or one nearby: what fits best to what they all copy now.
+
+        The cost is the sum of two differences. Around the token, the source's surroundings against what is known and
+        what the neighbours copy, in all bands; in the hole, as ever, low bands against what the network filled.
+
+        Args:
+            tries_px: How far at most each further offset is from the token's own.
+            seed: Of chance; the same gives the same.
+        """
+        tokens_yx = self._corners_yx // TOKEN_PX
+        height, width = (int(side) + 2 for side in tokens_yx.max(0) + 1)
+        has_source = np.isfinite(self.best_cost)
+        number = np.full((height, width), -1, np.int32)
+        number[tokens_yx[has_source, 0] + 1, tokens_yx[has_source, 1] + 1] = np.flatnonzero(has_source)
+        offered = [self.best_yx]
+        for dy, dx in _AROUND:
+            neighbour = number[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx]
+            offered.append(np.where((neighbour >= 0)[:, None], self.best_yx[neighbour], self.best_yx))
+        chance = np.random.default_rng(seed)
+        offered += [self.best_yx + chance.integers(-most, most + 1, self.best_yx.shape, np.int32) for most in tries_px]
+        candidates = np.stack(offered, 1)
+        around = self._copied_around(number[1:-1, 1:-1], has_source)
+        cost = self._cost(candidates, lambda rows, moved_yx: self._fit(around, rows, moved_yx))
+        pick = cost.argmin(1)
+        rows = np.flatnonzero(has_source)
+        self.best_yx[rows] = candidates[rows, pick[rows]]
+        self.best_cost[rows] = cost[rows, pick[rows]]
+
+    def _copied_around(self, number: Ints, has_source: HoleMap) -> Float32:
+        """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
+        y, x = np.nonzero(self._touched[: number.shape[0] * TOKEN_PX, : number.shape[1] * TOKEN_PX])
+        token = number[y // TOKEN_PX, x // TOKEN_PX]
+        y, x, token = y[token >= 0], x[token >= 0], token[token >= 0]
+        moved_yx = self.best_yx[token]
+        corner_y, corner_x = self._corners_yx[has_source].T
+        to_y, to_x = self.best_yx[has_source].T
+        tone = np.zeros((len(has_source), 3), np.float32)
+        tone[has_source] = self._tone[corner_y, corner_x]
+        tone[has_source] -= self._tone[corner_y + to_y, corner_x + to_x]
+        copied = np.array(self._grey)
+        shifted = self._grey[y + moved_yx[:, 0], x + moved_yx[:, 1]] + np.float32(MEAN_FORGIVEN) * tone[token]
+        copied[y, x] = np.clip(np.rint(shifted), 0, 255)
+        smooth = cv2.blur(copied, (2, 2), borderType=cv2.BORDER_REPLICATE)
+        return sample_at(np.asarray(smooth, np.uint8), self._samples_y, self._samples_x)
+
+    def _fit(self, around: Float32, rows: Ints, moved_yx: Ints) -> Float32:
+        """Costs as of :meth:`_window_cost`, of both differences that :meth:`agree` compares."""
+        y, x = self._samples_y[rows] + moved_yx[:, :1], self._samples_x[rows] + moved_yx[:, 1:]
+        total = np.zeros(len(rows), np.float32)
+        for own, weight, is_low in ((around, self._around_weight, False), (self._own, self._hole_weight, True)):
+            difference = self._sample(y, x, np.bool_(is_low))
+            difference -= own[rows]
+            total += _unlike(difference, weight[rows])
+        return total
+
+    def _sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Float32:
         return sample_at(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
 
-    def _cost(self, offsets_yx: Ints) -> Float32:
+    def _cost(self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32]) -> Float32:
         source = self._corners_yx[:, None] + offsets_yx
         limit = np.array(self._free.shape, np.int32) - 1
         clipped = source.clip(0, limit)
@@ -239,7 +320,7 @@ class _Search:
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
         parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
-        found = self._workers.map(lambda part: self._window_cost(rows[part], moved[part]), parts)
+        found = self._workers.map(lambda part: window_cost(rows[part], moved[part]), parts)
         if found:
             missing = self._asked[rows] - self._offered[source[rows, columns, 0], source[rows, columns, 1]]
             unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
@@ -252,10 +333,20 @@ class _Search:
         source_y, source_x = self._samples_y[rows] + moved_yx[:, :1], self._samples_x[rows] + moved_yx[:, 1:]
         difference = self._sample(source_y, source_x, self._is_hole[rows])
         difference -= self._own[rows]
-        weight = self._weight[rows][:, None]
-        mean = (weight @ difference)[:, 0]
-        mean_square = (weight @ np.square(difference, out=difference))[:, 0]
-        return np.asarray((mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1), np.float32)
+        return _unlike(difference, self._weight[rows])
+
+
+def _unlike(difference: Float32, weight: Float32) -> Float32:
+    """``(N,)`` weighted squares of ``(N, S, 3)`` differences, less what is forgiven of their mean; taken to pieces."""
+    weight = weight[:, None]
+    mean = (weight @ difference)[:, 0]
+    mean_square = (weight @ np.square(difference, out=difference))[:, 0]
+    return np.asarray((mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1), np.float32)
+
+
+def _normal(weight: NDArray[Any]) -> Float32:
+    """Weights of each row that sum to one; all zero where there are none."""
+    return np.asarray(weight / np.maximum(weight.sum(1, keepdims=True), 1e-6), np.float32)
 
 
 def _token_yx(index: NDArray[np.integer[Any]], width: int) -> Ints:

@@ -67,6 +67,7 @@ def find_sources(
     forbidden: list[HoleMap | None],
     *,
     candidates: int,
+    agree_rounds: int,
     temperature: float,
     ranker: Ranker,
     on_done: OnDone,
@@ -82,6 +83,7 @@ def find_sources(
         described: What the network gave on the first.
         forbidden: For each rung its pixels that hold anything forbidden, see :func:`forbidden_at`.
         candidates: How many sources per token the descriptors name.
+        agree_rounds: Rounds in which the finest rung's tokens make their copies fit each other.
         temperature: Softmax temperature of the descriptors' products.
         ranker: Finds the largest products.
         on_done: Called with the share that is done, 0..1.
@@ -112,6 +114,7 @@ def find_sources(
         corrupted,
         offered,
         detail=detail,
+        agree_rounds=agree_rounds if len(rungs) == 1 else 0,
         forbidden=forbidden[0],
         on_done=tell[0],
         workers=workers,
@@ -129,6 +132,7 @@ def find_sources(
             detail=detail,
             steps_px=(1,),
             far_px=FAR_PX * 2**doublings,
+            agree_rounds=agree_rounds if doublings == len(rungs) - 1 else 0,
             forbidden=barred,
             on_done=told,
             workers=workers,

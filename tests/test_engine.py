@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rethined import engine, jpeg
+from rethined import sources as sources_module
 from rethined.engine import Inpainter, inpaint
 from rethined.errors import (
     ImageError,
@@ -24,6 +26,7 @@ from rethined.errors import (
     OptionError,
 )
 from rethined.imageio import read_image, write_image
+from rethined.offsets import OffsetField
 from rethined.options import InpaintOptions, Preset
 from rethined.regions import Plan
 from rethined.session import NetworkResult, OnnxSession
@@ -192,6 +195,22 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     np.testing.assert_array_equal(second[1], hole[window])
     assert max(prefilled[small].std() for prefilled, small in seen) < 40, "the prefill is smooth"
     np.testing.assert_array_equal(second[0][~second[1]], image[window][~hole[window]])
+
+
+@pytest.mark.parametrize(("preset", "rounds"), [("fast", [0]), ("balanced", [0, 3]), ("best", [0, 3])])
+def test_copies_are_made_to_fit_on_the_finest_look_but_with_fast(
+    preset: Preset, rounds: list[int], inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    choose = sources_module.choose_offsets
+
+    def watch(*arguments: Any, agree_rounds: int, **options: Any) -> OffsetField:  # noqa: ANN401
+        asked.append(agree_rounds)
+        return choose(*arguments, agree_rounds=agree_rounds, **options)
+
+    monkeypatch.setattr(sources_module, "choose_offsets", watch)
+    inpainter.with_options(InpaintOptions(preset=preset))(photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640))
+    assert asked == rounds
 
 
 def test_progress_names_every_stage_and_ends_at_one(inpainter: Inpainter) -> None:

@@ -170,10 +170,12 @@ def choose_offsets(
         if on_done:
             on_done(done / passes)
         search.offer(search.best_yx[:, None] + step * _STEPS)
-    for left in reversed(range(agree_rounds)):
-        if on_done:
-            on_done(1 - (left + 1) / passes)
-        search.agree(TRIES_PX if left else (), seed=left)
+    if agree_rounds:
+        agreement = _Agreement(search, touched)
+        for left in reversed(range(agree_rounds)):
+            if on_done:
+                on_done(1 - (left + 1) / passes)
+            agreement.take_round(TRIES_PX if left else (), seed=left)
     if on_done:
         on_done(1)
     field.offset_yx[corrupted] = search.best_yx
@@ -208,43 +210,35 @@ class _Search:
     ) -> None:
         self._far_px, self._workers = np.float32(far_px), workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
-        grey = cv2.convertScaleAbs(picture)
+        self.grey: Image8 = np.asarray(cv2.convertScaleAbs(picture), np.uint8)
         # A 2 x 2 mean before the samples are taken 2 px apart.
-        smooth = cv2.blur(grey, (2, 2), borderType=cv2.BORDER_REPLICATE)
-        low = cv2.blur(grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
+        smooth = _smooth(self.grey)
+        low = cv2.blur(self.grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
         # One above the other, so that one gather takes known samples from the first and hole samples from the second.
         self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
         self._height = picture.shape[0]
+        self.low = self._both[self._height :]
         self._free = free
-        self._corners_yx = corners_yx
+        self.corners_yx = corners_yx
         self._offered = detail.offered
         self._asked = detail.asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX]
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")
-        self._samples_y = corners_yx[:, :1] + grid_y.ravel()
-        self._samples_x = corners_yx[:, 1:] + grid_x.ravel()
+        self.samples_y = corners_yx[:, :1] + grid_y.ravel()
+        self.samples_x = corners_yx[:, 1:] + grid_x.ravel()
         height, width = touched.shape
-        inside = (
-            (self._samples_y >= 0) & (self._samples_y < height) & (self._samples_x >= 0) & (self._samples_x < width)
-        )
-        is_hole = touched[self._samples_y.clip(0, height - 1), self._samples_x.clip(0, width - 1)]
-        self._weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
-        self._weight /= self._weight.sum(1, keepdims=True)
-        self._is_hole = is_hole
-        self._own = self._sample(self._samples_y, self._samples_x, is_hole)
-        # What copies are compared by: all but the token's own hole, which would only agree with itself; and all hole.
-        is_own = ((grid_y >= 0) & (grid_y < TOKEN_PX) & (grid_x >= 0) & (grid_x < TOKEN_PX)).ravel()
-        self._around_weight = _normal(np.where(is_hole & is_own, 0, self._weight))
-        self._hole_weight = _normal(np.where(is_hole, self._weight, 0))
-        self._touched, self._grey = touched, grey
-        # Means of low bands over the patch whose top left is there.
-        self._tone = cv2.blur(low, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+        inside = (self.samples_y >= 0) & (self.samples_y < height) & (self.samples_x >= 0) & (self.samples_x < width)
+        is_hole = touched[self.samples_y.clip(0, height - 1), self.samples_x.clip(0, width - 1)]
+        self.weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
+        self.weight /= self.weight.sum(1, keepdims=True)
+        self.is_hole = is_hole
+        self.own = self.sample(self.samples_y, self.samples_x, is_hole)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
     def offer(self, offsets_yx: Ints) -> None:
         """Takes over, per token, the best of ``(R, C, 2)`` candidates where it is better than what it has."""
-        cost = self._cost(offsets_yx, self._window_cost)
+        cost = self.cost(offsets_yx, self._window_cost)
         pick = cost.argmin(1)
         rows = np.arange(len(pick))
         cost = cost[rows, pick]
@@ -252,67 +246,13 @@ class _Search:
         self.best_yx[better] = offsets_yx[rows, pick][better]
         self.best_cost[better] = cost[better]
 
-    def agree(self, tries_px: tuple[int, ...], *, seed: int) -> None:
-        """Takes over, per token, its own offset, a neighbour's or one nearby: what fits best to what they all copy now.
-
-        The cost is the sum of two differences. Around the token, the source's surroundings against what is known and
-        what the neighbours copy, in all bands; in the hole, as ever, low bands against what the network filled.
-
-        Args:
-            tries_px: How far at most each further offset is from the token's own.
-            seed: Of chance; the same gives the same.
-        """
-        tokens_yx = self._corners_yx // TOKEN_PX
-        height, width = (int(side) + 2 for side in tokens_yx.max(0) + 1)
-        has_source = np.isfinite(self.best_cost)
-        number = np.full((height, width), -1, np.int32)
-        number[tokens_yx[has_source, 0] + 1, tokens_yx[has_source, 1] + 1] = np.flatnonzero(has_source)
-        offered = [self.best_yx]
-        for dy, dx in _AROUND:
-            neighbour = number[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx]
-            offered.append(np.where((neighbour >= 0)[:, None], self.best_yx[neighbour], self.best_yx))
-        chance = np.random.default_rng(seed)
-        offered += [self.best_yx + chance.integers(-most, most + 1, self.best_yx.shape, np.int32) for most in tries_px]
-        candidates = np.stack(offered, 1)
-        around = self._copied_around(number[1:-1, 1:-1], has_source)
-        cost = self._cost(candidates, lambda rows, moved_yx: self._fit(around, rows, moved_yx))
-        pick = cost.argmin(1)
-        rows = np.flatnonzero(has_source)
-        self.best_yx[rows] = candidates[rows, pick[rows]]
-        self.best_cost[rows] = cost[rows, pick[rows]]
-
-    def _copied_around(self, number: Ints, has_source: HoleMap) -> Float32:
-        """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
-        y, x = np.nonzero(self._touched[: number.shape[0] * TOKEN_PX, : number.shape[1] * TOKEN_PX])
-        token = number[y // TOKEN_PX, x // TOKEN_PX]
-        y, x, token = y[token >= 0], x[token >= 0], token[token >= 0]
-        moved_yx = self.best_yx[token]
-        corner_y, corner_x = self._corners_yx[has_source].T
-        to_y, to_x = self.best_yx[has_source].T
-        tone = np.zeros((len(has_source), 3), np.float32)
-        tone[has_source] = self._tone[corner_y, corner_x]
-        tone[has_source] -= self._tone[corner_y + to_y, corner_x + to_x]
-        copied = np.array(self._grey)
-        shifted = self._grey[y + moved_yx[:, 0], x + moved_yx[:, 1]] + np.float32(MEAN_FORGIVEN) * tone[token]
-        copied[y, x] = np.clip(np.rint(shifted), 0, 255)
-        smooth = cv2.blur(copied, (2, 2), borderType=cv2.BORDER_REPLICATE)
-        return sample_at(np.asarray(smooth, np.uint8), self._samples_y, self._samples_x)
-
-    def _fit(self, around: Float32, rows: Ints, moved_yx: Ints) -> Float32:
-        """Costs as of :meth:`_window_cost`, of both differences that :meth:`agree` compares."""
-        y, x = self._samples_y[rows] + moved_yx[:, :1], self._samples_x[rows] + moved_yx[:, 1:]
-        total = np.zeros(len(rows), np.float32)
-        for own, weight, is_low in ((around, self._around_weight, False), (self._own, self._hole_weight, True)):
-            difference = self._sample(y, x, np.bool_(is_low))
-            difference -= own[rows]
-            total += _unlike(difference, weight[rows])
-        return total
-
-    def _sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Float32:
+    def sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Float32:
+        """Colours at some places, low bands alone where ``is_hole``."""
         return sample_at(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
 
-    def _cost(self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32]) -> Float32:
-        source = self._corners_yx[:, None] + offsets_yx
+    def cost(self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32]) -> Float32:
+        """``(R, C)`` costs of candidates: that of windows, and what else counts; infinite where none may lead."""
+        source = self.corners_yx[:, None] + offsets_yx
         limit = np.array(self._free.shape, np.int32) - 1
         clipped = source.clip(0, limit)
         allowed = (source == clipped).all(2) & self._free[clipped[..., 0], clipped[..., 1]]
@@ -330,10 +270,95 @@ class _Search:
 
     def _window_cost(self, rows: Ints, moved_yx: Ints) -> Float32:
         """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        source_y, source_x = self._samples_y[rows] + moved_yx[:, :1], self._samples_x[rows] + moved_yx[:, 1:]
-        difference = self._sample(source_y, source_x, self._is_hole[rows])
-        difference -= self._own[rows]
-        return _unlike(difference, self._weight[rows])
+        source_y, source_x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
+        difference = self.sample(source_y, source_x, self.is_hole[rows])
+        difference -= self.own[rows]
+        return _unlike(difference, self.weight[rows])
+
+
+class _Agreement:
+    """Rounds in which tokens choose anew what fits best to what they all copy now.
+
+    The cost is the sum of two differences. Around the token, the source's surroundings against what is known and what
+    the neighbours copy, in all bands; in the hole, as ever, low bands against what the network filled.
+
+    Args:
+        search: Where the tokens' offsets are, and are kept.
+        touched: As for :func:`choose_offsets`.
+    """
+
+    def __init__(self, search: _Search, touched: HoleMap) -> None:
+        self._search = search
+        has_source = np.isfinite(search.best_cost)
+        self._rows = np.flatnonzero(has_source)
+        tokens_yx = search.corners_yx // TOKEN_PX
+        number = np.full((touched.shape[0] // TOKEN_PX + 2, touched.shape[1] // TOKEN_PX + 2), -1, np.int32)
+        number[tokens_yx[self._rows, 0] + 1, tokens_yx[self._rows, 1] + 1] = self._rows
+        own = np.arange(len(tokens_yx), dtype=np.int32)
+        around = [number[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx] for dy, dx in _AROUND]
+        # A token without such a neighbour offers itself what it has.
+        self._offering = np.stack([own, *(np.where(each >= 0, each, own) for each in around)], 1)
+        y, x = (axis.astype(np.int32) for axis in np.nonzero(touched))
+        token = number[y // TOKEN_PX + 1, x // TOKEN_PX + 1]
+        self._pixel_y, self._pixel_x, self._token = (axis[token >= 0] for axis in (y, x, token))
+        self._pixel = self._pixel_y * np.int32(touched.shape[1]) + self._pixel_x
+        # Means of low bands over the patch whose top left is there.
+        self._tone: Image8 = np.asarray(
+            cv2.blur(search.low, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE), np.uint8
+        )
+        # All but the token's own hole, which would only agree with itself; and all of the hole.
+        inner = (search.samples_y - search.corners_yx[:, :1], search.samples_x - search.corners_yx[:, 1:])
+        is_own = np.logical_and(*((axis >= 0) & (axis < TOKEN_PX) for axis in inner))
+        self._around_weight = _normal(np.where(search.is_hole & is_own, 0, search.weight))
+        self._hole_weight = _normal(np.where(search.is_hole, search.weight, 0))
+
+    def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
+        """Takes over, per token, its own offset, a neighbour's or one nearby.
+
+        Args:
+            tries_px: How far at most, up and down and sideways, each offset nearby is from the token's own.
+            seed: Of chance; the same gives the same.
+        """
+        search, rows = self._search, self._rows
+        chance = np.random.default_rng(seed)
+        best_yx = search.best_yx
+        tries = [best_yx + chance.integers(-most, most + 1, best_yx.shape, np.int32) for most in tries_px]
+        candidates = np.concatenate([best_yx[self._offering], *(each[:, None] for each in tries)], 1)
+        around = self._copied_around()
+        cost = search.cost(candidates, lambda rows, moved_yx: self._cost(around, rows, moved_yx))
+        pick = cost.argmin(1)[rows]
+        best_yx[rows] = candidates[rows, pick]
+        search.best_cost[rows] = cost[rows, pick]
+
+    def _copied_around(self) -> Float32:
+        """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
+        search = self._search
+        corner_y, corner_x = search.corners_yx[self._rows].T
+        to_y, to_x = search.best_yx[self._rows].T
+        tone = np.zeros((len(search.best_yx), 3), np.float32)
+        tone[self._rows] = sample_at(self._tone, corner_y, corner_x)
+        tone[self._rows] -= sample_at(self._tone, corner_y + to_y, corner_x + to_x)
+        moved_y, moved_x = (search.best_yx[:, axis].take(self._token) for axis in range(2))
+        colours = sample_at(search.grey, self._pixel_y + moved_y, self._pixel_x + moved_x)
+        colours += np.float32(MEAN_FORGIVEN) * tone.take(self._token, 0)
+        copied = np.array(search.grey)
+        copied.reshape(-1, 3)[self._pixel] = cv2.convertScaleAbs(np.maximum(colours, 0, out=colours))
+        return sample_at(_smooth(copied), search.samples_y, search.samples_x)
+
+    def _cost(self, around: Float32, rows: Ints, moved_yx: Ints) -> Float32:
+        """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
+        search = self._search
+        y, x = search.samples_y[rows] + moved_yx[:, :1], search.samples_x[rows] + moved_yx[:, 1:]
+        total = np.zeros(len(rows), np.float32)
+        for own, weight, is_low in ((around, self._around_weight, False), (search.own, self._hole_weight, True)):
+            difference = search.sample(y, x, np.bool_(is_low))
+            difference -= own[rows]
+            total += _unlike(difference, weight[rows])
+        return total
+
+
+def _smooth(picture: Image8) -> Image8:
+    return np.asarray(cv2.blur(picture, (2, 2), borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _unlike(difference: Float32, weight: Float32) -> Float32:

@@ -250,12 +250,19 @@ class _Search:
         """Colours at some places, low bands alone where ``is_hole``."""
         return sample_at(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
 
-    def cost(self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32]) -> Float32:
-        """``(R, C)`` costs of candidates: that of windows, and what else counts; infinite where none may lead."""
+    def cost(
+        self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32], wanted: HoleMap | None = None
+    ) -> Float32:
+        """``(R, C)`` costs of candidates: that of windows, and what else counts.
+
+        Infinite where none may lead, and where the cost is not wanted; all are when ``None``.
+        """
         source = self.corners_yx[:, None] + offsets_yx
         limit = np.array(self._free.shape, np.int32) - 1
         clipped = source.clip(0, limit)
         allowed = (source == clipped).all(2) & self._free[clipped[..., 0], clipped[..., 1]]
+        if wanted is not None:
+            allowed &= wanted
         rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
@@ -296,6 +303,7 @@ class _Agreement:
         number[tokens_yx[self._rows, 0] + 1, tokens_yx[self._rows, 1] + 1] = self._rows
         own = np.arange(len(tokens_yx), dtype=np.int32)
         around = [number[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx] for dy, dx in _AROUND]
+        self._is_new = np.ones(len(tokens_yx), bool)
         # A token without such a neighbour offers itself what it has.
         self._offering = np.stack([own, *(np.where(each >= 0, each, own) for each in around)], 1)
         y, x = (axis.astype(np.int32) for axis in np.nonzero(touched))
@@ -325,9 +333,17 @@ class _Agreement:
         tries = [best_yx + chance.integers(-most, most + 1, best_yx.shape, np.int32) for most in tries_px]
         candidates = np.concatenate([best_yx[self._offering], *(each[:, None] for each in tries)], 1)
         around = self._copied_around()
-        cost = search.cost(candidates, lambda rows, moved_yx: self._cost(around, rows, moved_yx))
+        wanted = ~_is_repeated(candidates)
+        # Where nothing has changed, not beside it either, all that was offered before costs what it did.
+        is_old = ~self._is_new[self._offering].any(1)
+        wanted[is_old, : self._offering.shape[1]] = False
+        cost = search.cost(candidates, lambda rows, moved_yx: self._cost(around, rows, moved_yx), wanted)
+        cost[is_old, 0] = search.best_cost[is_old]
         pick = cost.argmin(1)[rows]
-        best_yx[rows] = candidates[rows, pick]
+        chosen_yx = candidates[rows, pick]
+        self._is_new[:] = False
+        self._is_new[rows] = (chosen_yx != best_yx[rows]).any(1)
+        best_yx[rows] = chosen_yx
         search.best_cost[rows] = cost[rows, pick]
 
     def _copied_around(self) -> Float32:
@@ -355,6 +371,15 @@ class _Agreement:
             difference -= own[rows]
             total += _unlike(difference, weight[rows])
         return total
+
+
+def _is_repeated(candidates: Ints) -> HoleMap:
+    """``(R, C)``, whether one of ``(R, C, 2)`` candidates is the same as one before it."""
+    code = candidates[..., 0].astype(np.int64) << 32 | candidates[..., 1].astype(np.int64) & 0xFFFFFFFF
+    repeated = np.zeros(code.shape, bool)
+    for column in range(1, code.shape[1]):
+        repeated[:, column] = (code[:, :column] == code[:, column, None]).any(1)
+    return repeated
 
 
 def _smooth(picture: Image8) -> Image8:

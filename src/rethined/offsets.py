@@ -170,7 +170,7 @@ def choose_offsets(
         if on_done:
             on_done(done / passes)
         search.offer(search.best_yx[:, None] + step * _STEPS)
-    if agree_rounds:
+    if agree_rounds and np.isfinite(search.best_cost).any():
         agreement = _Agreement(search, touched)
         for left in reversed(range(agree_rounds)):
             if on_done:

@@ -64,7 +64,7 @@ def test_broken_photographs_raise_when_read(photos: Path) -> None:
     ("place", "settings", "error", "message"),
     [
         ("nowhere", {}, DatasetError, r"nowhere is not a folder"),
-        ("empty", {}, DatasetError, r"empty holds no picture files; expected some that end in \.bmp, .*\.webp"),
+        ("empty", {}, DatasetError, r"empty holds no picture files; expected some that end in \.avif, .*\.webp"),
         ("photos", {"presets": ["dots"]}, OptionError, r"hole preset is 'dots'; expected one of .*df8k-blobs"),
         ("photos", {"presets": ["scratches", "scratches"]}, OptionError, r"scratches, scratches; expected each once"),
         ("photos", {"presets": ["objects=nowhere"]}, DatasetError, r"nowhere is not a folder; .* of silhouettes"),

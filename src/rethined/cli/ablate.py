@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rethined.cli.shared import Commands, missing_extra
+from rethined.cli.shared import Commands, add_computing, missing_extra
 
 
 def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -31,8 +31,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="begin every variant with these .safetensors weights"
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
-    parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    add_computing(parser)
     parser.set_defaults(run=_run_ablate)
 
 

@@ -75,6 +75,12 @@ def add_runtime_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """What a training computes on."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
+    parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+
+
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """The network and the threads."""
     add_network_option(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rethined.cli.shared import Commands, missing_extra
+from rethined.cli.shared import Commands, add_computing, missing_extra
 
 
 def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -42,8 +42,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
     parser.add_argument("--seed", type=int, help="start of all randomness")
     parser.add_argument("--feature-weight", type=float, help="weight of the feature distance; 0 leaves it out")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a CUDA device where there is one (auto)")
-    parser.add_argument("--threads", type=int, help="threads of the computation (default: all cores)")
+    add_computing(parser)
     parser.add_argument(
         "--workers",
         type=int,

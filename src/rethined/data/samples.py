@@ -147,6 +147,13 @@ class Sampler:
         return y, x
 
 
+def batch_of_step(sampler: Sampler, start: int, count: int, share: tuple[int, int]) -> Batch:
+    """One part of a step's samples; arguments as of :func:`prefetch`, the position is that after all parts."""
+    part, parts = share
+    own = count // parts
+    return replace(sampler.batch(start + part * own, own), position=start + count)
+
+
 def prefetch(
     sampler: Sampler, *, start: int, count: int, depth: int = 4, share: tuple[int, int] = (0, 1)
 ) -> Generator[Batch]:
@@ -163,16 +170,13 @@ def prefetch(
     """
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
-    part, parts = share
-    own = count // parts
 
     def work() -> None:
         position = start
         try:
             while not stopped.is_set():
-                batch = sampler.batch(position + part * own, own)
+                _put(batch_of_step(sampler, position, count, share))
                 position += count
-                _put(replace(batch, position=position))
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
             _put(error)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from rethined.data.samples import Batch, Sampler, prefetch
+from rethined.data.samples import Batch, Sampler, batch_of_step, prefetch
 from rethined.errors import RethinedError
 from rethined.runtime import available_cores
 
@@ -141,14 +141,10 @@ class _Steps(Dataset[Stacked | RethinedError]):
         self._share = share
 
     def __getitem__(self, step: int) -> Stacked | RethinedError:
-        part, parts = self._share
-        own = self._count // parts
-        begin = self._start + step * self._count
         try:
-            batch = self._sampler.batch(begin + part * own, own)
+            return stack(batch_of_step(self._sampler, self._start + step * self._count, self._count, self._share))
         except RethinedError as error:
             return error
-        return stack(batch)._replace(position=begin + self._count)
 
 
 def _begin_worker(number: int) -> None:  # noqa: ARG001 - called by torch

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name.
+    """The device of that name; torch is set up for one that is a GPU.
 
     Args:
         name: ``cpu``; ``cuda``, of several that of this process's number on the machine; or ``auto``, a CUDA device

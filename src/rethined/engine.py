@@ -32,6 +32,7 @@ from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import OnnxSession, Runtime
 from rethined.sources import SourceMap, find_sources, forbidden_at
+from rethined.texture import add_texture
 from rethined.transfer import transfer
 from rethined.types import HoleMap, ImageLike, PathLike, Pixels
 from rethined.weights import SHIPPED_NETWORK
@@ -319,6 +320,9 @@ class Inpainter:
         rungs, described = climb(self._session, picture.pixels, unknown, plan, clock.stage)
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
+            texture = None
+            if self.options.adds_texture:
+                rungs[-1], texture = add_texture(rungs[-1], barred[-1], workers=workers)
             field, gate, learned = find_sources(
                 rungs,
                 described,
@@ -331,7 +335,7 @@ class Inpainter:
                 workers=workers,
             )
             finest = rungs[-1]
-            sources = SourceMap(plan, finest.touched, field, gate)
+            sources = SourceMap(plan, finest.touched, field, gate, texture)
         return _Found(finest, barred[-1], sources, workers), learned
 
     def _follow(
@@ -346,7 +350,10 @@ class Inpainter:
         with clock.stage("match"):
             sources.expect_hole(rungs[-1].touched)
             barred = forbidden_at(forbidden, rungs)
-        return _Found(rungs[-1], barred[-1], sources, workers)
+            finest = rungs[-1]
+            if sources.texture is not None:
+                finest, _ = add_texture(finest, barred[-1], sources.texture, workers=workers)
+        return _Found(finest, barred[-1], sources, workers)
 
     def _workers_for(self, plan: Plan) -> Workers:
         """Threads to search and copy with: fewer where memory is limited."""

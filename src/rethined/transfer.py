@@ -78,6 +78,7 @@ def transfer(
     unknown: HoleMap | None = None,
     forbidden: HoleMap | None = None,
     small_forbidden: HoleMap | None = None,
+    voice: float = VOICE,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Ints, Ints, Float32]:
@@ -93,6 +94,7 @@ def transfer(
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
         small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
+        voice: Weight of ``filled`` in the low band.
         on_done: Called between batches with the share that is done, 0..1; an error it raises ends the transfer.
         workers: Threads to use; the result does not depend on them.
 
@@ -115,6 +117,7 @@ def transfer(
         gate,
         barred=small_barred,
         contrast=contrast_share(scale_yx),
+        voice=voice,
         on_done=stretch(on_done, 0, 0.2),
         workers=workers,
     )
@@ -264,6 +267,7 @@ def copy_small(
     *,
     barred: HoleMap,
     contrast: float = 0,
+    voice: float = VOICE,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
@@ -274,6 +278,7 @@ def copy_small(
         gate: See :func:`detail_gate`.
         barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
         contrast: See :func:`contrast_share`.
+        voice: See :func:`bend_base`.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
@@ -297,9 +302,8 @@ def copy_small(
             is_valid[part], amount[part], norm[part] = taps.is_valid, taps.gate, taps.norm
             error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)
         values -= error
-        bent = sheet.pick_up(
-            bend_base(sheet.lay_out(error), sheet.lay_out(touched.ravel()[place]), sheet.lay_out(is_valid), BASE_LEVELS)
-        )
+        inside = sheet.lay_out(touched.ravel()[place])
+        bent = sheet.pick_up(bend_base(sheet.lay_out(error), inside, sheet.lay_out(is_valid), BASE_LEVELS, voice))
         error += (bent - error) * in_channels(amount, 3)
         if contrast:
             lost = np.float32(contrast) * amount * (1 / norm - 1)
@@ -337,7 +341,7 @@ def _detailed(
     return colours
 
 
-def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int) -> Float32:
+def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int, voice: float = VOICE) -> Float32:
     """What to add to a copy at network resolution, so that it meets the known pixels and follows the fill.
 
     Args:
@@ -345,6 +349,7 @@ def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int)
         touched: ``(h, w)`` bool, pixels that hold any hole.
         is_copied: ``(h, w)`` bool, where there is a copy.
         levels: How far it reaches, as in :func:`rethined.resample.spread`.
+        voice: Weight of the network's fill against the membrane.
 
     Returns:
         ``(h, w, 3)`` float32.
@@ -354,7 +359,7 @@ def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int)
     area = (VOICE_BLUR_PX, VOICE_BLUR_PX)
     low_share = cv2.blur(share, area, borderType=cv2.BORDER_CONSTANT)
     low_error = cv2.blur(error, area, borderType=cv2.BORDER_CONSTANT) / np.maximum(low_share, 1e-6)[..., None]
-    weight = np.where(touched, np.float32(VOICE), np.float32(1)) * share
+    weight = np.where(touched, np.float32(voice), np.float32(1)) * share
     values = np.where(touched[..., None], low_error, error)
     return spread(values.astype(np.float32), weight.astype(np.float32), levels=levels)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rethined.errors import ConfigError
 from rethined.nn.mobileone import BranchForm, FusedUnit, MobileOneUnit
-from rethined.nn.network import NetworkConfig, RethinedNetwork, count_fused_parameters
+from rethined.nn.network import NetworkConfig, ResidualBlock, RethinedNetwork, count_fused_parameters
 
 TINY = NetworkConfig((8, 16, 16, 16), (1, 1, 1), 2, (1, 1, 1), descriptor_size=8, branches=2)
 SIZES_HW = [(32, 32), (64, 96), (256, 160)]
@@ -131,6 +131,39 @@ def test_training_can_go_on_from_fused_weights() -> None:
     prefilled, hole = torch.rand(1, 3, 64, 64), (torch.rand(1, 1, 64, 64) > 0.5).float()
     for ours, theirs in zip(fresh(prefilled, hole), trained(prefilled, hole), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_added_blocks_change_nothing_and_learn() -> None:
+    torch.manual_seed(3)
+    shorter, longer = RethinedNetwork(TINY), RethinedNetwork(replace(TINY, middle_blocks=4, decoder_blocks=(1, 2, 1)))
+    with torch.no_grad():
+        for parameter in shorter.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    longer.load_fused(shorter.deploy().state_dict())
+    prefilled, hole = torch.rand(1, 3, 64, 64), (torch.rand(1, 1, 64, 64) > 0.5).float()
+    got = longer(prefilled, hole)
+    for ours, theirs in zip(got, shorter(prefilled, hole), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    (got.fill * torch.rand_like(got.fill)).sum().backward()
+    for block in (*list(longer.middle)[2:], longer.decode8[1]):
+        assert isinstance(block, ResidualBlock)
+        assert block.pointwise.kernels.grad is not None
+        assert block.pointwise.kernels.grad.abs().max() > 0
+
+
+def test_blocks_that_normalise_cannot_be_added() -> None:
+    longer = RethinedNetwork(replace(TINY, middle_blocks=3, form="batchnorm"))
+    with pytest.raises(ConfigError, match="use form 'online'"):
+        longer.load_fused(RethinedNetwork(TINY).deploy().state_dict())
+
+
+@pytest.mark.parametrize("missing", ["middle.0.depthwise.weight", "stem.weight"])
+def test_a_part_of_a_network_is_refused(missing: str) -> None:
+    network = RethinedNetwork(TINY)
+    tensors = network.deploy().state_dict()
+    del tensors[missing]
+    with pytest.raises(ConfigError, match="do not fit this network"):
+        network.load_fused(tensors)
 
 
 def test_fused_weights_of_another_network_are_refused() -> None:

@@ -15,6 +15,8 @@ from efficientnet_lite_pytorch.model import MBConvBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rethined.nn.depthwise import filter_channels
+
 
 class Backbone(nn.Module):
     """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen, in bfloat16 (or what it is cast to).
@@ -32,7 +34,7 @@ class Backbone(nn.Module):
         self._stem = _Folded(net._conv_stem, net._bn0, functional.relu6)
         self._blocks = nn.ModuleList(_Block(block) for block in net._blocks)
         self.requires_grad_(False).eval()
-        self.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch forgets it
+        self.to(torch.bfloat16)
 
     def forward(self, picture: Tensor, strides: Sequence[int]) -> list[Tensor]:
         """The last map at each of some strides.
@@ -41,7 +43,8 @@ class Backbone(nn.Module):
             picture: ``(N, 3, H, W)`` float in 0..1; sides multiples of 32.
             strides: Some of 2, 4, 8, 16, 32, ascending.
         """
-        x = ((picture * 255 - 127) / 128).to(self._stem.weight.dtype, memory_format=torch.channels_last)
+        layout = torch.contiguous_format if picture.is_cuda else torch.channels_last
+        x = ((picture * 255 - 127) / 128).to(self._stem.weight.dtype, memory_format=layout)
         x = self._stem(x)
         kept: list[Tensor] = []
         stride = 2
@@ -73,15 +76,14 @@ class _Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         side = self.weight.shape[-1]
-        is_thinned = self._stride > 1 and self._groups > 1 and x.device.type == "cpu"
-        if self._stride > 1 and not is_thinned:
+        if self._groups > 1:
+            y = filter_channels(x, self.weight, self.bias, self._stride, self._stride - 1)
+        elif self._stride > 1:
             # Even sides: a 3 x 3 window then needs no pixel before the first.
             x = functional.pad(x, [(side - 2) // 2, (side - 1) // 2] * 2)
-            y = functional.conv2d(x, self.weight, self.bias, self._stride, groups=self._groups)
+            y = functional.conv2d(x, self.weight, self.bias, self._stride)
         else:
-            y = functional.conv2d(x, self.weight, self.bias, padding=side // 2, groups=self._groups)
-        if is_thinned:
-            y = y[..., 1 :: self._stride, 1 :: self._stride].contiguous(memory_format=torch.channels_last)
+            y = functional.conv2d(x, self.weight, self.bias, padding=side // 2)
         return self._activation(y) if self._activation else y
 
 

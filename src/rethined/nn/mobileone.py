@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rethined.errors import ConfigError
+from rethined.nn.depthwise import filter_channels
 
 BranchForm = Literal["online", "batchnorm"]
 
@@ -158,14 +159,25 @@ class MobileOneUnit(nn.Module):
                 self.pointwise.zero_()
             self.bias.copy_(bias)
 
+    def silence(self) -> None:
+        """Sets the branches so that the unit gives 0 for anything, as its start beside a skip.
+
+        Raises:
+            ConfigError: The unit trains with BatchNorm, or has a skip of its own.
+        """
+        if self.form != "online" or self.identity is not None:
+            raise ConfigError("only a unit of form 'online' without a skip can begin at 0; use form 'online'")
+        with torch.no_grad():
+            self.kernels.zero_()
+            if self.pointwise is not None:
+                self.pointwise.zero_()
+            self.bias.zero_()
+
     def _forward_online(self, x: Tensor) -> Tensor:
         weight, bias = self._merged()
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-        if self.stride > 1 and self.groups > 1 and x.device.type == "cpu":
-            # The same numbers: oneDNN 3.x takes 6 x longer for the backward pass of a strided depthwise convolution
-            # than for that of a dense one, which is then thinned out.
-            every = functional.conv2d(x, weight, bias, 1, self.padding, groups=self.groups)
-            return every[..., :: self.stride, :: self.stride].contiguous(memory_format=torch.channels_last)
+        if self.groups == x.shape[1] == len(weight) and self.kernel_size % 2 == 1:
+            return filter_channels(x, weight, bias, self.stride)
         return functional.conv2d(x, weight, bias, self.stride, self.padding, groups=self.groups)
 
     def _merged(self) -> tuple[Tensor, Tensor]:

@@ -48,9 +48,9 @@ class NetworkConfig:
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
-    encoder_blocks: tuple[int, int, int] = (2, 3, 4)
-    middle_blocks: int = 8
-    decoder_blocks: tuple[int, int, int] = (3, 4, 5)
+    encoder_blocks: tuple[int, int, int] = (2, 3, 6)
+    middle_blocks: int = 12
+    decoder_blocks: tuple[int, int, int] = (3, 6, 8)
     descriptor_size: int = 64
     branches: int = 1
     form: BranchForm = "online"
@@ -98,6 +98,14 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.pointwise(self.depthwise(x))
         return x + y
+
+    def silence(self) -> None:
+        """Makes it the identity, from which it can learn.
+
+        Raises:
+            ConfigError: It trains with BatchNorm, which has no such state.
+        """
+        self.pointwise.silence()
 
 
 class RethinedNetwork(nn.Module):
@@ -208,19 +216,31 @@ class RethinedNetwork(nn.Module):
     def load_fused(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over the weights of a deploy form, to go on training from them.
 
+        Stacks may have become longer since: blocks that the tensors lack begin as the identity, so that the network
+        computes what the shorter one did. They learn from the first step, for the gradient of what they add is not 0.
+
         Args:
-            tensors: State of :meth:`deploy`'s result, as shipped.
+            tensors: State of :meth:`deploy`'s result, as shipped, of this network or of one that has fewer blocks.
 
         Raises:
             ConfigError: The tensors are those of another network.
         """
-        expected = {name: t.shape for name, t in self.deploy().state_dict().items()}
-        if {name: t.shape for name, t in tensors.items()} != expected:
-            raise ConfigError("the tensors do not fit this network; start from weights of the same NetworkConfig")
+        blocks = {name: module for name, module in self.named_modules() if isinstance(module, ResidualBlock)}
+        given = {name: t.shape for name, t in tensors.items()}
+        added = [name for name in blocks if not any(key.startswith(f"{name}.") for key in given)]
+        of_added = tuple(f"{name}." for name in added)
+        expected = {name: t.shape for name, t in self.deploy().state_dict().items() if not name.startswith(of_added)}
+        if given != expected:
+            raise ConfigError(
+                "the tensors do not fit this network; start from weights of the same NetworkConfig, or of one that has"
+                " fewer blocks and is else the same"
+            )
         rest = {name: t.float() for name, t in tensors.items()}
         for name, module in self.named_modules():
-            if isinstance(module, MobileOneUnit):
+            if isinstance(module, MobileOneUnit) and f"{name}.weight" in rest:
                 module.unfuse(rest.pop(f"{name}.weight"), rest.pop(f"{name}.bias"))
+        for name in added:
+            blocks[name].silence()
         self.load_state_dict(rest, strict=False)
 
 

@@ -28,8 +28,8 @@ def test_the_files_of_the_repository_are_settings(file: Path) -> None:
     assert isinstance(merge(TrainConfig(), read_settings(file)), TrainConfig)
 
 
-def test_the_repository_has_its_three_files() -> None:
-    assert [file.name for file in FILES] == ["cpu.toml", "default.toml", "paper.toml"]
+def test_the_repository_has_its_files() -> None:
+    assert [file.name for file in FILES] == ["cpu.toml", "default.toml", "gpu.toml", "paper.toml"]
 
 
 def test_default_file_holds_every_default_with_a_comment() -> None:

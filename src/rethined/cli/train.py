@@ -28,7 +28,10 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
         "--val", type=Path, metavar="FOLDER", help="photographs to watch the fill on, never trained on; shards too"
     )
     parser.add_argument(
-        "--start-from", type=Path, metavar="FILE", help="begin a new run with these .safetensors weights"
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="begin a new run with these .safetensors weights, of a network that may have fewer blocks",
     )
     parser.add_argument("--max-minutes", type=float, metavar="M", help="stop after M minutes; resume any time")
     parser.add_argument(

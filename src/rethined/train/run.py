@@ -65,7 +65,8 @@ def train_folder(
         changes: Settings that differ from all of these.
         cache: Where decoded photographs are kept.
         val_folder: Photographs to watch the fill on, likewise; never trained on.
-        start_from: A ``.safetensors`` file of trained weights that a new run begins with.
+        start_from: A ``.safetensors`` file of trained weights that a new run begins with; their network may have fewer
+            blocks.
         max_minutes: Wall-clock limit of this call.
         threads: Threads of the computation.
         tensorboard: Whether to write logs for TensorBoard too.

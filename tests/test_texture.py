@@ -73,6 +73,18 @@ def test_no_hole_is_deep_enough() -> None:
     assert add_texture(rung) == (rung, None)
 
 
+@pytest.mark.parametrize(
+    ("size_hw", "is_deep"), [((512, 512), True), ((512, 1024), False), ((512, 1056), True), ((96, 1024), True)], ids=str
+)
+def test_depth_is_told_in_pixels_of_the_first_look(size_hw: tuple[int, int], is_deep: bool) -> None:
+    """As far as the sides can be halved."""
+    hole = square_hole(size_hw, Box(16, 100, 80, 200))
+    rung = Rung(hole, np.full((*size_hw, 3), 128, np.float32))
+    textured, field = add_texture(rung)
+    assert textured.filled.shape == (*size_hw, 3)
+    assert (field is not None) == is_deep
+
+
 @pytest.mark.parametrize("what", ["flat", "slope"])
 def test_smooth_surroundings_ask_for_no_texture(what: str) -> None:
     x = np.arange(SIZE_HW[1], dtype=np.float32)

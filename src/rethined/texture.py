@@ -2,8 +2,9 @@
 
 What lies far inside cannot be known, and a network that has learned from distances to the truth leaves it blurred in
 all bands but the lowest. The finest of them :mod:`rethined.transfer` copies; those between, blades of grass and beans
-rather than grain, are copied here, before it: the same matching and the same transfer at a quarter of the size, where a
-token covers 32 px. As much of it is used as makes the hole as rich in contrast as the known pixels round it are.
+rather than grain, are copied here, before it: the same matching and the same transfer at a quarter of the first look's
+size, where a token covers 32 px of it. As much is used as makes the hole as rich in contrast as the known pixels round
+it are.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from rethined.climb import Rung
 from rethined.distance import distance_px
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, near_offsets
+from rethined.options import FIRST_PX
+from rethined.regions import SIZE_MULTIPLE
 from rethined.resample import on_grid, sample_at, shrink_any, spread
 from rethined.transfer import transfer
-from rethined.types import Float32, HoleMap
+from rethined.types import Float32, HoleMap, SizeHW
 from rethined.workers import SERIAL, Workers
 
 SHRINK = 4
-"""How much smaller the picture is in which the sources are found."""
+"""How much smaller than the first look's picture that is in which the sources are found."""
 DEEP_PX = (16.0, 32.0)
-"""From the first to the second of these distances from the known pixels it sets in. Ellipses of the benchmark and thin
-holes are seldom that deep: nearer to what is known the network is right more often than not."""
+"""From the first to the second of these distances from the known pixels, in pixels of the first look, it sets in. Thin
+holes and ellipses of the benchmark are seldom that deep; nearer to what is known the network is right more often."""
 ROUNDS = 6
 """Rounds in which the copies are made to fit each other; twelve give no more."""
 VOICE = 1.0
@@ -51,16 +54,19 @@ def add_texture(
         workers: Threads to use; the result does not depend on them.
 
     Returns:
-        The picture, and where tokens of a quarter of its size are copied from; the one that was given, and ``None``,
+        The picture, and where tokens of the small picture are copied from; the one that was given, and ``None``,
         where no hole is deep or nothing can be copied.
     """
-    depth_px = distance_px(rung.touched, math.ceil(DEEP_PX[1]))
-    share = np.clip((depth_px - DEEP_PX[0]) / np.float32(DEEP_PX[1] - DEEP_PX[0]), 0, 1)
+    scale = _scale(rung.touched.shape)
+    begins_px, full_px = (scale * px for px in DEEP_PX)
+    depth_px = distance_px(rung.touched, math.ceil(full_px))
+    share = np.clip((depth_px - begins_px) / np.float32(full_px - begins_px), 0, 1)
     deep = share > 0
     if not deep.any():
         return rung, None
-    small_hw = (rung.touched.shape[0] // SHRINK, rung.touched.shape[1] // SHRINK)
-    small, touched = _shrunk(rung.filled), shrink_any(rung.touched, small_hw)
+    shrink = SHRINK * scale
+    small_hw = (rung.touched.shape[0] // shrink, rung.touched.shape[1] // shrink)
+    small, touched = _shrunk(rung.filled, small_hw), shrink_any(rung.touched, small_hw)
     small_forbidden = None if forbidden is None else shrink_any(forbidden, small_hw)
     if field is None:
         corrupted = corrupted_tokens(touched)
@@ -90,8 +96,8 @@ def add_texture(
     )
     textured = rung.filled.copy()
     textured[y, x] = colours
-    amount = _amount(small, _shrunk(textured), touched)
-    used = share[y, x] * sample_at(amount[..., None], *on_grid(y, x, (SHRINK, SHRINK)), linear=True)[:, 0]
+    amount = _amount(small, _shrunk(textured, small_hw), touched)
+    used = share[y, x] * sample_at(amount[..., None], *on_grid(y, x, (shrink, shrink)), linear=True)[:, 0]
     smooth = rung.filled[y, x]
     textured[y, x] = smooth + (colours - smooth) * used[:, None]
     return Rung(rung.touched, textured), field
@@ -118,8 +124,13 @@ def _mean(values: Float32) -> Float32:
     return np.asarray(cv2.blur(values, (REACH_PX, REACH_PX), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _shrunk(picture: Float32) -> Float32:
-    height, width = picture.shape[:2]
-    return np.asarray(
-        cv2.resize(picture, (width // SHRINK, height // SHRINK), interpolation=cv2.INTER_AREA), np.float32
-    )
+def _shrunk(picture: Float32, size_hw: SizeHW) -> Float32:
+    return np.asarray(cv2.resize(picture, size_hw[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _scale(size_hw: SizeHW) -> int:
+    """How many times larger than the first look a network picture is, in whole doublings."""
+    scale = 1
+    while max(size_hw) >= 2 * scale * FIRST_PX and not any(side % (2 * scale * SIZE_MULTIPLE) for side in size_hw):
+        scale *= 2
+    return scale

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rethined.eval.perceptual import TILE_PX, PerceptualDistance
+from rethined.eval.perceptual import TILE_PX, PerceptualDistance, TextureDistance
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,45 @@ def test_holes_in_many_tiles_are_weighed_together(perc: PerceptualDistance) -> N
     right[:, : size // 2] = False
     apart = [perc(result, original, part) for part in (left, right)]
     assert min(apart) - 0.05 < perc(result, original, hole) < max(apart) + 0.05
+
+
+@pytest.fixture(scope="module")
+def texture() -> TextureDistance:
+    return TextureDistance()
+
+
+def shifted(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Other pixels of the same kind in the hole."""
+    return np.where(hole[..., None], np.roll(picture, (64, 48), (0, 1)), picture)
+
+
+def test_texture_of_the_same_is_the_same(texture: TextureDistance, original: np.ndarray, hole: np.ndarray) -> None:
+    assert texture(original, original, hole) < 1e-9
+
+
+def test_texture_does_not_care_for_places_and_perc_does(
+    texture: TextureDistance, perc: PerceptualDistance, original: np.ndarray, hole: np.ndarray
+) -> None:
+    wide = np.zeros_like(hole)
+    wide[20:130, 30:140] = True
+    soft, elsewhere = blurred(original, wide, 4), shifted(original, wide)
+    assert texture(elsewhere, original, wide) < 0.3 * texture(soft, original, wide)
+    assert perc(elsewhere, original, wide) > 0.8 * perc(soft, original, wide)
+
+
+def test_texture_of_holes_in_many_tiles_is_that_of_all_together(texture: TextureDistance) -> None:
+    rng = np.random.default_rng(0)
+    size = TILE_PX + 200
+    original = cv2.GaussianBlur(rng.integers(0, 256, (96, size, 3), np.uint8), (0, 0), 1.5)
+    hole = np.zeros((96, size), bool)
+    hole[20:76, 20:120] = hole[20:76, -120:-20] = True
+    half = hole.copy()
+    half[:, size // 2 :] = False
+    result = blurred(original, half, 3)
+    assert 0 < texture(result, original, hole) < texture(result, original, half)
+
+
+def test_texture_of_a_hole_that_fills_no_position_is_undefined(texture: TextureDistance, original: np.ndarray) -> None:
+    speck = np.zeros(original.shape[:2], bool)
+    speck[71, 71] = True
+    assert np.isnan(texture(original, original, speck))

@@ -25,6 +25,7 @@ BASE = Score(
     ssim=0.9,
     ssim_hole=0.5,
     perc=0.6,
+    texture=0.3,
     lpips=0.05,
     sharpness_ratio=0.5,
     seam_ratio=1.0,
@@ -40,6 +41,18 @@ def pairs(gains_db: list[float]) -> list[Score]:
         ours = replace(telea, method="ours", hole_psnr_db=telea.hole_psnr_db + gain, perc=telea.perc * 0.7)
         scores += [telea, ours]
     return scores
+
+
+def test_pairs_without_a_texture_are_left_out() -> None:
+    scores = pairs([1.0, 1.0, 1.0])
+    scores = [replace(s, texture=s.texture * (0.5 if s.method == "ours" else 1)) for s in scores]
+    scores[1] = replace(scores[1], texture=float("nan"))
+    telea, ours = summarise(scores, reference="telea")
+    assert telea.texture_ratio is None
+    assert ours.texture_ratio == pytest.approx(0.5)
+    assert ours.texture == pytest.approx(0.15)
+    undefined = [replace(s, texture=float("nan")) for s in scores]
+    assert summarise(undefined, reference="telea")[1].texture_ratio is None
 
 
 def test_means_medians_and_paired_differences() -> None:

@@ -16,7 +16,7 @@ from rethined.eval.cases import list_cases
 from rethined.eval.fid import Group, fid_of_methods
 from rethined.eval.methods import label_of, make_method
 from rethined.eval.page import pick_looks, to_html
-from rethined.eval.perceptual import PerceptualDistance
+from rethined.eval.perceptual import PerceptualDistance, TextureDistance
 from rethined.eval.published import load_published
 from rethined.eval.run import SETTINGS_FILE, Judge, evaluate, is_undefined
 from rethined.eval.table import notes, summarise, to_csv, to_json, to_markdown
@@ -54,7 +54,7 @@ def run_eval(
         network: A rethined ONNX file; the shipped one when ``None``.
         threads: Threads of every method; all cores when ``None``.
         peers_python: Interpreter for the peers whose packages clash with this environment's.
-        with_perc: Whether to compute ``perc``.
+        with_perc: Whether to compute ``perc`` and ``texture``.
         metric_weights: Folder of the weights of LPIPS and FID; torch.hub's own when ``None``.
 
     Returns:
@@ -76,7 +76,9 @@ def run_eval(
     }
     facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
     published = load_published(metric_weights)
-    judges: dict[str, Judge] = {"perc": PerceptualDistance()} if with_perc else {}
+    judges: dict[str, Judge] = {}
+    if with_perc:
+        judges = {"perc": PerceptualDistance(), "texture": TextureDistance()}
     if published.lpips is not None:
         judges["lpips"] = published.lpips
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:

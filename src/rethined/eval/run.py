@@ -48,6 +48,7 @@ class Score:
         ssim: Structural similarity of the picture.
         ssim_hole: The same over the hole.
         perc: Perceptual distance in the hole.
+        texture: Distance of what there is in the hole, wherever it lies.
         lpips: LPIPS of the picture.
         sharpness_ratio: Sharpness in the hole over the original's.
         seam_ratio: Step across the border over the original's.
@@ -68,6 +69,7 @@ class Score:
     ssim: float = float("nan")
     ssim_hole: float = float("nan")
     perc: float = float("nan")
+    texture: float = float("nan")
     lpips: float = float("nan")
     sharpness_ratio: float = float("nan")
     seam_ratio: float = float("nan")
@@ -90,8 +92,8 @@ def evaluate(
         cases: What to fill.
         methods: By name.
         out: Folder of the evaluation: results as PNG, scores as JSON, one file a case and method.
-        judges: By the figure of :class:`Score` that they give of result, original and hole: ``perc``, ``lpips``. A
-            figure without one stays what it was in ``out``, or undefined.
+        judges: By the figure of :class:`Score` that they give of result, original and hole: ``perc``, ``texture``,
+            ``lpips``. A figure without one stays what it was in ``out``, or undefined.
         facts: What results depend on besides the settings, a checksum of the network for example.
         on_photo: Called with the name of each photograph when it is done.
 

@@ -45,7 +45,7 @@ class Summary:
         method: Name of the method.
         count: Cases scored.
         failed: Cases where the method failed.
-        hole_psnr_db, perc, lpips, l1_hole, ssim_hole: Means.
+        hole_psnr_db, perc, texture, lpips, l1_hole, ssim_hole: Means.
         fid: Of all cases scored together; not given for bins of the hole share.
         sharpness_ratio, seam_ratio: Medians.
         seam_ratio_p90: 90th percentile.
@@ -54,6 +54,7 @@ class Summary:
         psnr_gain_db: Mean difference of the hole PSNR from the reference, on the same cases.
         perc_ratio: Mean ``perc`` over the reference's.
         perc_gain: Mean difference of ``perc`` from the reference.
+        texture_ratio: Mean ``texture`` over the reference's.
     """
 
     size_px: int
@@ -64,6 +65,7 @@ class Summary:
     failed: int
     hole_psnr_db: float
     perc: float
+    texture: float
     lpips: float
     fid: float
     l1_hole: float
@@ -76,6 +78,7 @@ class Summary:
     psnr_gain_db: Interval | None
     perc_ratio: float | None
     perc_gain: Interval | None
+    texture_ratio: float | None
 
 
 def summarise(
@@ -119,6 +122,7 @@ def _by_method(scores: Sequence[Score], shares: tuple[float, float] | None, refe
         rows = [score for score in scores if score.method == method]
         good = [score for score in rows if not score.error]
         paired = [(score, base[score.photo]) for score in good if score.photo in base and method != reference]
+        textures = [(a.texture, b.texture) for a, b in paired if not is_undefined(a.texture + b.texture)]
         first = rows[0]
         summaries.append(
             Summary(
@@ -130,6 +134,7 @@ def _by_method(scores: Sequence[Score], shares: tuple[float, float] | None, refe
                 failed=len(rows) - len(good),
                 hole_psnr_db=_over(np.nanmean, (s.hole_psnr_db for s in good)),
                 perc=_over(np.nanmean, (s.perc for s in good)),
+                texture=_over(np.nanmean, (s.texture for s in good)),
                 lpips=_over(np.nanmean, (s.lpips for s in good)),
                 fid=float("nan"),
                 l1_hole=_over(np.nanmean, (s.l1_hole for s in good)),
@@ -142,6 +147,7 @@ def _by_method(scores: Sequence[Score], shares: tuple[float, float] | None, refe
                 psnr_gain_db=_paired([ours.hole_psnr_db - theirs.hole_psnr_db for ours, theirs in paired]),
                 perc_ratio=_ratio([ours.perc for ours, _ in paired], [theirs.perc for _, theirs in paired]),
                 perc_gain=_paired([ours.perc - theirs.perc for ours, theirs in paired]),
+                texture_ratio=_ratio([ours for ours, _ in textures], [theirs for _, theirs in textures]),
             )
         )
     return summaries
@@ -172,6 +178,8 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("against ref.", lambda s: _interval(s.psnr_gain_db, "+.2f")),
     ("perc", lambda s: _figure(s.perc, ".3f")),
     ("of ref.'s", lambda s: "" if s.perc_ratio is None else f"{s.perc_ratio:.3f}"),
+    ("texture", lambda s: _figure(s.texture, ".3f")),
+    ("of ref.'s", lambda s: "" if s.texture_ratio is None else f"{s.texture_ratio:.3f}"),
     ("LPIPS", lambda s: _figure(s.lpips, ".4f")),
     ("FID", lambda s: _figure(s.fid, ".2f") if s.shares is None else ""),
     ("sharpness", lambda s: f"{s.sharpness_ratio:.2f}"),

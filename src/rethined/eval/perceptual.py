@@ -95,8 +95,8 @@ class TextureDistance:
     """How far the means and standard deviations of feature maps over the hole are from the truth's.
 
     Of each stage the squared distance of both over the squared length of the truth's, then the mean over the stages
-    that have a position mostly in the hole. 0 = the same; lower is better. Not a number where no stage has one. What such
-    statistics say of texture: Gatys et al., "Texture synthesis using convolutional neural networks", NIPS 2015.
+    that have a position mostly in the hole. 0 = the same; lower is better. Not a number where no stage has one. What
+    such statistics say of texture: Gatys et al., "Texture synthesis using convolutional neural networks", NIPS 2015.
     """
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.composite import fade_in, paste
+from rethined.composite import fade_in, is_grey, paste, to_grey
 from rethined.types import HoleMap
 
 maps = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
@@ -88,3 +88,34 @@ def test_faded_colours_lie_between_both(hole: HoleMap, feather_px: int, seed: in
     ends = np.stack([given_colours, image[y, x]])
     assert (colours >= ends.min(0) - 1e-3).all()
     assert (colours <= ends.max(0) + 1e-3).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("size_hw", [(1, 1), (40, 60), (1500, 1100)], ids=str)
+def test_equal_channels_are_grey_whatever_the_hole_shows(size_hw: tuple[int, int], dtype: type) -> None:
+    image = np.repeat(np.random.default_rng(0).integers(0, 256, (*size_hw, 1)), 3, 2).astype(dtype)
+    unknown = np.zeros(size_hw, bool)
+    assert is_grey(image, unknown)
+    unknown[size_hw[0] // 4 : size_hw[0] // 2] = True
+    image[unknown] = (255, 0, 255)
+    assert is_grey(image, unknown)
+    image[-1, -1, 2] += 1
+    image[0, 0, 1] += 1
+    assert not is_grey(image, unknown)
+
+
+def test_a_picture_in_colour_is_not_grey_for_its_grey_part() -> None:
+    image = np.full((600, 800, 3), 90, np.uint8)
+    image[300:340, 500:530] = (90, 80, 60)
+    assert not is_grey(image, np.zeros((600, 800), bool))
+
+
+def test_neither_one_channel_nor_nothing_known_is_made_grey() -> None:
+    assert not is_grey(np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), bool))
+    assert not is_grey(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), bool))
+
+
+def test_grey_is_the_mean_of_the_channels() -> None:
+    colours = np.array([[10, 20, 60], [7, 7, 7]], np.float32)
+    to_grey(colours)
+    np.testing.assert_allclose(colours, [[30, 30, 30], [7, 7, 7]], rtol=1e-6)

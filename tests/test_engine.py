@@ -353,6 +353,17 @@ def test_the_fill_is_the_same_in_all_depths(inpainter: Inpainter, dtype: type, c
     np.testing.assert_allclose(levels, inpainter(image, hole), atol=0.51)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grey_photograph_stored_in_colour_stays_grey(dtype: type, inpainter: Inpainter) -> None:
+    image, hole = photo((200, 240)), block((200, 240), 60, 70, 120, 150)
+    image = np.repeat(image[..., :1], 3, axis=2).astype(dtype)
+    image[hole] = (255, 0, 255)
+    result = inpainter(image, hole)
+    assert (result == result[..., :1]).all()
+    assert len(np.unique(result[hole])) > 5
+    np.testing.assert_array_equal(result[~hole], image[~hole])
+
+
 @depths
 @pytest.mark.parametrize("channels", [None, 1, 2])
 def test_grey_is_filled_like_three_equal_channels(

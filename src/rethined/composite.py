@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rethined.depth import from_levels, in_levels
@@ -10,6 +12,32 @@ from rethined.types import Float32, HoleMap, Ints, Pixels
 
 CHUNK = 1 << 18
 """Pixels pasted at a time, so that what rounding takes does not grow with the hole."""
+GREY_SAMPLES = (1 << 12, 1 << 20)
+"""Pixels that tell whether a picture is grey, about: few first, for most pictures are not; more only if those are."""
+
+
+def is_grey(image: Pixels, unknown: HoleMap) -> bool:
+    """Whether a picture of three channels shows grey alone, as scans of black and white photographs do.
+
+    Args:
+        image: ``(H, W, C)`` in its own depth.
+        unknown: ``(H, W)`` bool, pixels whose colours mean nothing.
+    """
+    if image.shape[2] != 3:
+        return False
+    for samples in GREY_SAMPLES:
+        step = max(1, math.isqrt(unknown.size // samples))
+        seen = image[::step, ::step][~unknown[::step, ::step]]
+        if not len(seen) or (seen != seen[:, :1]).any():
+            return False
+    return True
+
+
+def to_grey(colours: Float32) -> None:
+    """Makes all channels of ``(N, C)`` colours their mean; a network that learned from colour photographs tints."""
+    for start in range(0, len(colours), CHUNK):
+        part = colours[start : start + CHUNK]
+        part[:] = part.mean(1, keepdims=True)
 
 
 def paste(image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = False) -> Pixels:

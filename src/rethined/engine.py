@@ -15,7 +15,7 @@ from PIL import Image
 
 from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
-from rethined.composite import fade_in, paste
+from rethined.composite import fade_in, is_grey, paste, to_grey
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.doors import option
 from rethined.errors import ImageError, MaskError, OptionError
@@ -261,6 +261,8 @@ class Inpainter:
                 workers=found.workers,
             )
         with clock.stage("composite"):
+            if is_grey(picture.pixels, unknown):
+                to_grey(colours)
             if self.options.feather_px:
                 fade_in(picture.pixels, hole, y, x, colours, self.options.feather_px)
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was

@@ -65,12 +65,12 @@ def test_decoding_happens_once_per_version_of_a_file(
     monkeypatch.setattr(module, "read_image", reading)
     cache = tmp_path / "cache"
     first, again = (open_photos(folder, cache) for _ in range(2))
-    assert decoded == ["b.png", "a.PNG"]
+    assert sorted(decoded) == ["a.PNG", "b.png"]  # side by side
     np.testing.assert_array_equal(first[1].levels[2], again[1].levels[2])
     Image.fromarray(quarters(256, 256)).save(folder / "b.png")
     os.utime(folder / "b.png", ns=(0, 0))
     assert open_photos(folder, cache)[0].size_hw == (256, 256)
-    assert decoded == ["b.png", "a.PNG", "b.png"]
+    assert decoded[2:] == ["b.png"]
     # An interrupted decoding lacks the last level; it is done again.
     for file in cache.glob("*-2.npy"):
         file.unlink()

@@ -21,6 +21,8 @@ from rethined.runtime import available_cores
 
 AHEAD = 2
 """Batches that each process draws ahead."""
+ENDING_S = 30.0
+"""How long to wait for each to end."""
 
 
 class Stacked(NamedTuple):
@@ -86,6 +88,7 @@ def draw_batches(
                 batch = stack(next(drawn))
                 yield _pinned(batch) if is_pinned else batch
         return
+    before = multiprocessing.active_children()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that there are fewer processors than workers, which one may want
         items = iter(
@@ -100,10 +103,17 @@ def draw_batches(
                 multiprocessing_context=_context(),
             )
         )
-    for item in items:
-        if isinstance(item, RethinedError):
-            raise item
-        yield item
+    started = [process for process in multiprocessing.active_children() if process not in before]
+    try:
+        for item in items:
+            if isinstance(item, RethinedError):
+                raise item
+            yield item
+    finally:
+        # The loader ends its processes when it is forgotten; one that still imports may take longer than it waits.
+        del items
+        for process in started:
+            process.join(ENDING_S)
 
 
 def _pinned(batch: Stacked) -> Stacked:

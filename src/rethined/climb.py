@@ -8,7 +8,6 @@ photograph itself.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.depth import LEVELS, in_levels
-from rethined.distance import distance_px
+from rethined.distance import depth_share
 from rethined.regions import SIZE_MULTIPLE, Plan, Window
 from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
@@ -92,8 +91,7 @@ def climb(
 def _prefill(session: OnnxSession, small: Shrunk, looks: int = PREFILL_LOOKS) -> Float32:
     """The first picture with its hole prefilled, ``(h, w, 3)`` float32."""
     prefilled = pull_push(small.image, small.hole)
-    depth_px = distance_px(small.hole, math.ceil(DEEP_PX[1]))
-    share = np.clip((depth_px - DEEP_PX[0]) / np.float32(DEEP_PX[1] - DEEP_PX[0]), 0, 1)
+    share = depth_share(small.hole, *DEEP_PX)
     if not looks or not share.any():
         return prefilled
     half = small.halved()

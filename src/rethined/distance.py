@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -36,3 +38,14 @@ def distance_px(inside: HoleMap, most_px: int) -> Float32:
     np.multiply(found, found, out=found)
     np.rint(found, out=found)
     return np.sqrt(found, out=found)
+
+
+def depth_share(inside: HoleMap, begins_px: float, full_px: float) -> Float32:
+    """How deep pixels of ``inside`` lie, ``(H, W)`` float32: 0 up to one distance from its edge, 1 from another on.
+
+    Args:
+        inside: ``(H, W)`` bool.
+        begins_px, full_px: The two distances, rising; at most 600.
+    """
+    depth_px = distance_px(inside, math.ceil(full_px))
+    return np.asarray(np.clip((depth_px - begins_px) / np.float32(full_px - begins_px), 0, 1), np.float32)

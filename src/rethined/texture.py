@@ -9,13 +9,11 @@ it are.
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 
 from rethined.climb import Rung
-from rethined.distance import distance_px
+from rethined.distance import depth_share
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, near_offsets
 from rethined.options import FIRST_PX
@@ -58,9 +56,7 @@ def add_texture(
         where no hole is deep or nothing can be copied.
     """
     scale = _scale(rung.touched.shape)
-    begins_px, full_px = (scale * px for px in DEEP_PX)
-    depth_px = distance_px(rung.touched, math.ceil(full_px))
-    share = np.clip((depth_px - begins_px) / np.float32(full_px - begins_px), 0, 1)
+    share = depth_share(rung.touched, *(scale * px for px in DEEP_PX))
     deep = share > 0
     if not deep.any():
         return rung, None

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rethined.distance import MOST_PX, distance_px
+from rethined.distance import MOST_PX, depth_share, distance_px
 from rethined.options import MOST_FEATHER_PX, MOST_GROW_PX
 
 
@@ -53,3 +53,11 @@ def test_it_depends_on_neither_the_place_in_memory_nor_on_threads(rng: np.random
 def test_what_cannot_be_told_is_refused(most_px: int) -> None:
     with pytest.raises(ValueError, match=f"most_px is {most_px}"):
         distance_px(np.ones((2, 2), bool), most_px)
+
+
+@pytest.mark.parametrize("begins_px", [0.5, 10.0, 22.2, 22.36, 23.0])
+def test_depth_begins_with_the_first_pixel_that_is_deep_enough(begins_px: float) -> None:
+    inside = np.ones((21, 11), bool)
+    inside[0, 0] = False  # the far corner lies in the direction in which steps to near pixels fall shortest of the way
+    wanted = np.clip((measured(inside, 30) - begins_px) / np.float32(30 - begins_px), 0, 1)
+    np.testing.assert_array_equal(depth_share(inside, begins_px, 30), wanted)

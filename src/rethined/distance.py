@@ -13,6 +13,10 @@ MOST_PX = 600
 """Up to here what OpenCV finds is next to the exact distance: measured, squares are off by .08 at most. Beyond some 900
 px IPP takes a neighbour of the nearest pixel now and then."""
 
+ESTIMATE_ERROR = 1.03
+"""How much longer the exact distance may be than the one that OpenCV adds up from steps to near pixels (5 x 5): by 2 %
+at most."""
+
 
 def distance_px(inside: HoleMap, most_px: int) -> Float32:
     """How far each pixel of ``inside`` lies from the nearest one that is not, from centre to centre.
@@ -47,5 +51,13 @@ def depth_share(inside: HoleMap, begins_px: float, full_px: float) -> Float32:
         inside: ``(H, W)`` bool.
         begins_px, full_px: The two distances, rising; at most 600.
     """
+    if not _is_any_deeper(inside, begins_px):
+        return np.zeros(inside.shape, np.float32)
     depth_px = distance_px(inside, math.ceil(full_px))
     return np.asarray(np.clip((depth_px - begins_px) / np.float32(full_px - begins_px), 0, 1), np.float32)
+
+
+def _is_any_deeper(inside: HoleMap, than_px: float) -> bool:
+    """Whether any pixel may lie deeper than that, told from estimates that take a seventh of the time."""
+    estimates = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return bool(estimates.max() * ESTIMATE_ERROR > than_px)

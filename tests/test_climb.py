@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from planted import field_of
 from rethined.climb import climb
+from rethined.distance import distance_px
 from rethined.ladder import plan_looks
+from rethined.offsets import OffsetField
+from rethined.resample import Shrunk
 from rethined.session import NetworkResult
 from rethined.types import Float32, HoleMap, SizeHW
 
@@ -44,8 +48,8 @@ def grey(size_hw: SizeHW, level: int = 100) -> np.ndarray:
 
 def run(size_hw: SizeHW, hole: HoleMap, **plan: Any) -> tuple[FakeSession, list[Any]]:  # noqa: ANN401
     session = FakeSession()
-    rungs, _ = climb(session, grey(size_hw), hole, plan_looks(hole, **plan), stage)  # type: ignore[arg-type]
-    return session, rungs
+    climbed = climb(session, grey(size_hw), hole, plan_looks(hole, **plan), stage)  # type: ignore[arg-type]
+    return session, climbed.rungs
 
 
 def one_hole(size_hw: SizeHW) -> HoleMap:
@@ -108,6 +112,27 @@ def test_deep_in_a_hole_the_prefill_is_what_the_network_makes_of_half_the_size()
     np.testing.assert_allclose(row[66:], 3, atol=1e-3)  # 32 px deep at half the size
     assert (np.diff(row) > -1e-3).all()
     np.testing.assert_allclose(rungs[0].filled[~hole], 100, atol=1e-3)
+
+
+@pytest.mark.parametrize(("side_px", "is_deep"), [(400, True), (40, False)])
+def test_the_first_look_is_prefilled_with_copies_where_the_hole_is_deep(side_px: int, is_deep: bool) -> None:
+    hole = np.zeros((512, 512), bool)
+    hole[60 : 60 + side_px, 60 : 60 + side_px] = True
+    given = []
+
+    def copy(small: Shrunk, prefilled: Float32, deep: HoleMap) -> tuple[Float32, OffsetField]:
+        given.append((small, deep))
+        return np.where(deep[..., None], np.float32(200), prefilled), field_of((8, 8), deep[::16, ::16])
+
+    plan = plan_looks(hole, budget_px=0)
+    climbed = climb(FakeSession(), grey((512, 512)), hole, plan, stage, copy)  # type: ignore[arg-type]
+    assert len(given) == is_deep
+    assert (climbed.structure is not None) == is_deep
+    if is_deep:
+        small, deep = given[0]
+        np.testing.assert_array_equal(small.hole, hole)
+        np.testing.assert_array_equal(deep, distance_px(hole, 400) >= 24)  # half of the way from 16 to 32 px
+        np.testing.assert_allclose(climbed.rungs[0].filled[deep], 201)
 
 
 @pytest.mark.parametrize("size_hw", [(512, 352), (101, 75)], ids=str)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from planted import square_hole
-from rethined.detail import detail_levels
+from rethined.detail import detail_levels, no_detail
 from rethined.types import Box
 
 
@@ -28,3 +28,10 @@ def test_a_smooth_picture_has_no_detail() -> None:
     offered, asked = detail_levels(ramp, square_hole((64, 64), Box(24, 24, 40, 40)))
     assert offered[8:48, 8:48].max() < 0.01
     assert asked.max() < 0.2
+
+
+def test_no_detail_has_the_shapes_of_a_picture_that_has_none() -> None:
+    flat = detail_levels(np.zeros((64, 96, 3), np.float32), square_hole((64, 96), Box(24, 24, 40, 40)))
+    for none, wanted in zip(no_detail((64, 96)), flat, strict=True):
+        np.testing.assert_array_equal(none, wanted)
+        assert none.dtype == wanted.dtype

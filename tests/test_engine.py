@@ -213,13 +213,14 @@ def test_copies_are_made_to_fit_on_the_finest_look_but_with_fast(
     assert asked == rounds
 
 
-@pytest.mark.parametrize(("preset", "is_there"), [("fast", False), ("balanced", True), ("best", True)])
-def test_presets_differ_in_whether_deep_holes_get_texture(preset: Preset, is_there: bool, inpainter: Inpainter) -> None:
-    image, hole = photo((256, 320)), block((256, 320), 64, 96, 192, 224)
-    result = inpainter.with_options(InpaintOptions(preset=preset)).fill(image, hole)
+@pytest.mark.parametrize(("side_px", "is_deep"), [(128, True), (40, False)])
+def test_deep_holes_are_prefilled_with_copies(side_px: int, is_deep: bool, inpainter: Inpainter) -> None:
+    size_hw = (512, 512)
+    image, hole = photo(size_hw), block(size_hw, 64, 96, 64 + side_px, 96 + side_px)
+    result = inpainter.fill(image, hole)
     assert result.sources is not None
-    assert (result.sources.texture is not None) == is_there
-    followed = inpainter.with_options(InpaintOptions(preset="fast")).fill(image, hole, sources=result.sources)
+    assert (result.sources.structure is not None) == is_deep
+    followed = inpainter.fill(image, hole, sources=result.sources)
     np.testing.assert_array_equal(followed.image, result.image)
 
 
@@ -712,7 +713,7 @@ def test_sources_say_how_much_detail_is_copied(zero_head_network_path: Path) -> 
     inpainter = Inpainter(zero_head_network_path, threads=1)
     sources = inpainter.fill(image, hole).sources
     assert sources is not None
-    sources = replace(sources, texture=None)  # which has detail of its own
+    sources = replace(sources, structure=None)  # which has detail of its own
     shut = replace(sources, gate=np.zeros_like(sources.gate))
     open_detail, shut_detail = (
         np.abs(np.diff(inpainter.fill(image, hole, sources=given).image[70:120, 90:150].astype(int), axis=1)).mean()

@@ -23,13 +23,15 @@ def test_the_search_finds_a_planted_period() -> None:
     assert not field.is_set[~corrupted].any()
 
 
-@pytest.mark.parametrize("agree_rounds", [0, 2])
-def test_sources_stay_inside_and_clear_of_the_hole(agree_rounds: int, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("agree_rounds", "trust_px"), [(0, None), (2, None), (2, 8.0)])
+def test_sources_stay_inside_and_clear_of_the_hole(
+    agree_rounds: int, trust_px: float | None, rng: np.random.Generator
+) -> None:
     picture = rng.random((64, 96, 3)).astype(np.float32)
     touched = rng.random((64, 96)) > 0.995
     corrupted = corrupted_tokens(touched)
     start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
-    field = choose_offsets(picture, touched, corrupted, start, agree_rounds=agree_rounds)
+    field = choose_offsets(picture, touched, corrupted, start, agree_rounds=agree_rounds, trust_px=trust_px)
     for token_yx in np.argwhere(field.is_set):
         y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]
         assert 0 <= y <= 56
@@ -37,13 +39,17 @@ def test_sources_stay_inside_and_clear_of_the_hole(agree_rounds: int, rng: np.ra
         assert not touched[y : y + 8, x : x + 8].any()
 
 
-@pytest.mark.parametrize("agree_rounds", [0, 2])
-def test_sources_keep_clear_of_what_is_forbidden(agree_rounds: int, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("agree_rounds", "trust_px"), [(0, None), (2, None), (2, 8.0)])
+def test_sources_keep_clear_of_what_is_forbidden(
+    agree_rounds: int, trust_px: float | None, rng: np.random.Generator
+) -> None:
     picture = rng.random((64, 96, 3)).astype(np.float32)
     touched, forbidden = rng.random((64, 96)) > 0.995, rng.random((64, 96)) > 0.995
     corrupted = corrupted_tokens(touched)
     start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
-    field = choose_offsets(picture, touched, corrupted, start, forbidden=forbidden, agree_rounds=agree_rounds)
+    field = choose_offsets(
+        picture, touched, corrupted, start, forbidden=forbidden, agree_rounds=agree_rounds, trust_px=trust_px
+    )
     assert field.is_set.any()
     for token_yx in np.argwhere(field.is_set):
         y, x = token_yx * 8 + field.offset_yx[tuple(token_yx)]

@@ -1,9 +1,9 @@
 """The looks of the network, from coarse to fine: each is prefilled with the result of the one before.
 
 The first is prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less
-of what is known lies out of the network's sight. Where to look is planned by :mod:`rethined.ladder`. On a rung all of
-the picture is there at the rung's size, and the network is run on windows of it; the last look is at windows of the
-photograph itself.
+of what is known lies out of the network's sight, and by copies of what is known. Where to look is planned by
+:mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the network is run on windows of
+it; the last look is at windows of the photograph itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rethined.depth import LEVELS, in_levels
 from rethined.distance import depth_share
+from rethined.offsets import OffsetField
 from rethined.regions import SIZE_MULTIPLE, Plan, Window
 from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
@@ -30,6 +31,12 @@ perceptual distance: LaMa medium holes +.05 dB and -.3 %, thick ones +.16 dB and
 these distances on: medium +.09 dB and +.1 %, thick +.07 dB and -.9 %, and blobs, which take it then, take longer."""
 PREFILL_LOOKS = 2
 """Halvings at most."""
+COPY_DEPTH = 0.5
+"""From this share of the way between these distances on, copies are the prefill."""
+
+Copy = Callable[[Shrunk, Float32, HoleMap], tuple[Float32, OffsetField | None]]
+"""Called with the first picture, its prefill and where the hole is deep, gives another prefill and where it was copied
+from: :func:`rethined.structure.copy_structure`."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage, gives what it runs in."""
@@ -48,9 +55,24 @@ class Rung:
     filled: Float32
 
 
+@dataclass(frozen=True)
+class Climbed:
+    """What the looks gave.
+
+    Attributes:
+        rungs: From coarse to fine.
+        described: What the network gave on the first: matching begins there, no other rung is described.
+        structure: Where the first's prefill was copied from; ``None`` where nothing was.
+    """
+
+    rungs: list[Rung]
+    described: NetworkResult
+    structure: OffsetField | None
+
+
 def climb(
-    session: OnnxSession, image: Pixels, hole: HoleMap, plan: Plan, stage: Stage
-) -> tuple[list[Rung], NetworkResult]:
+    session: OnnxSession, image: Pixels, hole: HoleMap, plan: Plan, stage: Stage, copy: Copy | None = None
+) -> Climbed:
     """Runs the network as planned.
 
     Args:
@@ -59,9 +81,7 @@ def climb(
         hole: ``(H, W)`` bool, all that is not known.
         plan: Where to look, for what of it is to be filled.
         stage: Encloses each stage: ``shrink``, ``prefill`` and ``network``.
-
-    Returns:
-        All rungs, and what the network gave on the first: matching begins there, no other rung is described.
+        copy: Prefills what is deep in large holes; the network's smaller looks alone do when ``None``.
     """
     with stage("shrink"):
         shrunk = [shrink_known(image, hole, plan.working_hw)]
@@ -69,7 +89,11 @@ def climb(
             shrunk.append(shrunk[-1].halved())
     small = shrunk.pop()
     with stage("prefill"):
-        prefilled = _prefill(session, small)
+        depth = depth_share(small.hole, *DEEP_PX)
+        prefilled, structure = _prefill(session, small, depth), None
+        deep = depth >= COPY_DEPTH
+        if copy and deep.any():
+            prefilled, structure = copy(small, prefilled, deep)
     with stage("network"):
         described = session.run(prefilled, small.hole)
     rungs = [Rung(small.touched, described.fill)]
@@ -85,21 +109,20 @@ def climb(
     if plan.native:
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
-    return rungs, described
+    return Climbed(rungs, described, structure)
 
 
-def _prefill(session: OnnxSession, small: Shrunk, looks: int = PREFILL_LOOKS) -> Float32:
-    """The first picture with its hole prefilled, ``(h, w, 3)`` float32."""
+def _prefill(session: OnnxSession, small: Shrunk, depth: Float32, looks: int = PREFILL_LOOKS) -> Float32:
+    """The first picture with its hole prefilled, ``(h, w, 3)`` float32; ``depth`` says where by a smaller look."""
     prefilled = pull_push(small.image, small.hole)
-    share = depth_share(small.hole, *DEEP_PX)
-    if not looks or not share.any():
+    if not looks or not depth.any():
         return prefilled
     half = small.halved()
-    seen, hole = _padded(_prefill(session, half, looks - 1), half.hole)
+    seen, hole = _padded(_prefill(session, half, depth_share(half.hole, *DEEP_PX), looks - 1), half.hole)
     session.fill(seen, hole)
     height, width = half.hole.shape
     filled = resize_linear(np.ascontiguousarray(seen[:height, :width]), small.hole.shape)
-    return np.asarray(prefilled + share[..., None] * (filled - prefilled), np.float32)
+    return np.asarray(prefilled + depth[..., None] * (filled - prefilled), np.float32)
 
 
 def _look(session: OnnxSession, small: Shrunk, window: Window) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rethined.regions import TOKEN_PX
 from rethined.resample import spread
-from rethined.types import Float32, HoleMap
+from rethined.types import Float32, HoleMap, SizeHW
 
 DETAIL_PX = 3
 """Side of the mean that detail is told from, in network pixels."""
@@ -25,6 +25,12 @@ class DetailLevels(NamedTuple):
 
     offered: Float32
     asked: Float32
+
+
+def no_detail(size_hw: SizeHW) -> DetailLevels:
+    """None offered, none asked for: of no picture, for searches in which it is not to count."""
+    height, width = size_hw
+    return DetailLevels(np.zeros(size_hw, np.float32), np.zeros((height // TOKEN_PX, width // TOKEN_PX), np.float32))
 
 
 def detail_levels(picture: Float32, touched: HoleMap) -> DetailLevels:

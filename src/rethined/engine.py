@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar, overload
 
@@ -32,7 +32,7 @@ from rethined.ranking import Ranker
 from rethined.regions import Plan
 from rethined.session import OnnxSession, Runtime
 from rethined.sources import SourceMap, find_sources, forbidden_at
-from rethined.texture import add_texture
+from rethined.structure import copy_structure
 from rethined.transfer import transfer
 from rethined.types import HoleMap, ImageLike, PathLike, Pixels
 from rethined.weights import SHIPPED_NETWORK
@@ -319,15 +319,14 @@ class Inpainter:
             plan = self._plan(picture, hole, has_forbidden=forbidden is not None, inplace=inplace)
             workers = self._workers_for(plan)
             clock.expect_looks(plan.looks_px)
-        rungs, described = climb(self._session, picture.pixels, unknown, plan, clock.stage)
+        copying = partial(copy_structure, forbidden=forbidden, workers=workers)
+        climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying)
+        rungs = climbed.rungs
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
-            texture = None
-            if self.options.adds_texture:
-                rungs[-1], texture = add_texture(rungs[-1], barred[-1], workers=workers)
             field, gate, learned = find_sources(
                 rungs,
-                described,
+                climbed.described,
                 barred,
                 candidates=self.options.candidates,
                 agree_rounds=self.options.agree_rounds,
@@ -337,7 +336,7 @@ class Inpainter:
                 workers=workers,
             )
             finest = rungs[-1]
-            sources = SourceMap(plan, finest.touched, field, gate, texture)
+            sources = SourceMap(plan, finest.touched, field, gate, climbed.structure)
         return _Found(finest, barred[-1], sources, workers), learned
 
     def _follow(
@@ -348,14 +347,14 @@ class Inpainter:
             sources.expect_size(picture.size_hw)
             workers = self._workers_for(sources.plan)
             clock.expect_looks(sources.plan.looks_px)
-        rungs, _ = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage)
+        copying = None
+        if sources.structure is not None:
+            copying = partial(copy_structure, forbidden=forbidden, field=sources.structure, workers=workers)
+        rungs = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage, copying).rungs
         with clock.stage("match"):
             sources.expect_hole(rungs[-1].touched)
             barred = forbidden_at(forbidden, rungs)
-            finest = rungs[-1]
-            if sources.texture is not None:
-                finest, _ = add_texture(finest, barred[-1], sources.texture, workers=workers)
-        return _Found(finest, barred[-1], sources, workers)
+        return _Found(rungs[-1], barred[-1], sources, workers)
 
     def _workers_for(self, plan: Plan) -> Workers:
         """Threads to search and copy with: fewer where memory is limited."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.detail import DetailLevels, detail_levels
+from rethined.distance import MOST_PX, distance_px
 from rethined.matching import Matches, free_positions
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
@@ -47,8 +48,10 @@ REFINE_STEPS_PX = (2, 1)
 TRIES_PX = (3, 3, 24, 24)
 """How far at most, in network pixels up and down and sideways, from its source a token tries others, in each round but
 the last."""
+LEAST_TRUST = np.float32(0.02)
+"""What copies count at least in rounds that trust those near the rim more, beside the 7 of what is known."""
 WINDOWS = 4096
-"""Windows compared at a time, for the same reason."""
+"""Windows compared at a time: what they need stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def choose_offsets(
     steps_px: tuple[int, ...] = REFINE_STEPS_PX,
     far_px: float = FAR_PX,
     agree_rounds: int = 0,
+    trust_px: float | None = None,
     forbidden: HoleMap | None = None,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
@@ -152,6 +156,8 @@ def choose_offsets(
         steps_px: Shifts tried round the best candidate, one after the other, in network pixels.
         far_px: How far away a source costs twice as much, in network pixels.
         agree_rounds: Rounds in which tokens make their copies fit each other afterwards.
+        trust_px: In these rounds copies count e times less every so many pixels from what is known, so that structure
+            grows inwards, and the fill does not count. All copies count alike, and the fill does, when ``None``.
         forbidden: ``(H, W)`` bool, pixels that hold anything forbidden: known when surroundings are compared, and
             sources keep clear of them as well. None are when ``None``.
         on_done: Called with the share that is done, 0..1; an error it raises ends the search.
@@ -171,7 +177,7 @@ def choose_offsets(
             on_done(done / passes)
         search.offer(search.best_yx[:, None] + step * _STEPS)
     if agree_rounds and np.isfinite(search.best_cost).any():
-        agreement = _Agreement(search, touched)
+        agreement = _Agreement(search, touched, trust_px)
         for left in reversed(range(agree_rounds)):
             if on_done:
                 on_done(1 - (left + 1) / passes)
@@ -228,13 +234,18 @@ class _Search:
         self.samples_x = corners_yx[:, 1:] + grid_x.ravel()
         height, width = touched.shape
         inside = (self.samples_y >= 0) & (self.samples_y < height) & (self.samples_x >= 0) & (self.samples_x < width)
-        is_hole = touched[self.samples_y.clip(0, height - 1), self.samples_x.clip(0, width - 1)]
+        is_hole = self.at_samples(touched)
         self.weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
         self.weight /= self.weight.sum(1, keepdims=True)
         self.is_hole = is_hole
         self.own = self.sample(self.samples_y, self.samples_x, is_hole)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
+
+    def at_samples(self, values: NDArray[Any]) -> NDArray[Any]:
+        """``(R, 64)`` values of an ``(H, W)`` map where windows are sampled; beyond it, those at its edge."""
+        height, width = values.shape
+        return np.asarray(values[self.samples_y.clip(0, height - 1), self.samples_x.clip(0, width - 1)])
 
     def offer(self, offsets_yx: Ints) -> None:
         """Takes over, per token, the best of ``(R, C, 2)`` candidates where it is better than what it has."""
@@ -291,10 +302,10 @@ class _Agreement:
 
     Args:
         search: Where the tokens' offsets are, and are kept.
-        touched: As for :func:`choose_offsets`.
+        touched, trust_px: As for :func:`choose_offsets`.
     """
 
-    def __init__(self, search: _Search, touched: HoleMap) -> None:
+    def __init__(self, search: _Search, touched: HoleMap, trust_px: float | None) -> None:
         self._search = search
         has_source = np.isfinite(search.best_cost)
         self._rows = np.flatnonzero(has_source)
@@ -317,8 +328,9 @@ class _Agreement:
         # All but the token's own hole, which would only agree with itself; and all of the hole.
         inner = (search.samples_y - search.corners_yx[:, :1], search.samples_x - search.corners_yx[:, 1:])
         is_own = np.logical_and(*((axis >= 0) & (axis < TOKEN_PX) for axis in inner))
-        self._around_weight = _normal(np.where(search.is_hole & is_own, 0, search.weight))
-        self._hole_weight = _normal(np.where(search.is_hole, search.weight, 0))
+        weight = search.weight if trust_px is None else search.weight * search.at_samples(_trust(touched, trust_px))
+        self._around_weight = _normal(np.where(search.is_hole & is_own, 0, weight))
+        self._hole_weight = _normal(np.where(search.is_hole & (trust_px is None), search.weight, 0))
 
     def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
         """Takes over, per token, its own offset, a neighbour's or one nearby.
@@ -380,6 +392,13 @@ def _is_repeated(candidates: Ints) -> HoleMap:
     for column in range(1, code.shape[1]):
         repeated[:, column] = (code[:, :column] == code[:, column, None]).any(1)
     return repeated
+
+
+def _trust(touched: HoleMap, trust_px: float) -> Float32:
+    """``(H, W)``, how much more than any other hole pixel each counts: as much as a known one at the rim."""
+    depth_px = distance_px(touched, MOST_PX)
+    trust = np.maximum(KNOWN_WEIGHT * np.exp(-depth_px / np.float32(trust_px)), LEAST_TRUST)
+    return np.asarray(np.where(touched, trust, 1), np.float32)
 
 
 def _smooth(picture: Image8) -> Image8:

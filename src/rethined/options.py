@@ -16,8 +16,6 @@ two cores a million takes some 90 ms."""
 AGREE_ROUNDS: dict[Preset, int] = {"fast": 0, "balanced": 3, "best": 3}
 """Rounds in which copies are made to fit each other. Measured on 16 training photographs at 2048 px, `balanced`:
 perceptual distance -1.6 to -2.3 %, hole PSNR 0 to +.06 dB; five rounds give no more."""
-ADDS_TEXTURE: dict[Preset, bool] = {"fast": False, "balanced": True, "best": True}
-"""Whether large holes get texture that the network's fill lacks, see :mod:`rethined.texture`."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
 MOST_PX = 8192
@@ -32,8 +30,7 @@ class InpaintOptions:
         preset: How closely the network may look. ``fast`` looks at the whole picture once, at 512 px; ``balanced``
             looks closer as long as that takes some tenth of a second: at 1024 px where holes are scattered over the
             picture, at the photograph itself where one small thing is to go; ``best`` looks at the photograph itself
-            nearly always. The latter two also make what is copied side by side fit together, and copy coarse texture
-            into the depths of large holes.
+            nearly always. The latter two also make what is copied side by side fit together.
         working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
         candidates: How many sources per token the learned descriptors name; near ones are ranked beside them.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
@@ -83,11 +80,6 @@ class InpaintOptions:
     def budget_px(self) -> float:
         """How many pixels the network may see after its first look."""
         return BUDGETS_PX[self.preset]
-
-    @property
-    def adds_texture(self) -> bool:
-        """Whether large holes get texture of their own."""
-        return ADDS_TEXTURE[self.preset]
 
     @property
     def agree_rounds(self) -> int:

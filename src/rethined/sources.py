@@ -29,15 +29,15 @@ class SourceMap:
         touched: ``(h, w)`` bool, pixels of the finest network picture that hold anything that is not known.
         field: Where its tokens are copied from.
         gate: ``(h / 8, w / 8)`` float32 in 0..1, how much of the copied detail is used.
-        texture: Where coarse texture deep in large holes was copied from, on a grid of a quarter of the first look's
-            size; ``None`` where there was none.
+        structure: Where the prefill deep in large holes was copied from, on a grid of half the first look's size;
+            ``None`` where there was none.
     """
 
     plan: Plan
     touched: HoleMap
     field: OffsetField
     gate: Float32
-    texture: OffsetField | None = None
+    structure: OffsetField | None = None
 
     def expect_size(self, size_hw: SizeHW) -> None:
         """Checks that a picture has the size of the one that the map was made for.

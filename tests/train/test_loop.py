@@ -15,6 +15,7 @@ from torch import Tensor
 from rethined.data.photos import Photo
 from rethined.data.samples import Sample, Sampler
 from rethined.losses.fill import masked_huber
+from rethined.nn import quantised
 from rethined.nn.cells import to_cells
 from rethined.nn.network import NetworkConfig
 from rethined.train import loop as module
@@ -72,13 +73,24 @@ def sampler(photos: list[Photo]) -> Sampler:
         {"use_bfloat16": False},
         {"use_bfloat16": True},
         {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
+        {"use_bfloat16": True, "quantised": True},
     ],
-    ids=["float32", "bfloat16", "all losses"],
+    ids=["float32", "bfloat16", "all losses", "quantised"],
 )
+@pytest.mark.parametrize("passes", [3, 6], ids=["stopped after calibration", "stopped while calibrating"])
 def test_stopping_and_resuming_changes_nothing(
-    changes: dict[str, Any], make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
+    changes: dict[str, Any],
+    passes: int,
+    make_config: MakeConfig,
+    tiny: NetworkConfig,
+    sampler: Sampler,
+    tmp_path: Path,
+    content: Content,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = make_config(**changes)
+    monkeypatch.setattr(quantised, "CALIBRATION_PASSES", passes)
+    network = replace(tiny, quantised="quantised" in changes)
+    config = make_config(network=network, **{name: x for name, x in changes.items() if name != "quantised"})
     whole = new_state(config)
     untrained = content(whole)
     train(whole, config, sampler, tmp_path / "whole")
@@ -303,6 +315,21 @@ def test_processes_share_gradients_and_statistics(make_config: MakeConfig, tiny:
     assert statistics
     gradients = {id(p.grad) for p in state.network.parameters()}
     assert shared == gradients | {id(x) for x in state.adversary.gradients} | statistics
+
+
+def test_processes_share_ranges_until_they_are_in_use(make_config: MakeConfig, tiny: NetworkConfig) -> None:
+    state = new_state(make_config(network=replace(tiny, quantised=True)))
+    ranges = {name: x for name, x in state.network.named_buffers() if name.endswith((".low", ".high"))}
+    assert len(ranges) > 50
+    assert {id(x) for x in shared_tensors(state)} == {id(x) for x in ranges.values()}
+    picture, hole = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    with torch.no_grad():
+        for _ in range(quantised.CALIBRATION_PASSES):
+            state.network.in_cells(picture, hole)
+            rest = {id(x) for x in shared_tensors(state)}
+            assert rest == {id(x) for name, x in ranges.items() if not name.startswith("input_")}
+        state.network.in_cells(picture, hole)
+    assert list(shared_tensors(state)) == []
 
 
 def test_throughput_is_that_of_all_seconds(make_config: MakeConfig) -> None:

@@ -11,7 +11,7 @@ alone; ours sees a prefilled one with the hole map and predicts what to add.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from torch.nn import functional
 from rethined.errors import ConfigError
 from rethined.nn.cells import CELL_PX, cell_order
 from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
+from rethined.nn.quantised import ActivationQuantiser, rounded
 
 UP_GAIN = 0.5
 """Initial gain of what comes up from a coarser stage, so that features keep about unit size down to the heads."""
@@ -45,6 +46,9 @@ class NetworkConfig:
         descriptor_size: Length d_k of the matching descriptors.
         branches: Parallel K x K branches in each unit while training.
         form: How branches are trained, see :mod:`rethined.nn.mobileone`.
+        quantised: Whether kernels and activations are rounded as in a file of integers
+            (:mod:`rethined.nn.quantised`): all but the two heads, which take rounded activations and are not rounded
+            themselves.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
@@ -54,6 +58,7 @@ class NetworkConfig:
     descriptor_size: int = 64
     branches: int = 1
     form: BranchForm = "online"
+    quantised: bool = False
 
 
 class NetworkOutput(NamedTuple):
@@ -90,14 +95,17 @@ class ResidualBlock(nn.Module):
     Features then keep their sign on the way through, which replaces what BatchNorm does for the published order.
     """
 
-    def __init__(self, depthwise: MobileOneUnit, pointwise: MobileOneUnit) -> None:
+    def __init__(
+        self, depthwise: MobileOneUnit, pointwise: MobileOneUnit, quantiser: ActivationQuantiser | None = None
+    ) -> None:
         super().__init__()
         self.depthwise = depthwise
         self.pointwise = pointwise
+        self.quantiser = quantiser
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.pointwise(self.depthwise(x))
-        return x + y
+        return rounded(x + y, self.quantiser)
 
     def silence(self) -> None:
         """Makes it the identity, from which it can learn.
@@ -128,8 +136,12 @@ class RethinedNetwork(nn.Module):
                 out_channels,
                 branches=config.branches,
                 form=config.form,
+                quantised=config.quantised,
                 **settings,  # type: ignore[arg-type]
             )
+
+        def quantiser(known: tuple[float, float] | None = None) -> ActivationQuantiser | None:
+            return ActivationQuantiser(known) if config.quantised else None
 
         def stack(channels: int, blocks: int) -> nn.Sequential:
             return nn.Sequential(
@@ -137,6 +149,7 @@ class RethinedNetwork(nn.Module):
                     ResidualBlock(
                         unit(channels, channels, groups=channels),
                         unit(channels, channels, kernel_size=1, skip=False, gain=RESIDUAL_GAIN, activation=False),
+                        quantiser(),
                     )
                     for _ in range(blocks)
                 )
@@ -148,6 +161,8 @@ class RethinedNetwork(nn.Module):
                 unit(in_channels, out_channels, kernel_size=1),
             )
 
+        self.input_quantiser = quantiser((0.0, 1.0))
+        self.sum_quantisers = nn.ModuleList(made for _ in range(3) if (made := quantiser()) is not None)
         self.stem = unit(4, quarter, kernel_size=6, stride=CELL_PX)
         self.encode4 = stack(quarter, config.encoder_blocks[0])
         self.down8 = down(quarter, eighth)
@@ -191,17 +206,34 @@ class RethinedNetwork(nn.Module):
 
     def _features(self, prefilled: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=self.memory_format)
+        x = rounded(x, self.input_quantiser)
         at4 = self.encode4(self.stem(x))
         at8 = self.encode8(self.down8(at4))
         at16 = self.encode16(self.down16(at8))
         deep = self.middle(self.down32(at16))
-        at16 = self.decode16(_double(self.up16(deep)) + at16)
-        at8 = self.decode8(_double(self.up8(at16)) + at8)
-        return self.decode4(_double(self.up4(at8)) + at4), at8
+        at16 = self.decode16(self._join(0, self.up16, deep, at16))
+        at8 = self.decode8(self._join(1, self.up8, at16, at8))
+        return self.decode4(self._join(2, self.up4, at8, at4)), at8
+
+    def _join(self, index: int, up: MobileOneUnit | FusedUnit, coarse: Tensor, fine: Tensor) -> Tensor:
+        """What comes up from a coarser stage, and what the way down had at this one."""
+        raised = _double(up(coarse))
+        if up.quantiser is None:
+            return raised + fine
+        if not self.training:
+            # Changes no value. But only with steps on both sides of it does a file enlarge integers.
+            raised = up.quantiser(raised)
+        return rounded(raised + fine, self.sum_quantisers[index])  # type: ignore[arg-type] # a list of those only
 
     def _descriptors(self, at8: Tensor) -> tuple[Tensor, Tensor]:
         query, key = _conv(self.to_descriptors, at8).float().split(self.config.descriptor_size, dim=1)
         return _unit(query), _unit(key)
+
+    def unquantised(self) -> RethinedNetwork:
+        """A copy with the same weights that rounds nothing; in the mode and dtype of a new one."""
+        plain = RethinedNetwork(replace(self.config, quantised=False))
+        plain.load_state_dict({name: x for name, x in self.state_dict().items() if not _is_range(name)})
+        return plain
 
     def deploy(self) -> RethinedNetwork:
         """A copy in which every unit is one convolution; same outputs, evaluation mode, no gradients."""
@@ -226,10 +258,12 @@ class RethinedNetwork(nn.Module):
             ConfigError: The tensors are those of another network.
         """
         blocks = {name: module for name, module in self.named_modules() if isinstance(module, ResidualBlock)}
+        tensors = {name: t for name, t in tensors.items() if not _is_range(name)}
         given = {name: t.shape for name, t in tensors.items()}
         added = [name for name in blocks if not any(key.startswith(f"{name}.") for key in given)]
         of_added = tuple(f"{name}." for name in added)
-        expected = {name: t.shape for name, t in self.deploy().state_dict().items() if not name.startswith(of_added)}
+        deployed = self.deploy().named_parameters()  # without ranges, which the tensors need not have
+        expected = {name: t.shape for name, t in deployed if not name.startswith(of_added)}
         if given != expected:
             raise ConfigError(
                 "the tensors do not fit this network; start from weights of the same NetworkConfig, or of one that has"
@@ -247,6 +281,11 @@ class RethinedNetwork(nn.Module):
 def count_fused_parameters(network: RethinedNetwork) -> int:
     """Parameters of the deploy form."""
     return sum(p.numel() for p in network.deploy().parameters())
+
+
+def _is_range(name: str) -> bool:
+    """Whether a tensor of a network's state is that of a quantiser."""
+    return "quantiser" in name
 
 
 def _double(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from rethined.losses.matching import oracle_matching
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
+from rethined.nn.quantised import ActivationQuantiser
 from rethined.nn.squares import cut_squares
 from rethined.train.batches import Stacked, count_workers, draw_batches
 from rethined.train.config import TrainConfig
@@ -204,9 +205,10 @@ def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss
 
 
 def shared_tensors(state: TrainState) -> Iterator[Tensor]:
-    """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
+    """What processes average after each step's backward passes: all gradients, and what each saw of its own pictures.
 
-    Each process normalises over its own pictures; only their running means are those of the whole step.
+    Each process normalises over its own pictures, and watches the ranges of quantisers on them; only the running means
+    are those of the whole step.
     """
     yield from (p.grad for p in state.network.parameters() if p.grad is not None)
     if state.adversary:
@@ -214,6 +216,8 @@ def shared_tensors(state: TrainState) -> Iterator[Tensor]:
     for module in state.network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             yield from (x for x in (module.running_mean, module.running_var) if x is not None)
+        if isinstance(module, ActivationQuantiser) and not module.is_in_use:
+            yield from (module.low, module.high)
 
 
 def _learn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,18 @@ import torch
 from onnx import TensorProto, numpy_helper
 from safetensors.torch import load_file
 
+from rethined.cli import main
 from rethined.errors import ExportError, ExportParityError
 from rethined.export import onnx as module
+from rethined.export.network import load_weights
 from rethined.export.onnx import export_onnx, export_tensors
+from rethined.export.run import export_run
 from rethined.nn.mobileone import FusedUnit
 from rethined.nn.network import NetworkConfig, RethinedNetwork, count_fused_parameters
 from rethined.nn.quantised import CALIBRATION_PASSES
 from rethined.session import OnnxSession
+from rethined.train.config import TrainConfig
+from rethined.train.state import new_state, save_state
 
 TINY = NetworkConfig((16, 32, 64, 128), (1, 1, 1), 1, (1, 1, 1), descriptor_size=16, quantised=True)
 
@@ -149,3 +155,45 @@ def test_a_file_of_other_steps_is_noticed(
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(module, "INTEGER_TOLERANCE", 1e9)
     export_onnx(network, tmp_path / "net.onnx", precision="int8")
+
+
+# ---- from a run ----
+
+
+def write_run(folder: Path, network: NetworkConfig, passes: int = CALIBRATION_PASSES) -> Path:
+    config = TrainConfig(network=network, crop_px=32, steps=9, cooldown_steps=0)
+    state = new_state(config)
+    if network.quantised:
+        watch(state.network, passes)
+    state.average["to_residual.bias"].fill_(0.5)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    save_state(state, config, folder / "state.pt")
+    return folder
+
+
+def test_the_command_writes_integers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_run(tmp_path / "run", TINY)
+    out = tmp_path / "net.onnx"
+    assert main(["export", "engine", str(run), "-o", str(out), "--precision", "int8", "--training-data", "none"]) == 0
+    assert capsys.readouterr().out.startswith(f"{out}: mean difference from torch ")
+    assert any(x.data_type == TensorProto.INT8 for x in onnx.load(out).graph.initializer)
+    session = OnnxSession(out, threads=1)
+    assert session.metadata["training_data"] == "none"
+    # The head is not rounded: .5 in units of .1 is a twentieth of the range.
+    result = session.run(np.full((32, 32, 3), 100, np.float32), np.ones((32, 32), bool))
+    np.testing.assert_allclose(result.fill, 100 + 255 * 0.05, atol=0.05)
+    assert main(["export", "engine", str(run), "-o", str(tmp_path / "plain.onnx")]) == 0
+    assert "largest difference" in capsys.readouterr().out
+    assert (tmp_path / "plain.safetensors").read_bytes()[:8] == (tmp_path / "net.safetensors").read_bytes()[:8]
+    assert not load_weights(run).network.config.quantised
+
+
+def test_refused_runs_leave_what_was_there(tmp_path: Path) -> None:
+    plain, young = write_run(tmp_path / "plain", replace(TINY, quantised=False)), write_run(tmp_path / "young", TINY, 2)
+    (tmp_path / "net.safetensors").write_text("weights of before")
+    for run in (plain, young):
+        with pytest.raises(ExportError, match=r"the network (was|has been) trained"):
+            export_run(run, tmp_path / "net.onnx", precision="int8")
+    assert (tmp_path / "net.safetensors").read_text() == "weights of before"
+    assert not (tmp_path / "net.onnx").exists()

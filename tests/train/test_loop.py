@@ -73,7 +73,7 @@ def sampler(photos: list[Photo]) -> Sampler:
         {"use_bfloat16": False},
         {"use_bfloat16": True},
         {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
-        {"use_bfloat16": True, "quantised": True},
+        {"use_bfloat16": True, "quantised": "all"},
     ],
     ids=["float32", "bfloat16", "all losses", "quantised"],
 )
@@ -89,7 +89,7 @@ def test_stopping_and_resuming_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quantised, "CALIBRATION_PASSES", passes)
-    network = replace(tiny, quantised="quantised" in changes)
+    network = replace(tiny, quantised=changes.get("quantised", "nothing"))
     config = make_config(network=network, **{name: x for name, x in changes.items() if name != "quantised"})
     whole = new_state(config)
     untrained = content(whole)
@@ -318,7 +318,7 @@ def test_processes_share_gradients_and_statistics(make_config: MakeConfig, tiny:
 
 
 def test_processes_share_ranges_until_they_are_in_use(make_config: MakeConfig, tiny: NetworkConfig) -> None:
-    state = new_state(make_config(network=replace(tiny, quantised=True)))
+    state = new_state(make_config(network=replace(tiny, quantised="all")))
     ranges = {name: x for name, x in state.network.named_buffers() if name.endswith((".low", ".high"))}
     assert len(ranges) > 50
     assert {id(x) for x in shared_tensors(state)} == {id(x) for x in ranges.values()}

@@ -34,6 +34,8 @@ def to_integers(path: Path) -> dict[str, NDArray[np.float32]]:
         if node.op_type != "Conv" or node.output[0] not in quantised:
             continue
         source = maker[node.input[0]]
+        if source.op_type != "DequantizeLinear":
+            continue
         input_step = float(numpy_helper.to_array(_constant(source.input[1], stored, maker)))
         weight, bias = (numpy_helper.to_array(_constant(name, stored, maker)) for name in node.input[1:])
         steps = np.maximum(np.abs(weight).reshape(len(weight), -1).max(1) / np.float32(WEIGHT_LEVELS), 1e-12)

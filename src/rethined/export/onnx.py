@@ -18,6 +18,7 @@ from rethined.errors import ExportError, ExportParityError
 from rethined.export.integers import to_integers
 from rethined.export.tracing import trace_onnx
 from rethined.files import sha256_of, whole_or_nothing
+from rethined.nn.mobileone import FusedUnit
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.nn.quantised import CALIBRATION_PASSES, ActivationQuantiser
 from rethined.session import CONTRACT_VERSION, INPUTS, OUTPUTS
@@ -33,8 +34,6 @@ values differ by more and more; what is the same in both is how far both are fro
 HALF_FROM_SIZE = 64
 """Tensors with fewer values stay in float32: they are biases and cost nothing."""
 
-HEADS = ("to_residual", "to_descriptors")
-"""Convolutions that are never those of integers."""
 EnginePrecision = Literal["fp32", "int8"]
 """What the engine's file computes in."""
 
@@ -76,7 +75,7 @@ def export_onnx(
         network: Trained network, train form.
         path: File to write; appears only if the check passes.
         precision: ``fp32`` stores weights in half precision and computes in single precision, whatever the network was
-            trained for; ``int8`` computes in integers, as the network was trained to, all but the heads.
+            trained for; ``int8`` computes in integers what the network was trained to.
         metadata: More facts to keep in the file: training data, checksum, version of the weights.
 
     Returns:
@@ -92,9 +91,10 @@ def export_onnx(
         expect_ranges(network)
     deployed = (network if in_integers else _plain(network)).deploy()
     # What the file stores is what is compared: weights rounded to half precision, but those that become integers.
-    deployed.load_state_dict(
-        {k: _rounded(v) if k.startswith(HEADS) or not in_integers else v for k, v in deployed.state_dict().items()}
-    )
+    for module in deployed.modules():
+        if not (isinstance(module, FusedUnit) and module.quantiser):
+            for parameter in module.parameters(recurse=False):
+                parameter.copy_(_rounded(parameter))
     with whole_or_nothing(path) as partial:
         _trace(deployed, partial)
         if in_integers:
@@ -119,7 +119,7 @@ def export_onnx(
 
 
 def _plain(network: RethinedNetwork) -> RethinedNetwork:
-    return network.unquantised() if network.config.quantised else network
+    return network if network.config.quantised == "nothing" else network.unquantised()
 
 
 def expect_ranges(network: RethinedNetwork) -> None:
@@ -128,10 +128,10 @@ def expect_ranges(network: RethinedNetwork) -> None:
     Raises:
         ExportError: It was not trained with quantisation, or not for long enough.
     """
-    if not network.config.quantised:
+    if network.config.quantised == "nothing":
         raise ExportError(
-            "the network was trained without quantisation; int8 is for those trained with quantised = true in the table"
-            " [network] of their settings, see docs/training.md"
+            "the network was trained without quantisation; int8 is for those trained with quantised = 'coarse' or 'all'"
+            " in the table [network] of their settings, see docs/training.md"
         )
     quantisers = [module for module in network.modules() if isinstance(module, ActivationQuantiser)]
     if not all(quantiser.is_calibrated for quantiser in quantisers):

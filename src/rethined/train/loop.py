@@ -15,7 +15,7 @@ from torch import Tensor
 from rethined.data.samples import Sampler
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
-from rethined.losses.matching import oracle_matching
+from rethined.losses.matching import descriptor_distance, oracle_matching
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
@@ -32,6 +32,8 @@ from rethined.train.watch import ValSet
 REPORT_EVERY = 50
 WATCH_EVERY = 10
 SAVE_EVERY_S = 300.0
+TAUGHT_MATCHING = 1.0
+"""Weight of the distance of descriptors from the teacher's: it is a hundredth where the fill's from its fill is one."""
 
 
 @dataclass(frozen=True)
@@ -232,17 +234,27 @@ def _learn(
     """Adds the gradients of one view and returns its fill, detached."""
     output = state.network.in_cells(view.prefilled, view.hole)
     meter.profile.end_part("forward")
-    wanted = to_cells((view.target - view.prefilled) * view.hole)
+    taught = None
+    if state.teacher is not None:
+        with torch.no_grad():
+            taught = state.teacher.in_cells(view.prefilled, view.hole)
+        meter.profile.end_part("teacher")
+    truth = view.target if taught is None else view.prefilled + from_cells(taught.residual)
+    wanted = to_cells((truth - view.prefilled) * view.hole)
     loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole), inner_weight=config.inner_weight)
     meter.profile.end_part("loss: fill")
-    matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
-    loss = loss + config.matching_weight * matching
+    if taught is None:
+        matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
+        loss = loss + config.matching_weight * matching
+    else:
+        matching = descriptor_distance(output, taught)
+        loss = loss + TAUGHT_MATCHING * matching
     meter.profile.end_part("loss: matching")
     windows: list[Tensor] = []
     if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
+        prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, truth, view.hole))
         residual = from_cells(cut_squares(output.residual, corners // CELL_PX, side_px // CELL_PX))
         windows = [prefilled + residual, target, hole]
     for term in terms:

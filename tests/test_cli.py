@@ -785,7 +785,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["eval", "--help"], ["FOLDER", "objects=FOLDER", "TorchScript", "--peers-python", "xphoto-fsr-best"]),
         (["bench", "--help"], ["TorchScript", "--peers-python", "--reference"]),
         (["export", "--help"], ["engine", "onnx", "openvino", "tensorrt", "table"]),
-        (["export", "engine", "--help"], ["RUN", "--out", "--training-data"]),
+        (["export", "engine", "--help"], ["RUN", "--out", "--precision", "--training-data"]),
         (
             ["export", "onnx", "--help"],
             ["--out", "--form", "--precision", "--size", "--hr", "--weights", "--check", "--photos", "--calibration"],

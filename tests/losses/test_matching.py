@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rethined.losses.matching import oracle_map, oracle_matching, token_windows
+from rethined.losses.matching import descriptor_distance, oracle_map, oracle_matching, token_windows
 from rethined.nn.matching import corrupted_tokens
 from rethined.nn.network import NetworkOutput
 
@@ -129,3 +129,30 @@ def test_nothing_to_match_costs_nothing(value: float, generator: torch.Generator
     loss.backward()
     assert loss.item() == 0
     assert descriptors.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "expected"),
+    [((1, 0), (0, 1), 0), ((-1, 0), (0, 1), 1), ((0, 1), (1, 0), 1), ((0.6, 0.8), (0, 1), 0.2)],
+)
+def test_distance_of_descriptors_is_that_of_their_directions(
+    query: tuple[float, float], key: tuple[float, float], expected: float
+) -> None:
+    def everywhere(vector: tuple[float, float]) -> Tensor:
+        return torch.tensor(vector, dtype=torch.float32).view(1, 2, 1, 1).expand(3, 2, 8, 8)
+
+    found = descriptor_distance(
+        output(everywhere(query), everywhere(key)), output(everywhere((1, 0)), everywhere((0, 1)))
+    )
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_distance_of_descriptors_leads_to_them(generator: torch.Generator) -> None:
+    wanted, start = torch.randn((2, 1, 4, 8, 8), generator=generator)
+    found = start.clone().requires_grad_()
+    descriptor_distance(
+        output(torch.nn.functional.normalize(found, dim=1), wanted),
+        output(torch.nn.functional.normalize(wanted, dim=1), wanted),
+    ).backward()
+    assert found.grad is not None
+    assert (found.grad * (wanted - start)).sum() < 0

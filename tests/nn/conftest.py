@@ -23,7 +23,7 @@ def randomise(generator: torch.Generator) -> Callable[[nn.Module], nn.Module]:
         with torch.no_grad():
             for name, x in (*module.named_parameters(), *module.named_buffers()):
                 leaf = name.rpartition(".")[2]
-                if leaf in ("num_batches_tracked", "identity", "log_temperature"):
+                if leaf in ("num_batches_tracked", "identity", "log_temperature", "low", "high", "passes"):
                     continue
                 if x.ndim > 1:
                     fan_in = x[0].numel() if leaf != "kernels" else x[0, 0].numel() * len(x)

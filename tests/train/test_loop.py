@@ -14,9 +14,11 @@ from torch import Tensor
 
 from rethined.data.photos import Photo
 from rethined.data.samples import Sample, Sampler
+from rethined.export.onnx import export_tensors
 from rethined.losses.fill import masked_huber
+from rethined.nn import quantised
 from rethined.nn.cells import to_cells
-from rethined.nn.network import NetworkConfig
+from rethined.nn.network import RESIDUAL_SCALE, NetworkConfig
 from rethined.train import loop as module
 from rethined.train.batches import stack
 from rethined.train.config import TrainConfig
@@ -72,17 +74,32 @@ def sampler(photos: list[Photo]) -> Sampler:
         {"use_bfloat16": False},
         {"use_bfloat16": True},
         {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
+        {"use_bfloat16": True, "quantised": "all"},
+        {"use_bfloat16": True, "quantised": "coarse", "taught": True},
     ],
-    ids=["float32", "bfloat16", "all losses"],
+    ids=["float32", "bfloat16", "all losses", "quantised", "taught"],
 )
+@pytest.mark.parametrize("passes", [3, 6], ids=["stopped after calibration", "stopped while calibrating"])
 def test_stopping_and_resuming_changes_nothing(
-    changes: dict[str, Any], make_config: MakeConfig, sampler: Sampler, tmp_path: Path, content: Content
+    changes: dict[str, Any],
+    passes: int,
+    make_config: MakeConfig,
+    tiny: NetworkConfig,
+    sampler: Sampler,
+    tmp_path: Path,
+    content: Content,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = make_config(**changes)
-    whole = new_state(config)
+    monkeypatch.setattr(quantised, "CALIBRATION_PASSES", passes)
+    network = replace(tiny, quantised=changes.get("quantised", "nothing"))
+    config = make_config(network=network, **{name: x for name, x in changes.items() if name != "quantised"})
+    start = tmp_path / "start.safetensors" if config.taught else None
+    if start is not None:
+        export_tensors(new_state(replace(config, taught=False)).network, start)
+    whole = new_state(config, start)
     untrained = content(whole)
     train(whole, config, sampler, tmp_path / "whole")
-    first = new_state(config)
+    first = new_state(config, start)
     train(first, config, sampler, tmp_path / "parts", should_stop=lambda: first.step == 2)
     assert (first.step, first.position) == (2, 4)
     resumed = load_state(tmp_path / "parts" / "state.pt", config)
@@ -283,6 +300,41 @@ def test_what_lies_inside_holes_counts_as_the_settings_say(
     assert seen == [0.4, 0.4]  # both views
 
 
+def test_a_taught_network_learns_what_its_teacher_gives(
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The teacher darkens by a tenth what the photographs would have brighter by a fifth."""
+    config = make_config(steps=1, taught=True, feature_weight=1.0, feature_px=32)
+    weights = new_state(replace(config, taught=False)).network
+    with torch.no_grad():
+        weights.to_residual.bias.fill_(-0.1 / RESIDUAL_SCALE)
+    export_tensors(weights, tmp_path / "start.safetensors")
+    targets: list[Tensor] = []
+
+    def features(_: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+        targets.append((target, hole))
+        return torch.zeros(())
+
+    def refused(*_: object) -> Tensor:
+        raise AssertionError("the photograph was asked for its sources")
+
+    monkeypatch.setattr("rethined.train.loop.oracle_matching", refused)
+    wanted: list[Tensor] = []
+
+    def spied(residual: Tensor, wants: Tensor, hole: Tensor, *, inner_weight: float) -> Tensor:
+        wanted.append(wants[hole.repeat_interleave(3, 1) > 0.5])
+        return masked_huber(residual, wants, hole, inner_weight=inner_weight)
+
+    monkeypatch.setattr("rethined.train.loop.masked_huber", spied)
+    train(new_state(config, tmp_path / "start.safetensors"), config, brighter, tmp_path, feature_loss=features)
+    assert len(wanted) == len(targets) == 2
+    for values in wanted:
+        torch.testing.assert_close(values, torch.full_like(values, -0.1), atol=1e-3, rtol=0)
+    batch = stack(brighter.batch(0, 2))
+    view = coarse_view(batch)
+    assert targets[0][0].mean() < view.target.mean() - 0.05
+
+
 def test_gradients_are_clipped(make_config: MakeConfig, brighter: Brighter, tmp_path: Path) -> None:
     config = make_config(steps=1, clip_norm=1e-3)
     state = new_state(config)
@@ -303,6 +355,21 @@ def test_processes_share_gradients_and_statistics(make_config: MakeConfig, tiny:
     assert statistics
     gradients = {id(p.grad) for p in state.network.parameters()}
     assert shared == gradients | {id(x) for x in state.adversary.gradients} | statistics
+
+
+def test_processes_share_ranges_until_they_are_in_use(make_config: MakeConfig, tiny: NetworkConfig) -> None:
+    state = new_state(make_config(network=replace(tiny, quantised="all")))
+    ranges = {name: x for name, x in state.network.named_buffers() if name.endswith((".low", ".high"))}
+    assert len(ranges) > 50
+    assert {id(x) for x in shared_tensors(state)} == {id(x) for x in ranges.values()}
+    picture, hole = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    with torch.no_grad():
+        for _ in range(quantised.CALIBRATION_PASSES):
+            state.network.in_cells(picture, hole)
+            rest = {id(x) for x in shared_tensors(state)}
+            assert rest == {id(x) for name, x in ranges.items() if not name.startswith("input_")}
+        state.network.in_cells(picture, hole)
+    assert list(shared_tensors(state)) == []
 
 
 def test_throughput_is_that_of_all_seconds(make_config: MakeConfig) -> None:

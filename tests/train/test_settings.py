@@ -29,7 +29,7 @@ def test_the_files_of_the_repository_are_settings(file: Path) -> None:
 
 
 def test_the_repository_has_its_files() -> None:
-    assert [file.name for file in FILES] == ["cpu.toml", "default.toml", "gpu.toml", "paper.toml"]
+    assert [file.name for file in FILES] == ["cpu.toml", "default.toml", "gpu.toml", "int8.toml", "paper.toml"]
 
 
 def test_default_file_holds_every_default_with_a_comment() -> None:

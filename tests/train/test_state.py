@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from rethined.errors import CheckpointError
+from rethined.errors import CheckpointError, ConfigError
 from rethined.export.onnx import export_tensors
+from rethined.nn.network import RethinedNetwork
 from rethined.train import state as module
 from rethined.train.config import TrainConfig
 from rethined.train.state import TrainState, load_state, new_state, save_state
@@ -125,6 +126,33 @@ def test_states_of_other_runs_are_refused(
     save_state(state, config, tmp_path / "state.pt")
     with pytest.raises(CheckpointError, match=message):
         load_state(tmp_path / "state.pt", replace(config, **changes))
+
+
+@torch.no_grad()
+def test_a_teacher_is_what_the_run_began_with(make_config: MakeConfig, tmp_path: Path) -> None:
+    weights = RethinedNetwork(make_config().network)
+    torch.nn.init.normal_(weights.to_residual.weight)
+    export_tensors(weights, tmp_path / "weights.safetensors")
+    config = make_config(taught=True, use_bfloat16=True)
+    config = replace(config, network=replace(config.network, quantised="all"))
+    state = new_state(config, tmp_path / "weights.safetensors")
+    for parameter in state.network.parameters():
+        parameter += 1
+    state.step = 1
+    save_state(state, config, tmp_path / "state.pt")
+    picture, hole = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    expected = weights(picture, hole)
+    for taught in (state, load_state(tmp_path / "state.pt", config)):
+        assert taught.teacher is not None
+        assert taught.teacher.compute_dtype == torch.float32
+        assert not any(p.requires_grad for p in taught.teacher.parameters())
+        # The file is in half precision.
+        torch.testing.assert_close(taught.teacher(picture, hole).fill, expected.fill, atol=2e-3, rtol=0)
+        assert not torch.allclose(taught.network(picture, hole).fill, expected.fill, atol=2e-3)
+    with pytest.raises(CheckpointError, match="made with taught = True, this run has False"):
+        load_state(tmp_path / "state.pt", replace(config, taught=False))
+    with pytest.raises(ConfigError, match="no weights to learn from; begin the run with --start-from FILE"):
+        new_state(config)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut"])

@@ -27,6 +27,7 @@ FORMATS = {
 """Formats by name: what they are for."""
 FORMS = ("lr", "pipeline")
 PRECISIONS = ("fp32", "fp16", "int8")
+ENGINE_PRECISIONS = ("fp32", "int8")
 
 
 def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -52,6 +53,12 @@ def _add_engine(formats: Commands[argparse.ArgumentParser]) -> None:
     )
     engine.add_argument("state", metavar="RUN", type=Path, help="folder of a run, or its state.pt")
     engine.add_argument("-o", "--out", type=Path, required=True, help="file to write, ending in .onnx")
+    engine.add_argument(
+        "--precision",
+        choices=ENGINE_PRECISIONS,
+        default="fp32",
+        help="what it computes in: fp32 (default), or int8, of a run that was trained with quantisation",
+    )
     engine.add_argument(
         "--training-data", default="not stated", help="what the network was trained on, for the metadata"
     )
@@ -133,8 +140,9 @@ def _run_engine(parsed: argparse.Namespace) -> None:
     except ImportError as error:
         raise missing_extra("train", error) from error
     print(f"exporting {parsed.state}: fusing, tracing, comparing with torch", file=sys.stderr)
-    difference = export_run(parsed.state, parsed.out, training_data=parsed.training_data)
-    print(f"{parsed.out}: largest difference from torch {difference:.1e}")
+    difference = export_run(parsed.state, parsed.out, precision=parsed.precision, training_data=parsed.training_data)
+    which = "mean" if parsed.precision == "int8" else "largest"
+    print(f"{parsed.out}: {which} difference from torch {difference:.1e}")
 
 
 def _run_format(name: str, parsed: argparse.Namespace) -> int:

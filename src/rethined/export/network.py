@@ -50,6 +50,8 @@ def load_weights(place: Path | None = None, config: NetworkConfig | None = None)
 
     folder = place.parent if place.name == STATE_FILE else place
     network = load_state(folder / STATE_FILE, read_config(folder)).averaged_network()
+    if network.config.quantised != "nothing":
+        network = network.unquantised()  # formats quantise by themselves, or not at all
     # As a file would hold them: in half precision.
     tensors = {name: tensor.half().contiguous() for name, tensor in network.deploy().state_dict().items()}
     deployed = RethinedNetwork(network.config).deploy()

@@ -46,6 +46,12 @@ def oracle_matching(
     return mean_of_all((loss * is_real).sum(), is_real.sum(), at_least=1)
 
 
+def descriptor_distance(output: CellOutput | NetworkOutput, wanted: CellOutput | NetworkOutput) -> Tensor:
+    """How far descriptors are from those of another network: 1 less their cosine, mean over tokens, of both kinds."""
+    cosines = ((a * b).sum(1).mean() for a, b in ((output.query, wanted.query), (output.key, wanted.key)))
+    return 1 - sum(cosines, start=torch.zeros((), device=output.query.device)) / 2
+
+
 def oracle_map(target: Tensor, corrupted: Tensor, rows: Tensor) -> Tensor:
     """``(N, R, T)`` probabilities over known tokens by the distance of true windows round both tokens."""
     windows = token_windows(target)

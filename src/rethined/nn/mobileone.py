@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from rethined.errors import ConfigError
 from rethined.nn.depthwise import filter_channels
+from rethined.nn.quantised import ActivationQuantiser, is_rounding, round_weights, rounded
 
 BranchForm = Literal["online", "batchnorm"]
 
@@ -39,7 +40,15 @@ class FusedUnit(nn.Module):
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, *, stride: int, padding: int, groups: int, activation: bool
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        *,
+        stride: int,
+        padding: int,
+        groups: int,
+        activation: bool,
+        quantiser: ActivationQuantiser | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight.detach().clone())
@@ -48,13 +57,15 @@ class FusedUnit(nn.Module):
         self.padding = padding
         self.groups = groups
         self.activation = activation
+        self.quantiser = quantiser
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of ``(N, in_channels, H, W)``."""
         y = functional.conv2d(
             x, self.weight.to(x.dtype), self.bias.to(x.dtype), self.stride, self.padding, groups=self.groups
         )
-        return functional.relu(y) if self.activation else y
+        y = functional.relu(y) if self.activation and not is_rounding(self.quantiser) else y
+        return rounded(y, self.quantiser)
 
 
 class MobileOneUnit(nn.Module):
@@ -71,9 +82,11 @@ class MobileOneUnit(nn.Module):
         activation: Whether a ReLU follows the sum.
         skip: Whether a skip branch is used where shapes allow it.
         gain: Initial gain of the learned branches (``online`` only); by default small beside a skip, else 1.
+        quantised: Whether the kernel that the branches make, and the output, are rounded as in a file of integers
+            (``online`` only).
 
     Raises:
-        ConfigError: ``branches`` is below 1, or ``form`` is none of the two.
+        ConfigError: ``branches`` is below 1, ``form`` is none of the two, or is one that cannot be quantised.
     """
 
     def __init__(
@@ -89,12 +102,16 @@ class MobileOneUnit(nn.Module):
         activation: bool = True,
         skip: bool = True,
         gain: float | None = None,
+        quantised: bool = False,
     ) -> None:
         super().__init__()
         if branches < 1:
             raise ConfigError(f"branches is {branches}; a unit needs at least 1 convolution branch")
         if form not in get_args(BranchForm):
             raise ConfigError(f"form is {form!r}; expected one of {', '.join(get_args(BranchForm))}")
+        if quantised and form != "online":
+            raise ConfigError(f"form is {form!r}; only a network of form 'online' can be quantised while it trains")
+        self.quantiser = ActivationQuantiser() if quantised else None
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = max(0, (kernel_size - stride + 1) // 2)
@@ -130,14 +147,21 @@ class MobileOneUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The sum of the branches of ``(N, in_channels, H, W)``."""
         y = self._forward_online(x) if self.form == "online" else self._forward_batchnorm(x)
-        return functional.relu_(y) if self.activation else y
+        y = functional.relu_(y) if self.activation and not is_rounding(self.quantiser) else y
+        return rounded(y, self.quantiser)
 
     def fuse(self) -> FusedUnit:
         """The same function as one convolution (for ``batchnorm``: the same as in evaluation mode)."""
         with torch.no_grad():
             weight, bias = self._merged() if self.form == "online" else self._merged_batchnorm()
         return FusedUnit(
-            weight, bias, stride=self.stride, padding=self.padding, groups=self.groups, activation=self.activation
+            weight,
+            bias,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            activation=self.activation,
+            quantiser=self.quantiser,
         )
 
     def unfuse(self, weight: Tensor, bias: Tensor) -> None:
@@ -187,7 +211,7 @@ class MobileOneUnit(nn.Module):
         weight = weight * self.gain.view(-1, 1, 1, 1)
         if self.identity is not None:
             weight = weight + self.identity
-        return weight, self.bias
+        return (weight if self.quantiser is None else round_weights(weight)), self.bias
 
     def _forward_batchnorm(self, x: Tensor) -> Tensor:
         y: Tensor | None = None

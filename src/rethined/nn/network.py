@@ -11,8 +11,8 @@ alone; ours sees a prefilled one with the hole map and predicts what to add.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,11 @@ from torch.nn import functional
 from rethined.errors import ConfigError
 from rethined.nn.cells import CELL_PX, cell_order
 from rethined.nn.mobileone import RESIDUAL_GAIN, BranchForm, FusedUnit, MobileOneUnit
+from rethined.nn.quantised import ActivationQuantiser, rounded
 
+Quantised = Literal["nothing", "coarse", "all"]
+"""Which convolutions are those of integers: none, those at 1/8 of the input's resolution and below, or all but the two
+heads."""
 UP_GAIN = 0.5
 """Initial gain of what comes up from a coarser stage, so that features keep about unit size down to the heads."""
 RESIDUAL_SCALE = 0.1
@@ -45,6 +49,8 @@ class NetworkConfig:
         descriptor_size: Length d_k of the matching descriptors.
         branches: Parallel K x K branches in each unit while training.
         form: How branches are trained, see :mod:`rethined.nn.mobileone`.
+        quantised: What is rounded as in a file of integers (:mod:`rethined.nn.quantised`): ``nothing``, ``coarse``
+            (what works at 1/8 and below) or ``all``. The two heads never are.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
@@ -54,6 +60,7 @@ class NetworkConfig:
     descriptor_size: int = 64
     branches: int = 1
     form: BranchForm = "online"
+    quantised: Quantised = "nothing"
 
 
 class NetworkOutput(NamedTuple):
@@ -90,14 +97,17 @@ class ResidualBlock(nn.Module):
     Features then keep their sign on the way through, which replaces what BatchNorm does for the published order.
     """
 
-    def __init__(self, depthwise: MobileOneUnit, pointwise: MobileOneUnit) -> None:
+    def __init__(
+        self, depthwise: MobileOneUnit, pointwise: MobileOneUnit, quantiser: ActivationQuantiser | None = None
+    ) -> None:
         super().__init__()
         self.depthwise = depthwise
         self.pointwise = pointwise
+        self.quantiser = quantiser
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.pointwise(self.depthwise(x))
-        return x + y
+        return rounded(x + y, self.quantiser)
 
     def silence(self) -> None:
         """Makes it the identity, from which it can learn.
@@ -121,6 +131,10 @@ class RethinedNetwork(nn.Module):
         self.compute_dtype = torch.float32
         self.memory_format = torch.channels_last
         quarter, eighth, sixteenth, bottom = config.widths
+        if config.quantised not in get_args(Quantised):
+            raise ConfigError(f"quantised is {config.quantised!r}; expected one of {', '.join(get_args(Quantised))}")
+        # What works at 1/8 and below, and what works at 1/4.
+        coarse, fine = config.quantised != "nothing", config.quantised == "all"
 
         def unit(in_channels: int, out_channels: int, **settings: object) -> MobileOneUnit:
             return MobileOneUnit(
@@ -131,37 +145,56 @@ class RethinedNetwork(nn.Module):
                 **settings,  # type: ignore[arg-type]
             )
 
-        def stack(channels: int, blocks: int) -> nn.Sequential:
+        def quantiser(wanted: bool, known: tuple[float, float] | None = None) -> ActivationQuantiser | None:
+            return ActivationQuantiser(known) if wanted else None
+
+        def stack(channels: int, blocks: int, *, quantised: bool = coarse) -> nn.Sequential:
             return nn.Sequential(
                 *(
                     ResidualBlock(
-                        unit(channels, channels, groups=channels),
-                        unit(channels, channels, kernel_size=1, skip=False, gain=RESIDUAL_GAIN, activation=False),
+                        unit(channels, channels, groups=channels, quantised=quantised),
+                        unit(
+                            channels,
+                            channels,
+                            kernel_size=1,
+                            skip=False,
+                            gain=RESIDUAL_GAIN,
+                            activation=False,
+                            quantised=quantised,
+                        ),
+                        quantiser(quantised),
                     )
                     for _ in range(blocks)
                 )
             )
 
-        def down(in_channels: int, out_channels: int) -> nn.Sequential:
+        def down(in_channels: int, out_channels: int, *, quantised: bool = coarse) -> nn.Sequential:
             return nn.Sequential(
-                unit(in_channels, in_channels, stride=2, groups=in_channels),
-                unit(in_channels, out_channels, kernel_size=1),
+                unit(in_channels, in_channels, stride=2, groups=in_channels, quantised=quantised),
+                unit(in_channels, out_channels, kernel_size=1, quantised=coarse),
             )
 
-        self.stem = unit(4, quarter, kernel_size=6, stride=CELL_PX)
-        self.encode4 = stack(quarter, config.encoder_blocks[0])
-        self.down8 = down(quarter, eighth)
+        def up(in_channels: int, out_channels: int, *, quantised: bool = coarse) -> MobileOneUnit:
+            return unit(in_channels, out_channels, kernel_size=1, activation=False, gain=UP_GAIN, quantised=quantised)
+
+        self.input_quantiser = quantiser(fine, (0.0, 1.0))
+        self.coarse_quantiser = quantiser(coarse and not fine)
+        self.sum16_quantiser, self.sum8_quantiser = quantiser(coarse), quantiser(coarse)
+        self.sum4_quantiser = quantiser(fine)
+        self.stem = unit(4, quarter, kernel_size=6, stride=CELL_PX, quantised=fine)
+        self.encode4 = stack(quarter, config.encoder_blocks[0], quantised=fine)
+        self.down8 = down(quarter, eighth, quantised=fine)
         self.encode8 = stack(eighth, config.encoder_blocks[1])
         self.down16 = down(eighth, sixteenth)
         self.encode16 = stack(sixteenth, config.encoder_blocks[2])
         self.down32 = down(sixteenth, bottom)
         self.middle = stack(bottom, config.middle_blocks)
-        self.up16 = unit(bottom, sixteenth, kernel_size=1, activation=False, gain=UP_GAIN)
+        self.up16 = up(bottom, sixteenth)
         self.decode16 = stack(sixteenth, config.decoder_blocks[2])
-        self.up8 = unit(sixteenth, eighth, kernel_size=1, activation=False, gain=UP_GAIN)
+        self.up8 = up(sixteenth, eighth)
         self.decode8 = stack(eighth, config.decoder_blocks[1])
-        self.up4 = unit(eighth, quarter, kernel_size=1, activation=False, gain=UP_GAIN)
-        self.decode4 = stack(quarter, config.decoder_blocks[0])
+        self.up4 = up(eighth, quarter, quantised=fine)
+        self.decode4 = stack(quarter, config.decoder_blocks[0], quantised=fine)
         self.to_residual = nn.Conv2d(quarter, 3 * CELL_PX**2, 1)
         self.to_descriptors = nn.Conv2d(eighth, 2 * config.descriptor_size, 1)
         for parameter in self.to_residual.parameters():
@@ -191,17 +224,35 @@ class RethinedNetwork(nn.Module):
 
     def _features(self, prefilled: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         x = torch.cat([prefilled, hole], 1).to(self.compute_dtype, memory_format=self.memory_format)
+        x = rounded(x, self.input_quantiser)
         at4 = self.encode4(self.stem(x))
-        at8 = self.encode8(self.down8(at4))
+        # Where integers begin at 1/8, what goes down is rounded between the two units: the first works at 1/4.
+        thin, widen = self.down8
+        at8 = self.encode8(widen(rounded(thin(at4), self.coarse_quantiser)))
         at16 = self.encode16(self.down16(at8))
         deep = self.middle(self.down32(at16))
-        at16 = self.decode16(_double(self.up16(deep)) + at16)
-        at8 = self.decode8(_double(self.up8(at16)) + at8)
-        return self.decode4(_double(self.up4(at8)) + at4), at8
+        at16 = self.decode16(self._join(self.up16, deep, at16, self.sum16_quantiser))
+        at8 = self.decode8(self._join(self.up8, at16, at8, self.sum8_quantiser))
+        return self.decode4(self._join(self.up4, at8, at4, self.sum4_quantiser)), at8
+
+    def _join(
+        self, up: MobileOneUnit | FusedUnit, coarse: Tensor, fine: Tensor, quantiser: ActivationQuantiser | None
+    ) -> Tensor:
+        """What comes up from a coarser stage, and what the way down had at this one."""
+        raised = _double(up(coarse))
+        # Changes no value. But only with steps on both sides of it does a file enlarge integers.
+        raised = raised if self.training else rounded(raised, up.quantiser)
+        return rounded(raised + fine, quantiser)
 
     def _descriptors(self, at8: Tensor) -> tuple[Tensor, Tensor]:
         query, key = _conv(self.to_descriptors, at8).float().split(self.config.descriptor_size, dim=1)
         return _unit(query), _unit(key)
+
+    def unquantised(self) -> RethinedNetwork:
+        """A copy with the same weights that rounds nothing; in the mode and dtype of a new one."""
+        plain = RethinedNetwork(replace(self.config, quantised="nothing"))
+        plain.load_state_dict({name: x for name, x in self.state_dict().items() if not _is_range(name)})
+        return plain
 
     def deploy(self) -> RethinedNetwork:
         """A copy in which every unit is one convolution; same outputs, evaluation mode, no gradients."""
@@ -226,10 +277,12 @@ class RethinedNetwork(nn.Module):
             ConfigError: The tensors are those of another network.
         """
         blocks = {name: module for name, module in self.named_modules() if isinstance(module, ResidualBlock)}
+        tensors = {name: t for name, t in tensors.items() if not _is_range(name)}
         given = {name: t.shape for name, t in tensors.items()}
         added = [name for name in blocks if not any(key.startswith(f"{name}.") for key in given)]
         of_added = tuple(f"{name}." for name in added)
-        expected = {name: t.shape for name, t in self.deploy().state_dict().items() if not name.startswith(of_added)}
+        deployed = self.deploy().named_parameters()  # without ranges, which the tensors need not have
+        expected = {name: t.shape for name, t in deployed if not name.startswith(of_added)}
         if given != expected:
             raise ConfigError(
                 "the tensors do not fit this network; start from weights of the same NetworkConfig, or of one that has"
@@ -247,6 +300,11 @@ class RethinedNetwork(nn.Module):
 def count_fused_parameters(network: RethinedNetwork) -> int:
     """Parameters of the deploy form."""
     return sum(p.numel() for p in network.deploy().parameters())
+
+
+def _is_range(name: str) -> bool:
+    """Whether a tensor of a network's state is that of a quantiser."""
+    return "quantiser" in name
 
 
 def _double(x: Tensor) -> Tensor:

@@ -82,6 +82,9 @@ class TrainConfig:
             ``adversarial_weight``.
         adversarial_r1: Weight of the R1 penalty on the discriminator; 0 leaves it out.
         discriminator_learning_rate: Peak rate of the discriminator; it rises and falls with the other.
+        taught: Whether the network learns to give what the weights it began with give, not what the photograph shows:
+            their fill in place of the truth, their descriptors in place of the oracle's supervision. What is lost by
+            rounding can so be won back without learning anything else.
         use_bfloat16: Whether activations are bfloat16.
     """
 
@@ -112,6 +115,7 @@ class TrainConfig:
     adversarial_features: float = 10.0
     adversarial_r1: float = 0.0
     discriminator_learning_rate: float = 4e-4
+    taught: bool = False
     use_bfloat16: bool = True
 
     def __post_init__(self) -> None:

@@ -15,10 +15,11 @@ from torch import Tensor
 from rethined.data.samples import Sampler
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
-from rethined.losses.matching import oracle_matching
+from rethined.losses.matching import descriptor_distance, oracle_matching
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
+from rethined.nn.quantised import ActivationQuantiser
 from rethined.nn.squares import cut_squares
 from rethined.train.batches import Stacked, count_workers, draw_batches
 from rethined.train.config import TrainConfig
@@ -31,6 +32,8 @@ from rethined.train.watch import ValSet
 REPORT_EVERY = 50
 WATCH_EVERY = 10
 SAVE_EVERY_S = 300.0
+TAUGHT_MATCHING = 1.0
+"""Weight of the distance of descriptors from the teacher's: it is a hundredth where the fill's from its fill is one."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +207,10 @@ def _window_terms(state: TrainState, config: TrainConfig, feature_loss: FillLoss
 
 
 def shared_tensors(state: TrainState) -> Iterator[Tensor]:
-    """What processes average after each step's backward passes: all gradients, and the statistics of BatchNorms.
+    """What processes average after each step's backward passes: all gradients, and what each saw of its own pictures.
 
-    Each process normalises over its own pictures; only their running means are those of the whole step.
+    Each process normalises over its own pictures, and watches the ranges of quantisers on them; only the running means
+    are those of the whole step.
     """
     yield from (p.grad for p in state.network.parameters() if p.grad is not None)
     if state.adversary:
@@ -214,6 +218,8 @@ def shared_tensors(state: TrainState) -> Iterator[Tensor]:
     for module in state.network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             yield from (x for x in (module.running_mean, module.running_var) if x is not None)
+        if isinstance(module, ActivationQuantiser) and not module.is_in_use:
+            yield from (module.low, module.high)
 
 
 def _learn(
@@ -228,17 +234,27 @@ def _learn(
     """Adds the gradients of one view and returns its fill, detached."""
     output = state.network.in_cells(view.prefilled, view.hole)
     meter.profile.end_part("forward")
-    wanted = to_cells((view.target - view.prefilled) * view.hole)
+    taught = None
+    if state.teacher is not None:
+        with torch.no_grad():
+            taught = state.teacher.in_cells(view.prefilled, view.hole)
+        meter.profile.end_part("teacher")
+    truth = view.target if taught is None else view.prefilled + from_cells(taught.residual)
+    wanted = to_cells((truth - view.prefilled) * view.hole)
     loss = fill_loss = masked_huber(output.residual, wanted, to_cells(view.hole), inner_weight=config.inner_weight)
     meter.profile.end_part("loss: fill")
-    matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
-    loss = loss + config.matching_weight * matching
+    if taught is None:
+        matching = oracle_matching(output, view.target, view.hole, state.network.temperature, generator)
+        loss = loss + config.matching_weight * matching
+    else:
+        matching = descriptor_distance(output, taught)
+        loss = loss + TAUGHT_MATCHING * matching
     meter.profile.end_part("loss: matching")
     windows: list[Tensor] = []
     if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
-        prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, view.target, view.hole))
+        prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, truth, view.hole))
         residual = from_cells(cut_squares(output.residual, corners // CELL_PX, side_px // CELL_PX))
         windows = [prefilled + residual, target, hole]
     for term in terms:

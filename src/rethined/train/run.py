@@ -154,6 +154,8 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
     copy_first_([*state.network.state_dict().values(), *state.average.values()])
     if state.adversary:
         copy_first_(state.adversary.discriminator.state_dict().values())
+    if state.teacher:
+        copy_first_(state.teacher.state_dict().values())
     return state
 
 

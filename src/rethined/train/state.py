@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rethined.errors import CheckpointError
+from rethined.errors import CheckpointError, ConfigError
 from rethined.files import whole_or_nothing
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train.adversary import Adversary, make_adversary
@@ -35,6 +35,8 @@ class TrainState:
         position: Samples drawn.
         minutes: Wall-clock minutes spent in steps.
         adversary: Discriminator and its optimiser, where the settings ask for them.
+        teacher: What the network is to give, where the settings ask for it: the weights it began with, in deploy form
+            and single precision, rounding nothing.
     """
 
     network: RethinedNetwork
@@ -44,6 +46,7 @@ class TrainState:
     position: int = 0
     minutes: float = 0.0
     adversary: Adversary | None = None
+    teacher: RethinedNetwork | None = None
 
     @property
     def device(self) -> torch.device:
@@ -73,8 +76,10 @@ def new_state(config: TrainConfig, start_from: Path | None = None, device: torch
 
     Raises:
         CheckpointError: ``start_from`` cannot be read.
-        ConfigError: It holds another network.
+        ConfigError: It holds another network, or ``config.taught`` is set and there is none.
     """
+    if config.taught and start_from is None:
+        raise ConfigError("taught is true and there are no weights to learn from; begin the run with --start-from FILE")
     torch.manual_seed(config.seed)
     network = RethinedNetwork(config.network)
     if start_from is not None:
@@ -83,7 +88,10 @@ def new_state(config: TrainConfig, start_from: Path | None = None, device: torch
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{start_from} cannot be read as .safetensors weights ({error})") from error
         network.load_fused(tensors)
-    return _assemble(network, config, device)
+    state = _assemble(network, config, device)
+    if config.taught:
+        state.teacher = _teacher(network.unquantised().deploy(), device)
+    return state
 
 
 def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
@@ -98,6 +106,7 @@ def save_state(state: TrainState, config: TrainConfig, path: Path) -> None:
         "position": state.position,
         "minutes": state.minutes,
         "adversary": state.adversary.state_dict() if state.adversary else None,
+        "teacher": state.teacher.state_dict() if state.teacher else None,
     }
     with whole_or_nothing(path) as partial:
         torch.save(content, partial)
@@ -140,6 +149,7 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torc
         ("seed", saved["config"]["seed"], config.seed),
         ("crop_px", saved["config"]["crop_px"], config.crop_px),
         ("optimizer", saved["config"]["optimizer"], config.optimizer),
+        ("taught", saved["config"].get("taught", False), config.taught),
     ):
         if was != now:
             raise CheckpointError(
@@ -156,8 +166,18 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torc
     if state.adversary and (adversary := saved.get("adversary")):
         # A run that had none until now begins with a new one.
         state.adversary.load_state_dict(adversary)
+    if config.taught:
+        teacher = network.unquantised().deploy()
+        teacher.load_state_dict(saved["teacher"])
+        state.teacher = _teacher(teacher, device)
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
+
+
+def _teacher(deployed: RethinedNetwork, device: torch.device) -> RethinedNetwork:
+    if device.type == "cuda":
+        deployed.memory_format = torch.contiguous_format  # as below
+    return deployed.to(device)
 
 
 def _assemble(network: RethinedNetwork, config: TrainConfig, device: torch.device) -> TrainState:

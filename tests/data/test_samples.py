@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rethined.data import samples as module
 from rethined.data.photos import Photo
 from rethined.data.samples import Batch, Sample, Sampler, prefetch
+from rethined.distance import distance_px
 from rethined.types import HoleMap
 
 CROP_PX = 64
@@ -59,6 +60,7 @@ def test_shapes_types_and_ranges(index: int) -> None:
     square = (CROP_PX, CROP_PX)
     for name, shape, dtype in (
         ("coarse_known", (*square, 3), np.uint8),
+        ("coarse_open", square, np.bool_),
         ("coarse_hole", square, np.bool_),
         ("coarse_target", (*square, 3), np.uint8),
         ("fine_target", (*square, 3), np.uint8),
@@ -211,3 +213,24 @@ def test_errors_of_the_thread_reach_the_consumer_after_the_good_batches() -> Non
         next(batches)
     with pytest.raises(StopIteration):
         next(batches)
+
+
+@pytest.mark.parametrize("side_px", [96, 20])
+def test_a_share_of_samples_begins_with_copies_where_the_hole_is_deep(
+    side_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hole = np.zeros((256, 256), bool)
+    hole[64 : 64 + 2 * side_px, 48 : 48 + 2 * side_px] = True
+    monkeypatch.setattr(module, "draw_hole", lambda *_, **__: hole)
+    photo = noise_photo(3, (256, 256))
+    plain, copied, again = (Sampler([photo], seed=0, crop_px=128, copied_share=share).draw(4) for share in (0, 1, 1))
+    deep = distance_px(plain.coarse_hole, 100) >= 24
+    assert deep.any() == (side_px == 96)
+    np.testing.assert_array_equal(plain.coarse_open, plain.coarse_hole)
+    np.testing.assert_array_equal(copied.coarse_open, plain.coarse_hole & ~deep)
+    np.testing.assert_array_equal(copied.coarse_known[~deep], plain.coarse_known[~deep])
+    assert (plain.coarse_known[deep] == 0).all()
+    assert not deep.any() or copied.coarse_known[deep].std() > 10, "noise is copied as noise"
+    for name in ("coarse_hole", "coarse_target", "fine_target", "fine_hole", "corner_yx"):
+        np.testing.assert_array_equal(getattr(copied, name), getattr(plain, name))
+    assert content(again) == content(copied)

@@ -46,7 +46,7 @@ def test_samples_are_stacked_in_their_order(photos: list[Photo]) -> None:
     batch = sampler(photos).batch(4, 3)
     stacked = stack(batch)
     for i, sample in enumerate(batch.samples):
-        for name in ("coarse_known", "coarse_hole", "coarse_target", "fine_target", "fine_hole"):
+        for name in ("coarse_known", "coarse_hole", "coarse_open", "coarse_target", "fine_target", "fine_hole"):
             np.testing.assert_array_equal(getattr(stacked, name)[i], getattr(sample, name))
         assert tuple(stacked.corners_yx[i].tolist()) == sample.corner_yx
     assert stacked.position == 7

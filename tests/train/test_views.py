@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,18 @@ def test_the_coarse_view_is_prefilled_as_the_runtime_does(batch: Batch) -> None:
         np.testing.assert_allclose(view.prefilled[i].permute(1, 2, 0), pull_push(known, sample.coarse_hole), atol=1e-5)
         np.testing.assert_allclose(view.target[i].permute(1, 2, 0) * 255, sample.coarse_target, atol=1e-4)
     assert set(view.hole.unique().tolist()) == {0.0, 1.0}
+
+
+def test_copies_count_as_known_for_the_prefill_alone(batch: Batch) -> None:
+    sample = batch.samples[0]
+    still_open, known = sample.coarse_hole.copy(), sample.coarse_known.copy()
+    y, x = np.argwhere(sample.coarse_hole)[0]
+    still_open[y, x], known[y, x] = False, 200
+    view = coarse_view(stack(Batch((replace(sample, coarse_open=still_open, coarse_known=known),), 1)))
+    np.testing.assert_array_equal(view.hole[0, 0] > 0, sample.coarse_hole)
+    wanted = pull_push(known / np.float32(255), still_open)
+    np.testing.assert_allclose(view.prefilled[0].permute(1, 2, 0), wanted, atol=1e-5)
+    np.testing.assert_allclose(view.prefilled[0, :, y, x], 200 / 255, atol=1e-5)
 
 
 def test_the_fine_view_is_prefilled_with_what_the_coarse_one_gave(batch: Batch) -> None:

@@ -17,10 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined.climb import COPY_DEPTH, DEEP_PX
 from rethined.data.masks import FAMILIES, draw_hole
 from rethined.data.photos import Photo
 from rethined.data.procedural import draw_structures
-from rethined.resample import shrink_known
+from rethined.depth import LEVELS
+from rethined.distance import depth_share
+from rethined.resample import Shrunk, pull_push, shrink_known
+from rethined.structure import copy_structure
 
 LOG_ZOOM = (np.log(0.5), np.log(1.6))
 """Range of the factor on a hole's size, in logarithms."""
@@ -33,8 +37,10 @@ class Sample:
     """One sample at two scales; C is the side of a crop.
 
     Attributes:
-        coarse_known: ``(C, C, 3)`` uint8, the region at half scale: means of known pixels, zero in the hole.
+        coarse_known: ``(C, C, 3)`` uint8, the region at half scale: means of known pixels, zero in the hole, or copies
+            where it is deep.
         coarse_hole: ``(C, C)`` bool, ``True`` = fill.
+        coarse_open: ``(C, C)`` bool, the hole but for what copies prefill: where its prefill is to be smooth.
         coarse_target: ``(C, C, 3)`` uint8, the region at half scale.
         fine_target: ``(C, C, 3)`` uint8, a crop of the region.
         fine_hole: ``(C, C)`` bool.
@@ -43,6 +49,7 @@ class Sample:
 
     coarse_known: NDArray[np.uint8]
     coarse_hole: NDArray[np.bool_]
+    coarse_open: NDArray[np.bool_]
     coarse_target: NDArray[np.uint8]
     fine_target: NDArray[np.uint8]
     fine_hole: NDArray[np.bool_]
@@ -67,6 +74,8 @@ class Sampler:
         weights: Relative chance of each photograph; uniform when ``None``.
         procedural_share: Share of samples, 0..1, that see a drawn picture (:mod:`rethined.data.procedural`) in place of
             a photograph.
+        copied_share: Share of samples, 0..1, whose coarse view begins with copies where the hole is deep, as the
+            engine's first look does.
     """
 
     def __init__(
@@ -77,11 +86,13 @@ class Sampler:
         crop_px: int,
         weights: Sequence[float] | None = None,
         procedural_share: float = 0,
+        copied_share: float = 0,
     ) -> None:
         self._photos = photos
         self._seed = seed
         self._crop_px = crop_px
         self._procedural_share = procedural_share
+        self._copied_share = copied_share
         chances = np.ones(len(photos)) if weights is None else np.asarray(weights, float)
         self._cumulative = np.cumsum(chances / chances.sum())
 
@@ -99,9 +110,13 @@ class Sampler:
         y, x = self._choose_crop(hole, rng)
         fine = (slice(y, y + self._crop_px), slice(x, x + self._crop_px))
         coarse = shrink_known(region, hole, (self._crop_px, self._crop_px))
+        known, still_open = coarse.image, coarse.hole
+        if self._copied_share and rng.random() < self._copied_share:
+            known, still_open = _with_copies(coarse)
         return Sample(
-            coarse_known=np.rint(coarse.image).astype(np.uint8),
+            coarse_known=np.rint(known).astype(np.uint8),
             coarse_hole=coarse.hole,
+            coarse_open=still_open,
             coarse_target=np.asarray(
                 cv2.resize(region, (self._crop_px, self._crop_px), interpolation=cv2.INTER_AREA), np.uint8
             ),
@@ -145,6 +160,18 @@ class Sampler:
             for centre in (rows[pick], columns[pick])
         )
         return y, x
+
+
+def _with_copies(coarse: Shrunk) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The picture with copies where its hole is deep, and what is still open."""
+    deep = depth_share(coarse.hole, *DEEP_PX) >= COPY_DEPTH
+    if not deep.any():
+        return coarse.image, coarse.hole
+    # The engine's prefill is the network's where it is deep; all that it does here is to tell which sources fit.
+    copied, field = copy_structure(coarse, pull_push(coarse.image, coarse.hole), deep)
+    if field is None:
+        return coarse.image, coarse.hole
+    return np.where(deep[..., None], np.clip(copied, 0, LEVELS), coarse.image), coarse.hole & ~deep
 
 
 def batch_of_step(sampler: Sampler, start: int, count: int, share: tuple[int, int]) -> Batch:

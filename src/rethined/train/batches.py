@@ -31,6 +31,7 @@ class Stacked(NamedTuple):
     Attributes:
         coarse_known: ``(N, C, C, 3)`` uint8.
         coarse_hole: ``(N, C, C)`` bool.
+        coarse_open: ``(N, C, C)`` bool.
         coarse_target: ``(N, C, C, 3)`` uint8.
         fine_target: ``(N, C, C, 3)`` uint8.
         fine_hole: ``(N, C, C)`` bool.
@@ -40,6 +41,7 @@ class Stacked(NamedTuple):
 
     coarse_known: Tensor
     coarse_hole: Tensor
+    coarse_open: Tensor
     coarse_target: Tensor
     fine_target: Tensor
     fine_hole: Tensor
@@ -53,6 +55,7 @@ def stack(batch: Batch) -> Stacked:
     return Stacked(
         torch.from_numpy(np.stack([sample.coarse_known for sample in samples])),
         torch.from_numpy(np.stack([sample.coarse_hole for sample in samples])),
+        torch.from_numpy(np.stack([sample.coarse_open for sample in samples])),
         torch.from_numpy(np.stack([sample.coarse_target for sample in samples])),
         torch.from_numpy(np.stack([sample.fine_target for sample in samples])),
         torch.from_numpy(np.stack([sample.fine_hole for sample in samples])),
@@ -117,8 +120,7 @@ def draw_batches(
 
 
 def _pinned(batch: Stacked) -> Stacked:
-    coarse_known, coarse_hole, coarse_target, fine_target, fine_hole, corners_yx = (x.pin_memory() for x in batch[:6])
-    return Stacked(coarse_known, coarse_hole, coarse_target, fine_target, fine_hole, corners_yx, batch.position)
+    return batch._replace(**{name: x.pin_memory() for name, x in batch._asdict().items() if isinstance(x, Tensor)})
 
 
 def count_workers(device: torch.device) -> int:

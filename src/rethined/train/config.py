@@ -37,7 +37,7 @@ _NUMBERS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("crop_px", "feature_px"), lambda x: x > 0 and x % SIZE_MULTIPLE == 0, f"a positive multiple of {SIZE_MULTIPLE}"),
     (_ABOVE_ZERO, lambda x: x > 0, "more than 0"),
     (_NOT_BELOW_ZERO, lambda x: x >= 0, "0 or more"),
-    (("procedural_share",), lambda x: 0 <= x <= 1, "0 to 1"),
+    (("procedural_share", "copied_share"), lambda x: 0 <= x <= 1, "0 to 1"),
     (("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and below 1"),
 )
 """Settings, what their numbers have to be like, and that in words."""
@@ -59,6 +59,8 @@ class TrainConfig:
         samples_per_photo: Samples after which that window moves on to the next photograph.
         procedural_share: Share of samples, 0..1, that see a drawn picture of edges and repeated things in place of a
             photograph.
+        copied_share: Share of samples, 0..1, whose coarse view is prefilled with copies where the hole is deep, as the
+            engine prefills its first look.
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
@@ -95,6 +97,7 @@ class TrainConfig:
     window_photos: int = 0
     samples_per_photo: int = 16
     procedural_share: float = 0.0
+    copied_share: float = 0.0
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000

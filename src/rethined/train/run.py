@@ -161,7 +161,13 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
 
 def make_sampler(photos: Sequence[Photo], config: TrainConfig) -> Sampler:
     """Samples of decoded photographs, as the settings say."""
-    return Sampler(photos, seed=config.seed, crop_px=config.crop_px, procedural_share=config.procedural_share)
+    return Sampler(
+        photos,
+        seed=config.seed,
+        crop_px=config.crop_px,
+        procedural_share=config.procedural_share,
+        copied_share=config.copied_share,
+    )
 
 
 def _open_sampler(
@@ -181,6 +187,7 @@ def _open_sampler(
         samples_per_photo=config.samples_per_photo,
         start=position,
         procedural_share=config.procedural_share,
+        copied_share=config.copied_share,
     )
     return sampler, [picture.name for picture in pictures]
 

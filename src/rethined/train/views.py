@@ -28,10 +28,10 @@ class View:
 
 
 def coarse_view(batch: Stacked, device: torch.device = CPU) -> View:
-    """The regions at half scale, their holes prefilled by pull-push."""
+    """The regions at half scale, their holes prefilled by pull-push, from copies in them too."""
     known, target = (_planes(x, device).div_(255) for x in (batch.coarse_known, batch.coarse_target))
-    hole = _planes(batch.coarse_hole[..., None], device)
-    return View(pull_push(known, hole), hole, target)
+    hole, still_open = (_planes(x[..., None], device) for x in (batch.coarse_hole, batch.coarse_open))
+    return View(pull_push(known, still_open), hole, target)
 
 
 def fine_view(batch: Stacked, coarse: Tensor) -> View:

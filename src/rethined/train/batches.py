@@ -120,7 +120,8 @@ def draw_batches(
 
 
 def _pinned(batch: Stacked) -> Stacked:
-    return batch._replace(**{name: x.pin_memory() for name, x in batch._asdict().items() if isinstance(x, Tensor)})
+    known, hole, still_open, target, fine_target, fine_hole, corners_yx = (x.pin_memory() for x in batch[:7])
+    return Stacked(known, hole, still_open, target, fine_target, fine_hole, corners_yx, batch.position)
 
 
 def count_workers(device: torch.device) -> int:

@@ -81,7 +81,7 @@ def test_all_that_a_step_computes_stays_on_the_device(make_config: MakeConfig, r
     hole = np.zeros((64, 64), bool)
     hole[8:40, 16:30] = True
     truth = rng.integers(0, 256, (64, 64, 3), np.uint8)
-    sample = Sample(truth, hole, truth, truth, hole, (8, 16))
+    sample = Sample(truth, hole, hole, truth, truth, hole, (8, 16))
     batch = stack(Batch((sample, sample), 2))
     state = new_state(make_config(use_bfloat16=True, adversarial_weight=0.1), device=ELSEWHERE)
     assert state.adversary is not None

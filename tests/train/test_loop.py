@@ -45,7 +45,7 @@ class Brighter(Sampler):
         hole[y : y + 24, x : x + 24] = True
         colour = rng.integers(20, 180, 3).astype(np.uint8)
         target = np.where(hole[..., None], colour + np.uint8(50), colour)
-        return Sample(np.where(hole[..., None], np.uint8(0), target), hole, target, target, hole, (0, 0))
+        return Sample(np.where(hole[..., None], np.uint8(0), target), hole, hole, target, target, hole, (0, 0))
 
 
 def distance(fill: Tensor, view: View) -> float:

@@ -136,8 +136,10 @@ class Page:
         """Name and content of what is saved."""
         self.click("download")
 
-        def whole() -> list[Path]:  # Chromium leaves files of its own beside them
-            return [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES]
+        def whole() -> list[Path]:
+            # Chromium first makes an empty file of that name, and another one beside it that it writes to and renames.
+            files = [path for path in self.downloads.iterdir() if path.suffix in WRITE_SUFFIXES]
+            return [path for path in files if path.stat().st_size]
 
         until(whole)
         (path,) = whole()

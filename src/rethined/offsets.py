@@ -330,7 +330,7 @@ class _Agreement:
         is_own = np.logical_and(*((axis >= 0) & (axis < TOKEN_PX) for axis in inner))
         weight = search.weight if trust_px is None else search.weight * search.at_samples(_trust(touched, trust_px))
         self._around_weight = _normal(np.where(search.is_hole & is_own, 0, weight))
-        self._hole_weight = _normal(np.where(search.is_hole & (trust_px is None), search.weight, 0))
+        self._hole_weight = None if trust_px is not None else _normal(np.where(search.is_hole, search.weight, 0))
 
     def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
         """Takes over, per token, its own offset, a neighbour's or one nearby.
@@ -377,8 +377,11 @@ class _Agreement:
         """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
         search = self._search
         y, x = search.samples_y[rows] + moved_yx[:, :1], search.samples_x[rows] + moved_yx[:, 1:]
+        parts = [(around, self._around_weight, False)]
+        if self._hole_weight is not None:
+            parts.append((search.own, self._hole_weight, True))
         total = np.zeros(len(rows), np.float32)
-        for own, weight, is_low in ((around, self._around_weight, False), (search.own, self._hole_weight, True)):
+        for own, weight, is_low in parts:
             difference = search.sample(y, x, np.bool_(is_low))
             difference -= own[rows]
             total += _unlike(difference, weight[rows])

@@ -9,7 +9,8 @@ import torch
 from rethined.nn.mobileone import MobileOneUnit
 from rethined.nn.network import RethinedNetwork
 from rethined.train.config import TrainConfig
-from rethined.train.optimizer import MixedOptimizer, make_optimizer
+from rethined.train.device import has_bfloat16
+from rethined.train.optimizer import MixedOptimizer, _take_muon_step, make_optimizer
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -77,3 +78,41 @@ def test_the_rate_of_both_can_be_set(network: RethinedNetwork, make_config: Make
     give_gradients(network)
     optimizer.step()
     assert all(torch.equal(p, was) for p, was in zip(network.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize(("has_bfloat16", "tolerance"), [(True, 2e-3), (False, 0.03)])
+def test_a_step_of_muon_is_that_of_torch(has_bfloat16: bool, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's is rounded to bfloat16 on the way, so that in single precision it is the same by and large only."""
+    monkeypatch.setattr("rethined.train.optimizer.has_bfloat16", lambda _: has_bfloat16)
+    generator = torch.Generator().manual_seed(5)
+    shapes = [(8, 24), (24, 8), (8, 24), (16, 16)]
+    start = [torch.randn(shape, generator=generator) for shape in shapes]
+    ours, theirs = ([torch.nn.Parameter(x.clone()) for x in start] for _ in range(2))
+    one, other = (
+        torch.optim.Muon(parameters, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+        for parameters in (ours, theirs)
+    )
+    for _ in range(3):
+        for mine, its in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator)
+            its.grad = mine.grad.clone()
+        ours[2].grad = theirs[2].grad = None  # has not been used
+        _take_muon_step(one)
+        other.step()
+    for before, mine, its in zip(start, ours, theirs, strict=True):
+        assert (mine - its).norm() <= tolerance * (its - before).norm()
+    assert torch.equal(ours[2], start[2])
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for mine, its in zip(ours, theirs, strict=True):
+        assert one.state.get(mine, {}).keys() == other.state.get(its, {}).keys()
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [("AVX2", False), ("DEFAULT", False), ("AVX512", True), ("AVX512_VNNI", True)]
+)
+def test_processors_without_avx512_are_spared_bfloat16(
+    capability: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert has_bfloat16(torch.device("cpu")) is expected
+    assert has_bfloat16(torch.device("cuda", 0))

@@ -71,8 +71,18 @@ def test_unreadable_weights_are_refused(content: bytes | None, config: TrainConf
         new_state(config, path)
 
 
-@pytest.mark.parametrize(("use_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_activations_only_are_bfloat16(make_config: MakeConfig, use_bfloat16: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    ("use_bfloat16", "has_bfloat16", "dtype"),
+    [(True, True, torch.bfloat16), (True, False, torch.float32), (False, True, torch.float32)],
+)
+def test_activations_only_are_bfloat16_and_only_where_that_is_fast(
+    make_config: MakeConfig,
+    use_bfloat16: bool,
+    has_bfloat16: bool,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rethined.train.device.has_bfloat16", lambda _: has_bfloat16)
     state = new_state(make_config(use_bfloat16=use_bfloat16))
     assert state.network.compute_dtype == dtype
     assert {p.dtype for p in state.network.parameters()} == {torch.float32}

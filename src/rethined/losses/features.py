@@ -22,12 +22,13 @@ class FeatureDistance(nn.Module):
 
     Args:
         strides: Which feature maps are compared: the last ones at these strides, some of 2, 4, 8, 16, 32, ascending.
+        dtype: What features are computed in.
     """
 
-    def __init__(self, strides: Sequence[int] = STRIDES) -> None:
+    def __init__(self, strides: Sequence[int] = STRIDES, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self._strides = tuple(strides)
-        self._backbone = Backbone()
+        self._backbone = Backbone(dtype)
 
     def forward(self, fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
         """Distance of ``fill`` from ``target``, both ``(N, 3, H, W)`` in 0..1; ``hole`` ``(N, 1, H, W)``, 1 = fill."""

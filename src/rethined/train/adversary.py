@@ -10,6 +10,7 @@ from torch import Tensor
 from rethined.losses.adversarial import feature_matching, fooling, gradient_penalty, recognising
 from rethined.nn.discriminator import PatchDiscriminator
 from rethined.train.config import TrainConfig
+from rethined.train.device import compute_dtype
 
 BETAS = (0.0, 0.9)
 """Zhang et al., "Self-Attention Generative Adversarial Networks", ICML 2019, section 4: no momentum, for either side
@@ -32,7 +33,7 @@ class Adversary:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed + SEED_SHIFT)
             self.discriminator = PatchDiscriminator()
-        self.discriminator.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
+        self.discriminator.compute_dtype = compute_dtype(config, device)
         self.discriminator.to(device)
         self._optimizer = torch.optim.Adam(self.discriminator.parameters(), betas=BETAS, fused=True)
 

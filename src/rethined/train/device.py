@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 
 from rethined.errors import ConfigError
+from rethined.train.config import TrainConfig
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 CPU = torch.device("cpu")
@@ -39,3 +40,16 @@ def choose_device(name: str) -> torch.device:
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     return torch.device("cuda", number)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in single precision; else it is many times slower.
+
+    Of processors only those with AVX-512 are taken to do so, for which oneDNN has kernels.
+    """
+    return device.type != CPU.type or torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
+
+
+def compute_dtype(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """Of activations: bfloat16 where it is wanted and the device computes in it."""
+    return torch.bfloat16 if config.use_bfloat16 and has_bfloat16(device) else torch.float32

@@ -24,7 +24,7 @@ from rethined.nn.network import NetworkConfig, count_fused_parameters
 from rethined.nn.processes import copy_first_, place
 from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
-from rethined.train.device import CPU, choose_device
+from rethined.train.device import CPU, choose_device, compute_dtype
 from rethined.train.loop import train
 from rethined.train.memory import keep_freed_memory
 from rethined.train.processes import expect_alike, expect_even_shares, first_of_machine_first, joined
@@ -254,5 +254,5 @@ def make_feature_loss(config: TrainConfig, device: torch.device = CPU) -> FillLo
         return None
     from rethined.losses.features import FeatureDistance
 
-    distance: FillLoss = FeatureDistance(config.feature_strides).to(device)
+    distance: FillLoss = FeatureDistance(config.feature_strides, compute_dtype(config, device)).to(device)
     return distance

@@ -17,7 +17,7 @@ from rethined.files import whole_or_nothing
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train.adversary import Adversary, make_adversary
 from rethined.train.config import TrainConfig
-from rethined.train.device import CPU
+from rethined.train.device import CPU, compute_dtype
 from rethined.train.optimizer import MixedOptimizer, make_optimizer
 
 FORMAT = 2
@@ -183,7 +183,7 @@ def _teacher(deployed: RethinedNetwork, device: torch.device) -> RethinedNetwork
 def _assemble(network: RethinedNetwork, config: TrainConfig, device: torch.device) -> TrainState:
     # First: the optimiser keeps views on the weights.
     network.to(device)
-    network.compute_dtype = torch.bfloat16 if config.use_bfloat16 else torch.float32
+    network.compute_dtype = compute_dtype(config, device)
     if device.type == "cuda":
         network.memory_format = torch.contiguous_format  # cuDNN's depthwise kernels are made for it
     average = {name: p.detach().clone() for name, p in network.named_parameters()}

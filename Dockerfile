@@ -10,8 +10,14 @@
 FROM python:3.13-slim AS python
 
 FROM python AS wheel
+# A compiler for the loops of rethined.native.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
+ENV RETHINED_COMPILE=1
 RUN pip install --no-cache-dir --constraint constraints.txt build hatchling \
     && python -m build --no-isolation --wheel --outdir /wheels
 

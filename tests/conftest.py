@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rethined import native
+
 # The same examples on every run, and no failure because the machine is busy.
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -85,6 +87,19 @@ def write_network() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module", params=["compiled", "numpy"])
+def each_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Once with compiled loops, once with what stands in for them."""
+    if request.param == "compiled":
+        if native.loops() is None:
+            pytest.skip("the package was installed without a C compiler")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(native, "loops", lambda: None)
+        yield
 
 
 @pytest.fixture

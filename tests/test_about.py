@@ -3,13 +3,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rethined import __version__
+from rethined import __version__, native
 from rethined.about import EXTRAS, about
 from rethined.cli import main
 from rethined.engine import Inpainter
@@ -34,6 +35,7 @@ def test_it_tells_what_runs_here(tiny_network_path: Path, capsys: pytest.Capture
         "is_as_installed": None,
         "stated": Inpainter(tiny_network_path).network_metadata,
     }
+    assert facts["has_loops"] is (native.loops() is not None)
     assert facts["probe_ms"] > 0
     assert main(["info", *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -93,3 +95,10 @@ def test_a_fill_that_is_wrong_is_told(tiny_network_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Inpainter, "__call__", lambda _self, photo, _mask: photo + 1)
     with pytest.raises(InferenceError, match="a small fill has changed known pixels; install rethined anew"):
         about(tiny_network_path, threads=1)
+
+
+@pytest.mark.parametrize(("has_loops", "line"), [(True, "compiled"), (False, "in NumPy, slower: installed")])
+def test_it_tells_whether_loops_are_compiled(has_loops: bool, line: str, tiny_network_path: Path) -> None:
+    found = about(tiny_network_path, threads=1)
+    text = "\n".join(replace(found, has_loops=has_loops).lines())
+    assert f"{'loops':14s}{line}" in text

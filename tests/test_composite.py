@@ -9,6 +9,8 @@ from hypothesis.extra import numpy as hnp
 from rethined.composite import fade_in, is_grey, paste, to_grey
 from rethined.types import HoleMap
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 maps = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 

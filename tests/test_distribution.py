@@ -16,6 +16,7 @@ import pytest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
+from rethined import native
 from rethined._version import __version__
 
 builder = pytest.importorskip(
@@ -24,6 +25,7 @@ builder = pytest.importorskip(
 
 ROOT = Path(__file__).parent.parent
 MOST_BYTES = 12_000_000
+LIBRARY = f"rethined/native/{native.LIBRARY.name}"
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 
 
@@ -49,8 +51,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     sources = {
         path.relative_to(ROOT / "src").as_posix()
         for path in (ROOT / "src/rethined").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix != ".pyc" and path.name != native.LIBRARY.name
     }
+    if shutil.which("cc"):
+        sources.add(LIBRARY)
     assert {"rethined/py.typed", "rethined/weights/rethined.onnx", "rethined/weights/ranking.onnx"} <= sources
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if ".dist-info/" not in name} == sources
@@ -63,6 +67,41 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "licenses/LICENSE",
         "licenses/NOTICE",
     }
+
+
+def test_without_compiling_it_is_a_wheel_for_all_platforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETHINED_COMPILE", "0")
+    wheel = build("wheel", ROOT, tmp_path)
+    assert wheel.name == f"rethined-{__version__}-py3-none-any.whl"
+    names = zipfile.ZipFile(wheel).namelist()
+    assert LIBRARY not in names
+    assert "rethined/native/loops.c" in names
+
+
+@pytest.mark.parametrize(
+    ("compiler", "message"),
+    [("no-such-compiler", r"no C compiler was found \(no-such-compiler\)"), ("false", r"false failed on loops\.c")],
+)
+def test_what_cannot_be_compiled_is_left_out_unless_it_is_asked_for(
+    compiler: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.delenv("RETHINED_COMPILE", raising=False)
+    assert build("wheel", ROOT, tmp_path).name.endswith("-py3-none-any.whl")
+    assert re.search(message, "".join(capsys.readouterr()))
+    monkeypatch.setenv("RETHINED_COMPILE", "1")
+    with pytest.raises(Exception, match=message):
+        build("wheel", ROOT, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_what_is_compiled_serves_all_versions_of_python(wheel: Path) -> None:
+    assert wheel.name.startswith(f"rethined-{__version__}-py3-none-")
+    assert not wheel.name.endswith("-any.whl")
 
 
 def test_its_metadata_are_what_an_index_accepts(wheel: Path) -> None:

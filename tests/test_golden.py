@@ -21,6 +21,8 @@ from rethined.offsets import choose_offsets, match_offsets, near_offsets
 from rethined.resample import pull_push, shrink_known
 from rethined.transfer import transfer
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 GOLDEN = Path(__file__).parent / "golden"
 
 

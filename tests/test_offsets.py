@@ -9,6 +9,8 @@ from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_o
 from rethined.types import Box
 from rethined.workers import Workers
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 
 def test_the_search_finds_a_planted_period() -> None:
     image = stripes((96, 128)).astype(np.float32)

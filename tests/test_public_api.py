@@ -22,6 +22,7 @@ PUBLIC_NAMES = [
     "InpaintResult",
     "Inpainter",
     "InputError",
+    "InstallationError",
     "MaskError",
     "MaskWarning",
     "MemoryBudgetError",

@@ -13,6 +13,8 @@ from rethined.structure import copy_structure
 from rethined.types import Box, Float32, HoleMap, SizeHW
 from rethined.workers import Workers
 
+pytestmark = pytest.mark.usefixtures("each_loops")
+
 SIZE_HW = (256, 320)
 HALF_HW = (SIZE_HW[0] // 2, SIZE_HW[1] // 2)
 HOLE = square_hole(SIZE_HW, Box(64, 96, 192, 224))

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from planted import field_of, square_hole
 from rethined.offsets import OffsetField
 from rethined.taps import Blend, Taps
 from rethined.types import Box
+
+pytestmark = pytest.mark.usefixtures("each_loops")
 
 
 def taps_at(picture: np.ndarray, hole: np.ndarray, y: np.ndarray, x: np.ndarray, field: OffsetField) -> Taps:

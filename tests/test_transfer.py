@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planted import PERIOD_PX, field_of, square_hole, stripes
-from rethined import regions
-from rethined import transfer as module
+from rethined import fullsize, regions
+from rethined import transfer as transfer_module
 from rethined.detail import detail_levels
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
@@ -16,6 +16,8 @@ from rethined.resample import shrink_any, shrink_known
 from rethined.transfer import bend_base, close_seam, contrast_share, copy_small, detail_gate, transfer
 from rethined.types import Box
 from rethined.workers import Workers
+
+pytestmark = pytest.mark.usefixtures("each_loops")
 
 
 def filled_by(image: np.ndarray, hole: np.ndarray, field: OffsetField, fill: np.ndarray) -> np.ndarray:
@@ -227,7 +229,8 @@ def test_holes_apart_do_not_change_each_other(rng: np.random.Generator) -> None:
 
 
 def test_threads_do_not_change_the_result(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH_PX", 2000)
+    for module in (transfer_module, fullsize):
+        monkeypatch.setattr(module, "BATCH_PX", 2000)
     image = rng.integers(0, 256, (192, 256, 3), np.uint8)
     hole = rng.random((192, 256)) > 0.995
     hole[60:100, 60:120] = True

@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 import PIL
 
+from rethined import native
 from rethined._version import __version__
 from rethined.engine import Inpainter
 from rethined.errors import InferenceError
@@ -46,6 +47,7 @@ class About:
         cores: Cores this process may use.
         threads: Threads of a fill.
         runtime: What runs the network.
+        has_loops: Whether the loops around it are compiled (:mod:`rethined.native`); else NumPy does the same.
         network: The network file.
         network_sha256: Its checksum.
         is_as_installed: Whether that is the one that was recorded at installation; ``None`` where none was, as for
@@ -60,6 +62,7 @@ class About:
     cores: int
     threads: int
     runtime: Runtime
+    has_loops: bool
     network: Path
     network_sha256: str
     is_as_installed: bool | None
@@ -75,6 +78,7 @@ class About:
             "cores": self.cores,
             "threads": self.threads,
             "runtime": self.runtime,
+            "has_loops": self.has_loops,
             "network": {
                 "file": str(self.network),
                 "sha256": self.network_sha256,
@@ -97,6 +101,7 @@ class About:
             ("  weights", self.stated.get("weights_sha256", "not stated")),
             ("  trained on", self.stated.get("training_data", "not stated")),
             ("runtime", self.runtime),
+            ("loops", "compiled" if self.has_loops else "in NumPy, slower: installed without a C compiler"),
         ]
         for extra, (package, what_for) in EXTRAS.items():
             version = self.extras[extra]
@@ -137,6 +142,7 @@ def about(network: Path | None = None, *, threads: int | None = None, runtime: R
         cores=cores,
         threads=threads or cores,
         runtime=runtime,
+        has_loops=native.loops() is not None,
         network=path,
         network_sha256=checksum,
         is_as_installed=None if recorded is None else recorded == checksum,

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from rethined.depth import from_levels, in_levels
+from rethined import native
+from rethined.depth import WHITE, from_levels, in_levels
 from rethined.distance import distance_px
 from rethined.types import Float32, HoleMap, Ints, Pixels
 
@@ -51,6 +52,10 @@ def paste(image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = 
             leaves it as it was.
     """
     result = image if inplace else image.copy(order="C")
+    compiled = native.loops()
+    if compiled:
+        compiled.paste(result, WHITE[image.dtype], y, x, colours)
+        return result
     flat = result.reshape(image.shape[0] * image.shape[1], -1)[:, : colours.shape[1]]
     for start in range(0, len(y), CHUNK):
         part = slice(start, start + CHUNK)

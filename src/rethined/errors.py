@@ -42,6 +42,10 @@ class ImageWriteError(FileError):
     """A picture file that could not be written; nothing half-written is left behind."""
 
 
+class InstallationError(RethinedError):
+    """A part of the installed package that does not fit the rest of it."""
+
+
 class ModelError(RethinedError):
     """The network file or its runtime."""
 

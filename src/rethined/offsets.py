@@ -9,7 +9,6 @@ Image Editing", SIGGRAPH 2009, section 3.2 (propagation and random search).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined import native
 from rethined.detail import DetailLevels, detail_levels
 from rethined.distance import MOST_PX, distance_px
 from rethined.matching import Matches, free_positions
+from rethined.native import Windows
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
@@ -166,7 +167,7 @@ def choose_offsets(
     field = OffsetField(np.zeros((*corrupted.shape, 2), np.int32), np.zeros(corrupted.shape, bool))
     if not candidates.size:
         return field
-    tokens_yx = np.argwhere(corrupted).astype(np.int32)
+    tokens_yx = np.ascontiguousarray(np.argwhere(corrupted), np.int32)
     free = free_positions(touched if forbidden is None else touched | forbidden)
     detail = detail or detail_levels(picture, touched)
     search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, detail, far_px, workers)
@@ -223,7 +224,7 @@ class _Search:
         # One above the other, so that one gather takes known samples from the first and hole samples from the second.
         self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
         self._height = picture.shape[0]
-        self.low = self._both[self._height :]
+        self._smooth, self.low = self._both[: self._height], self._both[self._height :]
         self._free = free
         self.corners_yx = corners_yx
         self._offered = detail.offered
@@ -239,6 +240,8 @@ class _Search:
         self.weight /= self.weight.sum(1, keepdims=True)
         self.is_hole = is_hole
         self.own = self.sample(self.samples_y, self.samples_x, is_hole)
+        self._loops = native.loops()
+        self._windows = Windows(corners_yx, is_hole, self.own, self.weight)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
@@ -249,7 +252,7 @@ class _Search:
 
     def offer(self, offsets_yx: Ints) -> None:
         """Takes over, per token, the best of ``(R, C, 2)`` candidates where it is better than what it has."""
-        cost = self.cost(offsets_yx, self._window_cost)
+        cost = self.cost(offsets_yx, self._windows)
         pick = cost.argmin(1)
         rows = np.arange(len(pick))
         cost = cost[rows, pick]
@@ -261,10 +264,8 @@ class _Search:
         """Colours at some places, low bands alone where ``is_hole``."""
         return sample_at(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
 
-    def cost(
-        self, offsets_yx: Ints, window_cost: Callable[[Ints, Ints], Float32], wanted: HoleMap | None = None
-    ) -> Float32:
-        """``(R, C)`` costs of candidates: that of windows, and what else counts.
+    def cost(self, offsets_yx: Ints, *windows: Windows, wanted: HoleMap | None = None) -> Float32:
+        """``(R, C)`` costs of candidates: the sum of those of some windows, and what else counts.
 
         Infinite where none may lead, and where the cost is not wanted; all are when ``None``.
         """
@@ -278,7 +279,12 @@ class _Search:
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
         parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
-        found = self._workers.map(lambda part: window_cost(rows[part], moved[part]), parts)
+
+        def compare(part: slice) -> Float32:
+            costs = [self.unlike(each, rows[part], moved[part]) for each in windows]
+            return np.asarray(sum(costs), np.float32)
+
+        found = self._workers.map(compare, parts)
         if found:
             missing = self._asked[rows] - self._offered[source[rows, columns, 0], source[rows, columns, 1]]
             unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
@@ -286,12 +292,14 @@ class _Search:
             cost[rows, columns] = (np.concatenate(found) + unlike) * (1 + away)
         return cost
 
-    def _window_cost(self, rows: Ints, moved_yx: Ints) -> Float32:
+    def unlike(self, windows: Windows, rows: Ints, moved_yx: Ints) -> Float32:
         """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        source_y, source_x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
-        difference = self.sample(source_y, source_x, self.is_hole[rows])
-        difference -= self.own[rows]
-        return _unlike(difference, self.weight[rows])
+        if self._loops:
+            return self._loops.compare(self._smooth, self.low, windows, MEAN_FORGIVEN, rows, moved_yx)
+        y, x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
+        difference = self.sample(y, x, windows.is_hole[rows])
+        difference -= windows.own[rows]
+        return _unlike(difference, windows.weight[rows])
 
 
 class _Agreement:
@@ -330,7 +338,11 @@ class _Agreement:
         is_own = np.logical_and(*((axis >= 0) & (axis < TOKEN_PX) for axis in inner))
         weight = search.weight if trust_px is None else search.weight * search.at_samples(_trust(touched, trust_px))
         self._around_weight = _normal(np.where(search.is_hole & is_own, 0, weight))
-        self._hole_weight = None if trust_px is not None else _normal(np.where(search.is_hole, search.weight, 0))
+        self._nowhere = np.zeros(search.is_hole.shape, bool)
+        self._fill: list[Windows] = []
+        if trust_px is None:
+            hole_weight = _normal(np.where(search.is_hole, search.weight, 0))
+            self._fill.append(Windows(search.corners_yx, ~self._nowhere, search.own, hole_weight))
 
     def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
         """Takes over, per token, its own offset, a neighbour's or one nearby.
@@ -344,12 +356,12 @@ class _Agreement:
         best_yx = search.best_yx
         tries = [best_yx + chance.integers(-most, most + 1, best_yx.shape, np.int32) for most in tries_px]
         candidates = np.concatenate([best_yx[self._offering], *(each[:, None] for each in tries)], 1)
-        around = self._copied_around()
+        around = Windows(search.corners_yx, self._nowhere, self._copied_around(), self._around_weight)
         wanted = ~_is_repeated(candidates)
         # Where nothing has changed, not beside it either, all that was offered before costs what it did.
         is_old = ~self._is_new[self._offering].any(1)
         wanted[is_old, : self._offering.shape[1]] = False
-        cost = search.cost(candidates, lambda rows, moved_yx: self._cost(around, rows, moved_yx), wanted)
+        cost = search.cost(candidates, around, *self._fill, wanted=wanted)
         cost[is_old, 0] = search.best_cost[is_old]
         pick = cost.argmin(1)[rows]
         chosen_yx = candidates[rows, pick]
@@ -372,20 +384,6 @@ class _Agreement:
         copied = np.array(search.grey)
         copied.reshape(-1, 3)[self._pixel] = cv2.convertScaleAbs(np.maximum(colours, 0, out=colours))
         return sample_at(_smooth(copied), search.samples_y, search.samples_x)
-
-    def _cost(self, around: Float32, rows: Ints, moved_yx: Ints) -> Float32:
-        """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        search = self._search
-        y, x = search.samples_y[rows] + moved_yx[:, :1], search.samples_x[rows] + moved_yx[:, 1:]
-        parts = [(around, self._around_weight, False)]
-        if self._hole_weight is not None:
-            parts.append((search.own, self._hole_weight, True))
-        total = np.zeros(len(rows), np.float32)
-        for own, weight, is_low in parts:
-            difference = search.sample(y, x, np.bool_(is_low))
-            difference -= own[rows]
-            total += _unlike(difference, weight[rows])
-        return total
 
 
 def _is_repeated(candidates: Ints) -> HoleMap:

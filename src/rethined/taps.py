@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rethined import native
 from rethined.depth import LEVELS
+from rethined.native import BlendTables
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX
 from rethined.types import Float32, HoleMap, Ints, Pixels
@@ -52,47 +54,56 @@ class Blend:
         *,
         white: float = LEVELS,
     ) -> None:
-        self._gain = np.float32(LEVELS / white)
-        self._gate = gate.ravel()
-        # By place, not by cv2.remap, which ends at 32766 px a side.
-        self._colours = picture.reshape(-1, picture.shape[2])
-        self._size_hw = barred.shape
-        self._barred = barred.ravel()
-        self._columns = np.int32(field.is_set.shape[1])
-        self._is_set = field.is_set.ravel().astype(np.float32)
         # Once per token, not once per pixel and tap.
         shift_y, shift_x = np.moveaxis(full_shifts(field.offset_yx, scale_yx), -1, 0)
-        self._shift_y, self._shift_x = shift_y.ravel(), shift_x.ravel()
-        self._shift = self._shift_y * np.int32(barred.shape[1]) + self._shift_x
+        tokens_y, tokens_x = (
+            _nearest_tokens(barred.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
+        )
+        self.loops = native.loops()
+        self.tables = BlendTables(
+            picture,
+            np.ascontiguousarray(barred),
+            shift_y.ravel(),
+            shift_x.ravel(),
+            field.is_set.ravel().astype(np.float32),
+            np.ravel(gate),
+            tokens_y,
+            tokens_x,
+            columns=field.is_set.shape[1],
+            gain=LEVELS / white,
+        )
+        # By place, not by cv2.remap, which ends at 32766 px a side.
+        self._shift = self.tables.shift_y * np.int32(barred.shape[1]) + self.tables.shift_x
         self._leaves = ~(
             _stays_inside(shift_y, scale_yx[0], barred.shape[0])
             & _stays_inside(shift_x.T, scale_yx[1], barred.shape[1]).T
         ).ravel()
-        self._tokens_y, self._tokens_x = (
-            _nearest_tokens(barred.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
-        )
 
     def at(self, y: Ints, x: Ints) -> Taps:
         """The taps at N pixels, ``(N,)`` int32 each; some ten thousand at a time stay in the processor's cache."""
-        channels = self._colours.shape[1]
+        tables = self.tables
+        if self.loops:
+            return Taps(*self.loops.blend(tables, y, x))
+        channels, gain = tables.colours.shape[2], np.float32(tables.gain)
+        colours, barred = tables.colours.reshape(-1, channels), tables.barred.ravel()
         total, gate = np.zeros((len(y), channels), np.float32), np.zeros(len(y), np.float32)
         weights: list[Float32] = []
         places: list[Ints] = []
-        here = y * np.int32(self._size_hw[1]) + x
-        columns = [(tokens.take(x), weight.take(x)) for tokens, weight in self._tokens_x]
-        for tokens_y, weights_y in self._tokens_y:
-            row, weight_y = tokens_y.take(y) * self._columns, weights_y.take(y)
+        here = y * np.int32(tables.barred.shape[1]) + x
+        columns = [(tokens.take(x), weight.take(x)) for tokens, weight in tables.tokens_x]
+        for tokens_y, weights_y in tables.tokens_y:
+            row, weight_y = tokens_y.take(y) * np.int32(tables.columns), weights_y.take(y)
             for token_x, weight_x in columns:
                 token = row + token_x
-                weight = weight_y * weight_x * self._is_set.take(token)
+                weight = weight_y * weight_x * tables.is_set.take(token)
                 place = here + self._shift.take(token)
                 self._keep_inside(y, x, token, place, weight)
-                weight *= ~self._barred.take(place)
-                taken = self._colours.take(place, axis=0)
+                weight *= ~barred.take(place)
                 # OpenCV converts and multiplies in one pass; NumPy takes four times as long to spread a weight over
                 # three channels.
-                total += cv2.multiply(taken, in_channels(weight, channels), dtype=cv2.CV_32F)
-                gate += self._gate.take(token) * weight
+                taken = cv2.multiply(colours.take(place, axis=0), in_channels(weight, channels), dtype=cv2.CV_32F)
+                total += taken
+                gate += tables.gate.take(token) * weight
                 weights.append(weight)
                 places.append(place)
         sum_weight = weights[0] + weights[1] + weights[2] + weights[3]
@@ -106,7 +117,7 @@ class Blend:
             squared += weights[i] * agreeing
         is_valid = sum_weight > 1e-3
         norm = np.where(is_valid, np.sqrt(squared) * share, np.float32(1))
-        scale = in_channels(share if self._gain == 1 else share * self._gain, channels)
+        scale = in_channels(share if gain == 1 else share * gain, channels)
         mean = np.asarray(cv2.multiply(total, scale, dst=total), np.float32)
         return Taps(mean, norm, is_valid, gate * share)
 
@@ -116,8 +127,11 @@ class Blend:
         if not len(leaving):
             return
         token = token.take(leaving)
-        height, width = self._size_hw
-        wanted_y, wanted_x = y.take(leaving) + self._shift_y.take(token), x.take(leaving) + self._shift_x.take(token)
+        height, width = self.tables.barred.shape
+        wanted_y, wanted_x = (
+            y.take(leaving) + self.tables.shift_y.take(token),
+            x.take(leaving) + self.tables.shift_x.take(token),
+        )
         beyond = leaving[(wanted_y < 0) | (wanted_y >= height) | (wanted_x < 0) | (wanted_x >= width)]
         weight[beyond] = 0
         place[beyond] = 0

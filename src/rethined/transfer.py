@@ -27,21 +27,20 @@ Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rethined.depth import WHITE, in_levels
+from rethined.depth import WHITE
 from rethined.detail import DETAIL_PX, DetailLevels, detail_levels
+from rethined.fullsize import BATCH_PX, CHUNK, Source, correct, fill_pixels
+from rethined.native import Between, SmallPictures
 from rethined.offsets import OffsetField
-from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
-from rethined.resample import cell_means, on_grid, sample_at, spread
-from rethined.sheet import PixelSheet, lay_sheet
+from rethined.pieces import sheet_of, token_pixels
+from rethined.regions import TOKEN_PX, Piece, batches, group_cells, group_holes
+from rethined.resample import cell_means, spread
+from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
-from rethined.types import Box, Float32, HoleMap, Ints, Pixels, SizeHW
+from rethined.types import Float32, HoleMap, Ints, Pixels, SizeHW
 from rethined.workers import SERIAL, OnDone, Workers, stretch
 
 VOICE = 0.2
@@ -59,12 +58,6 @@ SEAM_LEVELS = 2
 """Halvings of the pyramid, on the network's grid, that carries what is missing at the rim into the hole."""
 SEAM_GRID_PX = 768
 """Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
-RIM_PX = 1
-"""Known pixels round a piece that it looks at."""
-BATCH_PX = 1 << 17
-"""Area of the boxes of groups that are worked on together."""
-CHUNK = 1 << 16
-"""Pixels worked on at a time: what they need stays in the cache."""
 
 
 def transfer(
@@ -105,7 +98,8 @@ def transfer(
     channels = image.shape[2]
     if channels == 1:  # the network may have seen colour in it
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
-    scale_yx = (hole.shape[0] / touched.shape[0], hole.shape[1] / touched.shape[1])
+    size_hw, small_hw = (hole.shape[0], hole.shape[1]), (touched.shape[0], touched.shape[1])
+    scale_yx = (size_hw[0] / small_hw[0], size_hw[1] / small_hw[1])
     if gate is None:
         gate = detail_gate(detail_levels(filled, touched), field)
     barred = unknown if forbidden is None else unknown | forbidden
@@ -125,104 +119,13 @@ def transfer(
         copied, membrane = copied[..., :1].copy(), membrane[..., :1].copy()
     blend = Blend(image, barred, field, scale_yx, gate, white=WHITE[image.dtype])
     groups = group_holes(touched)
-
-    def fill(pieces: list[Piece]) -> _Part:
-        sheet, owned = _sheet_of(pieces, 2, lambda piece: _hole_and_rim(hole, unknown, groups, piece))
-        colours = np.empty((len(sheet.y), channels), np.float32)
-        for start in range(0, len(colours), CHUNK):
-            part = slice(start, start + CHUNK)
-            colours[part] = _detailed(blend, copied, membrane, sheet.y[part], sheet.x[part], scale_yx)
-        return _part_of(image, hole, sheet, owned, colours)
-
-    pieces = batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX)
-    parts = workers.map(fill, pieces, on_done=stretch(on_done, 0.2, 0.9))
-    y, x, missing = _joined((part.rim_y, part.rim_x, part.rim_missing) for part in parts)
-    seam_hw, levels = seam_grid(touched.shape)
-    seam_yx = (hole.shape[0] / seam_hw[0], hole.shape[1] / seam_hw[1])
-    seam = close_seam(y, x, missing, seam_hw, seam_yx, levels)
-    workers.map(lambda part: part.correct(seam, seam_yx), parts, on_done=stretch(on_done, 0.9, 1))
-    return _joined((part.y, part.x, part.colours) for part in parts)
-
-
-def _joined(parts: Iterable[tuple[Ints, Ints, Float32]]) -> tuple[Ints, Ints, Float32]:
-    y, x, colours = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return y, x, colours
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Hole pixels of some pieces, and what is missing round them.
-
-    Attributes:
-        y, x, colours: Rows, columns and colours ``(N, C)`` float32 of hole pixels, each in one part only.
-        ring: Which of them have known neighbours.
-        ring_missing: ``(R, C)`` float32, what those neighbours miss, in the mean.
-        rim_y, rim_x, rim_missing: Rows, columns and missing colours of known pixels next to the hole.
-    """
-
-    y: Ints
-    x: Ints
-    colours: Float32
-    ring: NDArray[np.intp]
-    ring_missing: Float32
-    rim_y: Ints
-    rim_x: Ints
-    rim_missing: Float32
-
-    def correct(self, seam: Float32, scale_yx: tuple[float, float]) -> None:
-        """Adds the seam's correction; the first ring takes what its own neighbours miss."""
-        for start in range(0, len(self.y), CHUNK):
-            part = slice(start, start + CHUNK)
-            added = sample_at(seam, *on_grid(self.y[part], self.x[part], scale_yx), linear=True)
-            first, end = np.searchsorted(self.ring, (start, start + CHUNK))
-            added[self.ring[first:end] - start] = self.ring_missing[first:end]
-            self.colours[part] += added
-
-
-def _part_of(image: Pixels, hole: HoleMap, sheet: PixelSheet, owned: HoleMap, colours: Float32) -> _Part:
-    """Tells hole from rim and compares the rim with the picture."""
-    place = sheet.y * np.int32(hole.shape[1]) + sheet.x
-    inside = hole.ravel().take(place)
-    rim = np.flatnonzero(~inside)
-    missing = in_levels(image.reshape(-1, image.shape[2]).take(place.take(rim), axis=0)) - colours.take(rim, axis=0)
-    ring, ring_missing = _ring(sheet, inside, rim, missing)
-    inside &= owned
-    kept = np.flatnonzero(inside)
-    ring_kept = owned.take(ring)
-    number = np.cumsum(inside) - 1
-    own_rim = np.flatnonzero(owned.take(rim))
-    rim = rim.take(own_rim)
-    return _Part(
-        sheet.y.take(kept),
-        sheet.x.take(kept),
-        colours.take(kept, axis=0),
-        number.take(ring[ring_kept]),
-        ring_missing[ring_kept],
-        sheet.y.take(rim),
-        sheet.x.take(rim),
-        missing.take(own_rim, axis=0),
-    )
-
-
-def _ring(
-    sheet: PixelSheet, inside: HoleMap, rim: NDArray[np.intp], missing: Float32
-) -> tuple[NDArray[np.intp], Float32]:
-    """The hole pixels with rim pixels among their eight neighbours, and the mean of what those miss."""
-    width = sheet.sheet_hw[1]
-    is_rim = sheet.lay_out((~inside).view(np.uint8))
-    near = cv2.dilate(is_rim, np.ones((3, 3), np.uint8)).ravel().take(sheet.place)
-    ring = np.flatnonzero(inside & (near > 0))
-    slot = np.zeros(is_rim.size, np.int32)  # 0 stands for none
-    slot[sheet.place.take(rim)] = np.arange(1, len(rim) + 1, dtype=np.int32)
-    channels = missing.shape[1]
-    values = np.concatenate([np.zeros((1, channels), np.float32), missing])
-    place = sheet.place.take(ring)
-    total, count = np.zeros((len(ring), channels), np.float32), np.zeros(len(ring), np.float32)
-    for step in (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1):
-        number = slot.take(place + np.int32(step))
-        total += values.take(number, axis=0)
-        count += number > 0
-    return ring, total / count[:, None]
+    source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, scale_yx)))
+    found = fill_pixels(source, image, hole, unknown, groups, on_done=stretch(on_done, 0.2, 0.9), workers=workers)
+    seam_hw, levels = seam_grid(small_hw)
+    seam_yx = (size_hw[0] / seam_hw[0], size_hw[1] / seam_hw[1])
+    seam = close_seam(found.rim_y, found.rim_x, found.rim_missing, seam_hw, seam_yx, levels)
+    correct(found, seam, Between(size_hw, seam_hw, seam_yx), on_done=stretch(on_done, 0.9, 1), workers=workers)
+    return found.y, found.x, found.colours
 
 
 def detail_gate(detail: DetailLevels, field: OffsetField) -> Float32:
@@ -291,7 +194,7 @@ def copy_small(
     groups = group_cells(field.is_set)
 
     def copy(pieces: list[Piece]) -> None:
-        sheet, owned = _sheet_of(pieces, 2**BASE_LEVELS, lambda piece: _token_pixels(groups, piece, touched.shape))
+        sheet, owned = sheet_of(pieces, 2**BASE_LEVELS, lambda piece: token_pixels(groups, piece, touched.shape))
         place = sheet.y * np.int32(touched.shape[1]) + sheet.x
         values = flat.take(place, axis=0)
         error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
@@ -325,20 +228,6 @@ def _finest_band(sheet: PixelSheet, values: Float32) -> Float32:
     mean = sheet.pick_up(cv2.blur(sheet.lay_out(values), area, borderType=cv2.BORDER_CONSTANT))
     share = sheet.pick_up(cv2.blur(share, area, borderType=cv2.BORDER_CONSTANT))
     return np.asarray(values - mean / in_channels(share, values.shape[1]), np.float32)
-
-
-def _detailed(
-    blend: Blend, copied: Float32, membrane: Float32, y: Ints, x: Ints, scale_yx: tuple[float, float]
-) -> Float32:
-    """Colours at full-size pixels: the low band from the network's grid, the detail from the taps."""
-    taps = blend.at(y, x)
-    small_y, small_x = on_grid(y, x, scale_yx)
-    low = sample_at(copied, small_y, small_x, linear=True)
-    colours = taps.mean - low
-    colours *= in_channels(taps.gate / taps.norm, colours.shape[1])
-    colours += low
-    colours += sample_at(membrane, small_y, small_x, linear=True)
-    return colours
 
 
 def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int, voice: float = VOICE) -> Float32:
@@ -389,34 +278,3 @@ def close_seam(
     """
     mean, is_met = cell_means(y, x, missing, grid_hw, scale_yx)
     return spread(mean, is_met.astype(np.float32), levels=levels)
-
-
-def _sheet_of(
-    pieces: list[Piece], cell_px: int, pixels_of: Callable[[Piece], tuple[Ints, Ints]]
-) -> tuple[PixelSheet, HoleMap]:
-    """Lays the pixels of some pieces on one sheet, and tells which of them their pieces answer for."""
-    pixels = [(piece, pixels_of(piece)) for piece in pieces]
-    pixels = [(piece, (y, x)) for piece, (y, x) in pixels if len(y)]
-    sheet = lay_sheet(
-        [places for _, places in pixels], cell_px=cell_px, corners=[piece.corner_yx for piece, _ in pixels]
-    )
-    owned = [piece.owns(y, x) for piece, (y, x) in pixels]
-    return sheet, np.concatenate(owned) if owned else np.empty(0, bool)
-
-
-def _hole_and_rim(hole: HoleMap, unknown: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:
-    """Rows and columns of the hole pixels of a piece and of the known pixels next to them."""
-    mine = hole[piece.around.slices] & groups.mask_of(piece.label, piece.around, hole.shape)
-    rim = cv2.dilate(mine.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
-    return _places(rim & (mine | ~unknown[piece.around.slices]), piece.around)
-
-
-def _token_pixels(groups: HoleGroups, piece: Piece, size_hw: SizeHW) -> tuple[Ints, Ints]:
-    """Rows and columns of the network pixels of a piece."""
-    return _places(groups.mask_of(piece.label, piece.around, size_hw), piece.around)
-
-
-def _places(inside: HoleMap, box: Box) -> tuple[Ints, Ints]:
-    """Rows and columns of the ``True`` pixels of a box, in the picture."""
-    y, x = np.divmod(np.flatnonzero(inside).astype(np.int32), np.int32(box.width))
-    return y + np.int32(box.top), x + np.int32(box.left)

@@ -1,0 +1,280 @@
+"""Each compiled loop against the NumPy that it stands in for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rethined import Inpainter, InpaintOptions, native
+from rethined.composite import paste
+from rethined.errors import InstallationError
+from rethined.fullsize import Source, correct, fill_pixels
+from rethined.matching import corrupted_tokens
+from rethined.native import Between, BlendTables, FilledPixels, Loops, Region, SmallPictures
+from rethined.offsets import OffsetField, choose_offsets
+from rethined.regions import group_holes
+from rethined.resample import shrink_any
+from rethined.taps import Blend
+
+needs_loops = pytest.mark.skipif(native.loops() is None, reason="the package was installed without a C compiler")
+SIZES = [((64, 96), (64, 96)), ((131, 200), (64, 96)), ((517, 300), (96, 64))]
+WHITES = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+
+
+def both(monkeypatch: pytest.MonkeyPatch, work):  # noqa: ANN001, ANN201
+    """What some work gives by compiled loops, and without them."""
+    compiled = work()
+    with monkeypatch.context() as without:
+        without.setattr(native, "loops", lambda: None)
+        return compiled, work()
+
+
+def picture_of(rng: np.random.Generator, size_hw: tuple[int, int], channels: int, dtype: str) -> np.ndarray:
+    white = WHITES[dtype]
+    return (rng.random((*size_hw, channels)) * white).astype(dtype)
+
+
+def blend_of(
+    rng: np.random.Generator,
+    size_hw: tuple[int, int],
+    small_hw: tuple[int, int],
+    channels: int = 3,
+    dtype: str = "uint8",
+) -> Blend:
+    """Copies from all over a picture, some from beyond it and some from what is barred."""
+    tokens_hw = (small_hw[0] // 8, small_hw[1] // 8)
+    offsets = rng.integers(-small_hw[0], small_hw[0], (*tokens_hw, 2)).astype(np.int32)
+    # Some neighbours agree: what they point at is one copy.
+    offsets[:, 1::2] = offsets[:, ::2]
+    field = OffsetField(offsets, rng.random(tokens_hw) < 0.8)
+    scale_yx = (size_hw[0] / small_hw[0], size_hw[1] / small_hw[1])
+    gate = rng.random(tokens_hw).astype(np.float32)
+    picture = picture_of(rng, size_hw, channels, dtype)
+    return Blend(picture, rng.random(size_hw) < 0.2, field, scale_yx, gate, white=WHITES[dtype])
+
+
+@needs_loops
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_taps_are_equal(
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    dtype: str,
+    channels: int,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    y, x = (rng.integers(0, side, 5000).astype(np.int32) for side in sizes[0])
+    state = rng.bit_generator.state
+
+    def taps():  # noqa: ANN202
+        rng.bit_generator.state = state
+        return blend_of(rng, *sizes, channels, dtype).at(y, x)
+
+    compiled, twin = both(monkeypatch, taps)
+    assert 0.1 < twin.is_valid.mean() < 1
+    assert (twin.norm < 0.99).any()
+    for name in ("mean", "norm", "is_valid", "gate"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(twin, name), err_msg=name)
+
+
+@needs_loops
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(("channels", "dtype"), [(3, "uint8"), (1, "uint16"), (3, "float32")])
+def test_pixels_of_holes_are_equal(
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    channels: int,
+    dtype: str,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size_hw, small_hw = sizes
+    hole = rng.random(size_hw) < 0.002
+    hole[10:40, 20:60] = hole[0:3, 70:] = True
+    hole[45:, 5:9] = True
+    unknown = hole | (rng.random(size_hw) < 0.05)
+    groups = group_holes(shrink_any(unknown, small_hw))
+    copied, membrane = (rng.uniform(-20, 255, (*small_hw, channels)).astype(np.float32) for _ in range(2))
+    seam_hw = (small_hw[0] // 2, small_hw[1] // 2)
+    seam = rng.uniform(-9, 9, (*seam_hw, channels)).astype(np.float32)
+    state = rng.bit_generator.state
+
+    def fill() -> FilledPixels:
+        rng.bit_generator.state = state
+        blend = blend_of(rng, size_hw, small_hw, channels, dtype)
+        scale_yx, seam_yx = ((size_hw[0] / grid_hw[0], size_hw[1] / grid_hw[1]) for grid_hw in (small_hw, seam_hw))
+        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, scale_yx)))
+        pixels = fill_pixels(source, blend.tables.colours, hole, unknown, groups)
+        correct(pixels, seam, Between(size_hw, seam_hw, seam_yx))
+        return pixels
+
+    compiled, twin = both(monkeypatch, fill)
+    assert len(twin.y) == np.count_nonzero(hole)
+    assert len(twin.rim_y) > 0
+    for name in ("y", "x", "ring", "rim_y", "rim_x"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(twin, name), err_msg=name)
+    # OpenCV interpolates in steps of 1/32 of a cell.
+    for name in ("colours", "ring_missing", "rim_missing"):
+        gap = np.abs(getattr(compiled, name) - getattr(twin, name))
+        assert gap.max() < 275 / 32 * 4, name
+        assert gap.mean() < 275 / 32 / 4, name
+
+
+@needs_loops
+def test_pixels_of_holes_are_equal_where_grids_meet_in_steps_that_opencv_has(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size_hw, small_hw = (256, 384), (64, 96)
+    hole = np.zeros(size_hw, bool)
+    hole[30:90, 40:200] = True
+    groups = group_holes(shrink_any(hole, small_hw))
+    copied, membrane = (rng.uniform(-20, 255, (*small_hw, 3)).astype(np.float32) for _ in range(2))
+    state = rng.bit_generator.state
+
+    def fill() -> FilledPixels:
+        rng.bit_generator.state = state
+        blend = blend_of(rng, size_hw, small_hw)
+        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, (4.0, 4.0))))
+        return fill_pixels(source, blend.tables.colours, hole, hole, groups)
+
+    compiled, twin = both(monkeypatch, fill)
+    for name in ("colours", "ring_missing", "rim_missing"):
+        np.testing.assert_allclose(getattr(compiled, name), getattr(twin, name), atol=1e-3, err_msg=name)
+
+
+@needs_loops
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["uint8", "uint16", "float32"]), st.sampled_from([1, 2, 3, 4]))
+def test_pasted_pixels_are_equal(seed: int, dtype: str, channels: int) -> None:
+    rng = np.random.default_rng(seed)
+    picture = picture_of(rng, (17, 23), channels, dtype)
+    place = rng.permutation(17 * 23)[:200].astype(np.int32)
+    y, x = np.divmod(place, np.int32(23))
+    colours = rng.uniform(-60, 320, (200, 1 if channels < 3 else 3)).astype(np.float32)
+    colours[:50] = np.rint(colours[:50]) + np.float32(0.5)  # ties go to the even neighbour
+    monkeypatch = pytest.MonkeyPatch()
+    compiled, twin = both(monkeypatch, lambda: paste(picture, y, x, colours))
+    np.testing.assert_array_equal(compiled, twin)
+    assert (compiled.reshape(17 * 23, -1)[place] != picture.reshape(17 * 23, -1)[place]).any()
+
+
+@needs_loops
+@pytest.mark.parametrize(("agree_rounds", "trust_px"), [(0, None), (3, None), (3, 8.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_offsets_are_equal(
+    agree_rounds: int, trust_px: float | None, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    picture = rng.uniform(0, 255, (96, 128, 3)).astype(np.float32)
+    touched = rng.random((96, 128)) > 0.998
+    touched[0:20, 0:30] = touched[60:96, 90:128] = True
+    corrupted = corrupted_tokens(touched)
+    start = rng.integers(-90, 90, (int(corrupted.sum()), 6, 2)).astype(np.int32)
+
+    def choose() -> OffsetField:
+        return choose_offsets(picture, touched, corrupted, start, agree_rounds=agree_rounds, trust_px=trust_px)
+
+    compiled, twin = both(monkeypatch, choose)
+    assert twin.is_set.any()
+    np.testing.assert_array_equal(compiled.is_set, twin.is_set)
+    # Sums are rounded otherwise: what is as good may be chosen instead.
+    assert (compiled.offset_yx == twin.offset_yx).all(-1).mean() > 0.99
+
+
+@needs_loops
+@pytest.mark.parametrize("preset", ["fast", "balanced"])
+def test_fills_are_equal(
+    preset: str, tiny_network_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = np.kron(rng.integers(0, 256, (50, 70, 3), np.uint8), np.ones((14, 14, 1), np.uint8))
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[200:330, 300:420] = mask[500:505, :] = True
+    inpainter = Inpainter(tiny_network_path, options=InpaintOptions(preset=preset), threads=2)
+    compiled, twin = both(monkeypatch, lambda: inpainter(photo, mask))
+    assert np.abs(compiled.astype(int) - twin)[mask].mean() < 0.02
+
+
+@needs_loops
+def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generator) -> None:
+    loops = native.loops()
+    assert loops is not None
+    tables = blend_of(rng, (64, 96), (64, 96)).tables
+    inside = np.zeros(4, np.int32)
+    with pytest.raises(IndexError, match=r"pixels from 0 to 64 along an axis of 64"):
+        loops.blend(tables, np.array([0, 64], np.int32), inside[:2])
+    with pytest.raises(IndexError, match=r"pixels from -1"):
+        loops.blend(tables, inside, inside - 1)
+    with pytest.raises(TypeError, match=r"an array of int64 \(4,\).*expected int32 \(4,\)"):
+        loops.blend(tables, inside.astype(np.int64), inside)
+    with pytest.raises(TypeError, match=r"C-contiguous: False"):
+        loops.blend(tables, np.zeros(8, np.int32)[::2], inside)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(IndexError):
+        loops.paste(picture, 255, inside + 8, inside, np.zeros((4, 3), np.float32))
+    between = Between((8, 8), (4, 4), (2.0, 2.0))
+    with pytest.raises(TypeError):
+        loops.add_grid(np.zeros((4, 5, 3), np.float32), between, inside, inside, np.zeros((4, 3), np.float32))
+    with pytest.raises(IndexError, match="boxes up to"):
+        loops.tell(
+            Region(np.zeros((8, 8), bool), np.zeros((8, 8), bool), np.zeros((2, 2), np.int32)),
+            np.array([[1, 0, 0, 8, 8, 0, 0, 8, 9]]),
+        )
+    told = loops.tell(
+        Region(np.ones((64, 96), bool), np.ones((64, 96), bool), np.ones((2, 2), np.int32)),
+        np.array([[1, 0, 0, 64, 96, 0, 0, 64, 96]]),
+    )
+    assert told.counts.tolist() == [[64 * 96, 0, 0, 0]]
+    small = np.zeros((64, 96, 3), np.float32)
+    source = SmallPictures(small, small, Between((64, 96), (64, 96), (1.0, 1.0)))
+    with pytest.raises(IndexError, match="there is room for"):
+        loops.fill(tables, source, told, FilledPixels.empty(64 * 96, 0, 0, 3), (1, 0, 0))
+
+
+def test_without_a_library_there_are_no_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "loops.so")
+    native.loops.cache_clear()
+    try:
+        assert native.loops() is None
+    finally:
+        native.loops.cache_clear()
+
+
+def test_a_library_that_is_none_is_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "loops.so"
+    broken.write_bytes(b"not a library")
+    with pytest.raises(InstallationError, match="cannot be used"):
+        Loops(broken)
+
+
+def test_a_library_of_another_version_is_an_error(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    names = "".join(f"void rethined_{name}(void) {{}}\n" for name in native._FUNCTIONS)
+    source, library = tmp_path / "other.c", tmp_path / "other.so"
+    source.write_text(f"int rethined_loops_version(void) {{ return 0; }}\n{names}")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    with pytest.raises(InstallationError, match=f"version 0, expected {native.VERSION}"):
+        Loops(library)
+
+
+def test_tables_are_those_of_the_picture() -> None:
+    """Forms that differ are found when addresses are taken, whatever C would have made of them."""
+    empty = np.zeros((4, 4), bool)
+    tables = BlendTables(
+        np.zeros((4, 4, 3), np.uint8),
+        empty,
+        *(np.zeros(1, np.int32) for _ in range(2)),
+        *(np.zeros(1, np.float32) for _ in range(2)),
+        [(np.zeros(4, np.int32), np.ones(4, np.float32))] * 2,
+        [(np.zeros(5, np.int32), np.ones(5, np.float32))] * 2,
+        columns=1,
+        gain=1.0,
+    )
+    with pytest.raises(TypeError, match=r"expected int32 \(4,\)"):
+        tables.in_c  # noqa: B018

@@ -32,7 +32,7 @@ import numpy as np
 
 from rethined.depth import WHITE
 from rethined.detail import DETAIL_PX, DetailLevels, detail_levels
-from rethined.fullsize import BATCH_PX, CHUNK, Source, correct, fill_pixels
+from rethined.fullsize import CHUNK, Source, correct, fill_pixels
 from rethined.native import Between, SmallPictures
 from rethined.offsets import OffsetField
 from rethined.pieces import sheet_of, token_pixels
@@ -58,6 +58,10 @@ SEAM_LEVELS = 2
 """Halvings of the pyramid, on the network's grid, that carries what is missing at the rim into the hole."""
 SEAM_GRID_PX = 768
 """Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
+
+BATCH_PX = 1 << 15
+"""Area of the boxes of groups that are worked on together at the network's size. With four times as much a fill takes
+as long and 30 MB more."""
 
 
 def transfer(

@@ -15,6 +15,7 @@ from rethined.data.photos import Photo, open_files, picture_files
 from rethined.errors import CheckpointError, OptionError
 from rethined.export.run import expect_onnx, write_network
 from rethined.files import sha256_of, write_text
+from rethined.finetune.calibrate import calibrate
 from rethined.finetune.compare import MAX_LONG_PX, compare, to_markdown, verdict
 from rethined.finetune.split import split
 from rethined.session import OnnxSession
@@ -49,7 +50,8 @@ def finetune_folder(
 
     Args:
         folder: Photographs, at any depth.
-        out: File to write, ending in ``.onnx``; ``.safetensors`` and the table, ``.md``, are written beside it.
+        out: File to write, ending in ``.onnx``, of integers where the shipped one is; ``.safetensors`` and the table,
+            ``.md``, are written beside it.
         minutes: Length of the training; measuring comes on top.
         hold_out: One in this many photographs is kept to measure with.
         learning_rate: Peak rate; that of ``settings`` when ``None``.
@@ -84,16 +86,19 @@ def finetune_folder(
         parts = split(list(photos), hold_out)
         tqdm.write(f"{len(parts.trained)} photographs to learn from, {len(parts.held_out)} held out")
         state = new_state(settings, tensors, chosen)
-        _train(state, [photos[file] for file in parts.trained], settings, Path(work) / "run", minutes)
+        learned_from = [photos[file] for file in parts.trained]
+        _train(state, learned_from, settings, Path(work) / "run", minutes)
+        tqdm.write("calibrating the network of integers")
+        ranged = calibrate(state, learned_from, settings, Path(work))
         long_sides_px = {file: max(photos[file].size_hw) for file in parts.held_out}
-        del photos  # what they map is about to be removed
+        del photos, learned_from  # what they map is about to be removed
     origin, steps = sha256_of(tensors), f"{state.step} steps on {len(parts.trained)} photographs"
     facts = {
         "fine_tuned_from": origin,
         "fine_tuned_photos": str(len(parts.trained)),
         "training_data": f"fine-tuned from {origin} for {steps}: {training_data}. Before: {data_before}",
     }
-    write_network(state, out, facts=facts)
+    write_network(ranged, out, precision="int8", facts=facts)
     # Only now: whatever happens while measuring, the minutes of training are not lost.
     with tqdm(total=len(parts.held_out), desc="measuring", unit="photo", leave=False) as bar:
         rows = compare(folder, long_sides_px, start, out, threads=threads, on_photo=bar.update)

@@ -87,7 +87,7 @@ class TrainConfig:
         taught: Whether the network learns to give what the weights it began with give, not what the photograph shows:
             their fill in place of the truth, their descriptors in place of the oracle's supervision. What is lost by
             rounding can so be won back without learning anything else.
-        use_bfloat16: Whether activations are bfloat16.
+        use_bfloat16: Whether activations are bfloat16, where there are instructions for it.
     """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -224,6 +224,26 @@ def test_deep_holes_are_prefilled_with_copies(side_px: int, is_deep: bool, inpai
     np.testing.assert_array_equal(followed.image, result.image)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_how_arrays_lie_in_memory_makes_no_difference(channels: int, inpainter: Inpainter) -> None:
+    size_hw = (200, 300)
+    image = np.ascontiguousarray(np.resize(photo(size_hw), (*size_hw, channels)))
+    if channels == 4:
+        image[150:, 200:, 3] = 0
+    hole, forbidden = block(size_hw, 60, 90, 100, 140), block(size_hw, 0, 0, 30, 300)
+    expected = inpainter(image, hole, forbid=forbidden)
+    forms: list[Callable[[np.ndarray], np.ndarray]] = [
+        np.asfortranarray,
+        lambda array: np.ascontiguousarray(array[::-1])[::-1],
+        lambda array: np.repeat(np.repeat(array, 2, 0), 3, 1)[::2, ::3],
+        lambda array: np.ascontiguousarray(np.swapaxes(array, 0, 1)).swapaxes(0, 1),
+    ]
+    for form in forms:
+        given, mask, forbid = (form(array) for array in (image, hole, forbidden))
+        assert not mask.flags.c_contiguous
+        np.testing.assert_array_equal(inpainter(given, mask, forbid=forbid), expected)
+
+
 def test_progress_names_every_stage_and_ends_at_one(inpainter: Inpainter) -> None:
     image, hole = photo((600, 1100)), block((600, 1100), 200, 300, 400, 700)
     told: list[tuple[str, float]] = []

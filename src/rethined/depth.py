@@ -71,7 +71,7 @@ def as_picture(given: Pixels) -> Picture:
     channels = given[..., np.newaxis] if given.ndim == 2 else given
     if channels.shape[2] in (1, 3):
         return Picture(given, np.ascontiguousarray(channels), None)
-    transparent = channels[..., -1] <= 0
+    transparent = np.ascontiguousarray(channels[..., -1] <= 0)
     return Picture(given, np.ascontiguousarray(channels[..., :-1]), transparent if transparent.any() else None)
 
 

@@ -44,7 +44,7 @@ _FORBIDDEN = _Kind("forbid mask", "forbidden")
 
 
 def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMap:
-    """The hole map that a mask means: a new ``(H, W)`` bool array, ``True`` = fill. The mask is not changed.
+    """The hole map that a mask means: a ``(H, W)`` bool array, C-contiguous, ``True`` = fill. The mask is not changed.
 
     The rule: a pixel is hole if its value is above half of the range. The range is 0..1 if no value is above 1
     (bool, 0/1 integers, floats), else 0..255 if no value is above 255 (in the wide integer types as well), else
@@ -126,7 +126,8 @@ def grow_hole(hole: HoleMap, px: int) -> HoleMap:
 def _read(mask: ImageLike, size_hw: SizeHW, kind: _Kind) -> HoleMap:
     values = _as_array(mask, kind)
     _check_form(values, size_hw, kind)
-    return _marked(values.reshape(*size_hw, -1), kind)
+    # One way to lie in memory, as pictures have: a transposed mask gives a transposed map.
+    return np.ascontiguousarray(_marked(values.reshape(*size_hw, -1), kind))
 
 
 def _as_array(mask: ImageLike, kind: _Kind) -> NDArray[Any]:

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from rethined import Inpainter, InpaintOptions, native
 from rethined.composite import paste
+from rethined.detail import no_detail
 from rethined.errors import InstallationError
 from rethined.fullsize import Source, correct, fill_pixels
 from rethined.matching import corrupted_tokens
 from rethined.native import Between, BlendTables, FilledPixels, Loops, Region, SmallPictures
-from rethined.offsets import OffsetField, choose_offsets
+from rethined.offsets import OffsetField, _Search, choose_offsets
 from rethined.regions import group_holes
 from rethined.resample import shrink_any
 from rethined.taps import Blend
+from rethined.workers import SERIAL
 
 needs_loops = pytest.mark.skipif(native.loops() is None, reason="the package was installed without a C compiler")
 SIZES = [((64, 96), (64, 96)), ((131, 200), (64, 96)), ((517, 300), (96, 64))]
@@ -184,6 +186,26 @@ def test_offsets_are_equal(
     np.testing.assert_array_equal(compiled.is_set, twin.is_set)
     # Sums are rounded otherwise: what is as good may be chosen instead.
     assert (compiled.offset_yx == twin.offset_yx).all(-1).mean() > 0.99
+
+
+@needs_loops
+def test_windows_cost_the_same_at_the_borders_too(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = rng.uniform(0, 255, (64, 96, 3)).astype(np.float32)
+    touched = rng.random((64, 96)) > 0.9
+    corners = np.argwhere(np.ones((8, 12), bool)).astype(np.int32) * 8
+    rows = np.repeat(np.arange(96, dtype=np.int32), 9)
+    # To each corner and edge of the picture, and to its middle.
+    wanted = np.tile(np.array([(y, x) for y in (0, 29, 56) for x in (0, 41, 88)], np.int32), (96, 1))
+
+    def costs() -> np.ndarray:
+        search = _Search(
+            picture, touched, np.ones((57, 89), bool), np.ascontiguousarray(corners), no_detail((64, 96)), 43, SERIAL
+        )
+        return search.unlike(search._windows, rows, wanted - corners[rows])
+
+    compiled, twin = both(monkeypatch, costs)
+    assert twin.min() < 1e-2 < twin.max(), "a window beside itself costs nothing"
+    np.testing.assert_allclose(compiled, twin, rtol=1e-4, atol=1e-2)
 
 
 @needs_loops

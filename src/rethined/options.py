@@ -16,7 +16,7 @@ two cores a million takes some 90 ms."""
 AGREE_ROUNDS: dict[Preset, int] = {"fast": 2, "balanced": 3, "best": 3}
 """Rounds in which copies are made to fit each other. Measured on 16 training photographs at 2048 px, `balanced`:
 perceptual distance -1.6 to -2.3 %, hole PSNR 0 to +.06 dB; five rounds give no more. `fast`, on 8 to 24 photographs at
-512, 1024 and 2048 px: -.7 to -2.8 %, -.08 to +.05 dB, a tenth of its time."""
+512, 1024 and 2048 px: -.7 to -2.8 %, -.08 to +.05 dB, a seventh of its time."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
 MOST_PX = 8192

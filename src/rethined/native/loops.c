@@ -34,7 +34,7 @@ API int32_t rethined_loops_version(void) { return 1; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
-/* ---- Blending what the four nearest tokens point at: rethined.taps.Blend ------------------------------------------ */
+/* ---- Blending what the four nearest tokens point at: rethined.taps.Blend ----------------------------------------- */
 
 typedef struct {
     const void *colours;    /* (height, width, channels) of bytes_each */
@@ -77,7 +77,8 @@ INLINE Tap tap_at(const Blend *b, int64_t y, int64_t x, int32_t channels, int32_
         }
         place[i] = from_y * b->width + from_x;
         if (b->barred[place[i]]) weight[i] = 0;
-        for (int c = 0; c < channels; c++) total[c] += level(b->colours, bytes_each, place[i] * channels + c) * weight[i];
+        for (int c = 0; c < channels; c++)
+            total[c] += level(b->colours, bytes_each, place[i] * channels + c) * weight[i];
         gate += b->gate[token] * weight[i];
     }
     sum = weight[0] + weight[1] + weight[2] + weight[3];
@@ -107,13 +108,13 @@ INLINE void blend(const Blend *b, const int32_t *y, const int32_t *x, int64_t co
     }
 }
 
-/* ---- Colours at full size: rethined.fullsize.Source.at ------------------------------------------------------------- */
+/* ---- Colours at full size: rethined.fullsize.Source.at ----------------------------------------------------------- */
 
 /* Where the rows and columns of a picture lie between those of a grid. */
 typedef struct {
-    const int32_t *row[2], *column[2];  /* the ones before and after */
+    const int32_t *row[2], *column[2];     /* the ones before and after */
     const float *row_share, *column_share; /* of the ones after */
-    int64_t width;                      /* of the grid */
+    int64_t width;                         /* of the grid */
 } Between;
 
 typedef struct {
@@ -155,27 +156,27 @@ INLINE void colour_at(const Blend *b, const Small *s, int64_t y, int64_t x, floa
 /* A loop for each form that a picture has, so that nothing is asked pixel by pixel. */
 #define FORMS(F)                                                                                                       \
     switch (b->channels * 8 + b->bytes_each) {                                                                         \
-        case 25: F(3, 1); break;                                                                                       \
-        case 26: F(3, 2); break;                                                                                       \
-        case 28: F(3, 4); break;                                                                                       \
-        case 9: F(1, 1); break;                                                                                        \
-        case 10: F(1, 2); break;                                                                                       \
+        case 3 * 8 + 1: F(3, 1); break;                                                                                \
+        case 3 * 8 + 2: F(3, 2); break;                                                                                \
+        case 3 * 8 + 4: F(3, 4); break;                                                                                \
+        case 1 * 8 + 1: F(1, 1); break;                                                                                \
+        case 1 * 8 + 2: F(1, 2); break;                                                                                \
         default: F(1, 4);                                                                                              \
     }
 
-WIDE API void rethined_blend(const Blend *b, const int32_t *y, const int32_t *x, int64_t count, float *mean, float *norm,
-                        uint8_t *is_valid, float *gate) {
+WIDE API void rethined_blend(const Blend *b, const int32_t *y, const int32_t *x, int64_t count, float *mean,
+                             float *norm, uint8_t *is_valid, float *gate) {
 #define FORM(channels, bytes) blend(b, y, x, count, mean, norm, is_valid, gate, channels, bytes)
     FORMS(FORM)
 #undef FORM
 }
 
-/* ---- All pixels of some pieces at full size: rethined.fullsize ----------------------------------------------------- */
+/* ---- All pixels of some pieces at full size: rethined.fullsize --------------------------------------------------- */
 
 typedef struct {
-    const uint8_t *hole;    /* (height, width) */
-    const uint8_t *unknown; /* the same */
-    const int32_t *labels;  /* (.., label_columns), groups of holes */
+    const uint8_t *hole;                     /* (height, width) */
+    const uint8_t *unknown;                  /* the same */
+    const int32_t *labels;                   /* (.., label_columns), groups of holes */
     const int32_t *label_row, *label_column; /* of each row and column of the picture */
     int64_t width, label_columns;
 } Region;
@@ -259,7 +260,8 @@ typedef struct {
     float *rim_missing;
 } Filled;
 
-/* slot: as kind; missing: for all rim pixels of the piece. The first pixels of each sort are written at those places. */
+/* slot: as kind; missing: for all rim pixels of the piece. The first pixels of each sort are written at own, ring and
+   own_rim. */
 INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *kind, int32_t *slot, float *missing,
                  const Filled *to, int64_t own, int64_t ring, int64_t own_rim, int32_t channels, int32_t bytes_each) {
     const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
@@ -336,10 +338,7 @@ WIDE API void rethined_add_grid(const float *grid, int32_t channels, const Betwe
     }
 }
 
-/* ---- Writing into the picture: rethined.composite.paste ------------------------------------------------------------ */
-
-/* Rounds half to even, as NumPy does. */
-INLINE float rounded(float value) { return rintf(value); }
+/* ---- Writing into the picture: rethined.composite.paste ---------------------------------------------------------- */
 
 WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int32_t bytes_each, float white,
                              const int32_t *y, const int32_t *x, int64_t count, const float *colours,
@@ -350,16 +349,19 @@ WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int
         for (int c = 0; c < colour_channels; c++) {
             float value = colours[n * colour_channels + c];
             if (white != 255.0f) value *= gain;
-            if (bytes_each != 4) value = rounded(value);
+            if (bytes_each != 4) value = rintf(value); /* half to even, as NumPy does */
             value = value < 0 ? 0 : value > white ? white : value;
-            if (bytes_each == 1) ((uint8_t *)picture)[at + c] = (uint8_t)value;
-            else if (bytes_each == 2) ((uint16_t *)picture)[at + c] = (uint16_t)value;
-            else ((float *)picture)[at + c] = value;
+            if (bytes_each == 1)
+                ((uint8_t *)picture)[at + c] = (uint8_t)value;
+            else if (bytes_each == 2)
+                ((uint16_t *)picture)[at + c] = (uint16_t)value;
+            else
+                ((float *)picture)[at + c] = value;
         }
     }
 }
 
-/* ---- Comparing windows: rethined.offsets._Search._window_cost and _Agreement._cost -------------------------------- */
+/* ---- Comparing windows: rethined.offsets._Search.unlike ---------------------------------------------------------- */
 
 #define SAMPLES 64 /* 8 x 8, every 2 px, the first 4 px above and left of the token */
 #define LANES 8
@@ -367,12 +369,13 @@ WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int
 /* What moving the windows of some tokens costs: the weighted mean square of differences less what is forgiven of their
    mean. */
 WIDE API void rethined_compare(const uint8_t *known, const uint8_t *filled, const uint8_t *is_hole, int64_t height,
-                          int64_t width, const int32_t *corners_yx, const float *own, const float *weight,
-                          float mean_forgiven, const int32_t *rows, const int32_t *moved_yx, int64_t count,
-                          float *cost) {
+                               int64_t width, const int32_t *corners_yx, const float *own, const float *weight,
+                               float mean_forgiven, const int32_t *rows, const int32_t *moved_yx, int64_t count,
+                               float *cost) {
     for (int64_t n = 0; n < count; n++) {
         const int64_t row = rows[n];
-        const int64_t top = corners_yx[2 * row] + moved_yx[2 * n] - 4, left = corners_yx[2 * row + 1] + moved_yx[2 * n + 1] - 4;
+        const int64_t top = corners_yx[2 * row] + moved_yx[2 * n] - 4;
+        const int64_t left = corners_yx[2 * row + 1] + moved_yx[2 * n + 1] - 4;
         const float *w = weight + row * SAMPLES, *mine = own + row * SAMPLES * 3;
         const uint8_t *hole = is_hole + row * SAMPLES;
         float difference[3][SAMPLES], result = 0;

@@ -15,8 +15,8 @@ BUDGETS_PX: dict[Preset, float] = {"fast": 0, "balanced": 1.1e6, "best": 24e6}
 two cores a million takes some 90 ms."""
 AGREE_ROUNDS: dict[Preset, int] = {"fast": 0, "balanced": 3, "best": 3}
 """Rounds in which copies are made to fit each other. Measured on 16 training photographs at 2048 px, `balanced`:
-perceptual distance -1.6 to -2.3 %, hole PSNR 0 to +.06 dB; five rounds give no more. With `fast` two rounds would take a
-seventh of its time."""
+perceptual distance -1.6 to -2.3 %, hole PSNR 0 to +.06 dB; five rounds give no more. With `fast` two rounds would take
+a seventh of its time."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
 MOST_PX = 8192

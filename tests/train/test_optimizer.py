@@ -83,7 +83,7 @@ def test_the_rate_of_both_can_be_set(network: RethinedNetwork, make_config: Make
 @pytest.mark.parametrize(("has_bfloat16", "tolerance"), [(True, 2e-3), (False, 0.03)])
 def test_a_step_of_muon_is_that_of_torch(has_bfloat16: bool, tolerance: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's is rounded to bfloat16 on the way, so that in single precision it is the same by and large only."""
-    monkeypatch.setattr("rethined.train.optimizer.has_bfloat16", lambda _: has_bfloat16)
+    monkeypatch.setattr("rethined.train.device.has_bfloat16", lambda _: has_bfloat16)
     generator = torch.Generator().manual_seed(5)
     shapes = [(8, 24), (24, 8), (8, 24), (16, 16)]
     start = [torch.randn(shape, generator=generator) for shape in shapes]

@@ -12,6 +12,7 @@ from rethined.data.masks import MaskFamily
 from rethined.data.photos import Photo
 from rethined.eval.table import padded
 from rethined.losses.features import FeatureDistance
+from rethined.train.device import CPU, fast_dtype
 from rethined.train.log import read_log
 from rethined.train.state import TrainState
 from rethined.train.watch import ValSet
@@ -57,7 +58,7 @@ class Ruler:
 
     def __init__(self, photos: Sequence[Photo]) -> None:
         self._sets = {kind: ValSet(photos, (kind,)) for kind in KINDS}
-        self._distance = FeatureDistance()
+        self._distance = FeatureDistance(dtype=fast_dtype(CPU))
 
     def measure(self, name: str, state: TrainState, log: Path) -> Result:
         """The row of a variant that has been trained.

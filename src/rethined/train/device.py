@@ -50,6 +50,11 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type != CPU.type or torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "AMX"))
 
 
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes in it, single precision where not."""
+    return torch.bfloat16 if has_bfloat16(device) else torch.float32
+
+
 def compute_dtype(config: TrainConfig, device: torch.device) -> torch.dtype:
     """Of activations: bfloat16 where it is wanted and the device computes in it."""
-    return torch.bfloat16 if config.use_bfloat16 and has_bfloat16(device) else torch.float32
+    return fast_dtype(device) if config.use_bfloat16 else torch.float32

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rethined.nn.mobileone import MobileOneUnit
 from rethined.nn.network import RethinedNetwork
 from rethined.train.config import TrainConfig
-from rethined.train.device import has_bfloat16
+from rethined.train.device import fast_dtype
 
 BETAS = (0.9, 0.98)
 MATCHED_RATE = 0.2
@@ -100,7 +100,7 @@ def _orthogonal(updates: Tensor, group: dict[str, Any]) -> Tensor:
     a, b, c = group["ns_coefficients"]
     is_tall = updates.shape[1] > updates.shape[2]
     x = updates.mT if is_tall else updates
-    x = x.to(torch.bfloat16 if has_bfloat16(x.device) else torch.float32)
+    x = x.to(fast_dtype(x.device))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
     for _ in range(group["ns_steps"]):
         gram = x @ x.mT

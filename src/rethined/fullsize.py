@@ -84,7 +84,7 @@ def fill_pixels(
         workers: Threads to use; the result does not depend on them.
     """
     pieces = batches(groups.pieces(hole.shape, margin_px=RIM_PX), BATCH_PX)
-    loops = source.blend.loops
+    loops = native.loops()
     if loops:
         return _fill_compiled(loops, source, Region(hole, unknown, groups.labels), list(pieces), on_done, workers)
 

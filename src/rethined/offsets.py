@@ -240,7 +240,6 @@ class _Search:
         self.weight /= self.weight.sum(1, keepdims=True)
         self.is_hole = is_hole
         self.own = self.sample(self.samples_y, self.samples_x, is_hole)
-        self._loops = native.loops()
         self._windows = Windows(corners_yx, is_hole, self.own, self.weight)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
@@ -294,8 +293,9 @@ class _Search:
 
     def unlike(self, windows: Windows, rows: Ints, moved_yx: Ints) -> Float32:
         """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        if self._loops:
-            return self._loops.compare(self._smooth, self.low, windows, MEAN_FORGIVEN, rows, moved_yx)
+        loops = native.loops()
+        if loops:
+            return loops.compare(self._smooth, self.low, windows, MEAN_FORGIVEN, rows, moved_yx)
         y, x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
         difference = self.sample(y, x, windows.is_hole[rows])
         difference -= windows.own[rows]

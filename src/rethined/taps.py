@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -54,12 +55,12 @@ class Blend:
         *,
         white: float = LEVELS,
     ) -> None:
+        self._scale_yx, self._tokens_hw = scale_yx, field.is_set.shape
         # Once per token, not once per pixel and tap.
         shift_y, shift_x = np.moveaxis(full_shifts(field.offset_yx, scale_yx), -1, 0)
         tokens_y, tokens_x = (
             _nearest_tokens(barred.shape[axis], scale_yx[axis], field.is_set.shape[axis]) for axis in (0, 1)
         )
-        self.loops = native.loops()
         self.tables = BlendTables(
             picture,
             np.ascontiguousarray(barred),
@@ -72,18 +73,24 @@ class Blend:
             columns=field.is_set.shape[1],
             gain=LEVELS / white,
         )
-        # By place, not by cv2.remap, which ends at 32766 px a side.
-        self._shift = self.tables.shift_y * np.int32(barred.shape[1]) + self.tables.shift_x
-        self._leaves = ~(
-            _stays_inside(shift_y, scale_yx[0], barred.shape[0])
-            & _stays_inside(shift_x.T, scale_yx[1], barred.shape[1]).T
-        ).ravel()
+
+    @cached_property
+    def _places(self) -> tuple[Ints, HoleMap]:
+        """Of each token, how far away its copies are, and whether any pixel that looks at it leaves the picture.
+
+        By place, not by cv2.remap, which ends at 32766 px a side. What is compiled does without.
+        """
+        (height, width), rows = self.tables.barred.shape, self._tokens_hw
+        shift_y, shift_x = self.tables.shift_y.reshape(rows), self.tables.shift_x.reshape(rows)
+        stays = _stays_inside(shift_y, self._scale_yx[0], height) & _stays_inside(shift_x.T, self._scale_yx[1], width).T
+        return self.tables.shift_y * np.int32(width) + self.tables.shift_x, ~stays.ravel()
 
     def at(self, y: Ints, x: Ints) -> Taps:
         """The taps at N pixels, ``(N,)`` int32 each; some ten thousand at a time stay in the processor's cache."""
-        tables = self.tables
-        if self.loops:
-            return Taps(*self.loops.blend(tables, y, x))
+        tables, loops = self.tables, native.loops()
+        if loops:
+            return Taps(*loops.blend(tables, y, x))
+        shift, leaves = self._places
         channels, gain = tables.colours.shape[2], np.float32(tables.gain)
         colours, barred = tables.colours.reshape(-1, channels), tables.barred.ravel()
         total, gate = np.zeros((len(y), channels), np.float32), np.zeros(len(y), np.float32)
@@ -96,8 +103,8 @@ class Blend:
             for token_x, weight_x in columns:
                 token = row + token_x
                 weight = weight_y * weight_x * tables.is_set.take(token)
-                place = here + self._shift.take(token)
-                self._keep_inside(y, x, token, place, weight)
+                place = here + shift.take(token)
+                self._keep_inside(y, x, token, place, weight, leaves)
                 weight *= ~barred.take(place)
                 # OpenCV converts and multiplies in one pass; NumPy takes four times as long to spread a weight over
                 # three channels.
@@ -121,9 +128,9 @@ class Blend:
         mean = np.asarray(cv2.multiply(total, scale, dst=total), np.float32)
         return Taps(mean, norm, is_valid, gate * share)
 
-    def _keep_inside(self, y: Ints, x: Ints, token: Ints, place: Ints, weight: Float32) -> None:
+    def _keep_inside(self, y: Ints, x: Ints, token: Ints, place: Ints, weight: Float32, leaves: HoleMap) -> None:
         """Makes weights zero whose place lies beyond the picture, and the place any that does not."""
-        leaving = np.flatnonzero(self._leaves.take(token))
+        leaving = np.flatnonzero(leaves.take(token))
         if not len(leaving):
             return
         token = token.take(leaving)

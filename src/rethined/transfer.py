@@ -103,7 +103,7 @@ def transfer(
     if channels == 1:  # the network may have seen colour in it
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     size_hw, small_hw = (hole.shape[0], hole.shape[1]), (touched.shape[0], touched.shape[1])
-    scale_yx = (size_hw[0] / small_hw[0], size_hw[1] / small_hw[1])
+    between = Between(size_hw, small_hw)
     if gate is None:
         gate = detail_gate(detail_levels(filled, touched), field)
     barred = unknown if forbidden is None else unknown | forbidden
@@ -114,21 +114,21 @@ def transfer(
         field,
         gate,
         barred=small_barred,
-        contrast=contrast_share(scale_yx),
+        contrast=contrast_share(between.scale_yx),
         voice=voice,
         on_done=stretch(on_done, 0, 0.2),
         workers=workers,
     )
     if channels == 1:  # what is worked on at full size is grey
         copied, membrane = copied[..., :1].copy(), membrane[..., :1].copy()
-    blend = Blend(image, barred, field, scale_yx, gate, white=WHITE[image.dtype])
+    blend = Blend(image, barred, field, between.scale_yx, gate, white=WHITE[image.dtype])
     groups = group_holes(touched)
-    source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, scale_yx)))
+    source = Source(blend, SmallPictures(copied, membrane, between))
     found = fill_pixels(source, image, hole, unknown, groups, on_done=stretch(on_done, 0.2, 0.9), workers=workers)
     seam_hw, levels = seam_grid(small_hw)
-    seam_yx = (size_hw[0] / seam_hw[0], size_hw[1] / seam_hw[1])
-    seam = close_seam(found.rim_y, found.rim_x, found.rim_missing, seam_hw, seam_yx, levels)
-    correct(found, seam, Between(size_hw, seam_hw, seam_yx), on_done=stretch(on_done, 0.9, 1), workers=workers)
+    across = Between(size_hw, seam_hw)
+    seam = close_seam(found.rim_y, found.rim_x, found.rim_missing, seam_hw, across.scale_yx, levels)
+    correct(found, seam, across, on_done=stretch(on_done, 0.9, 1), workers=workers)
     return found.y, found.x, found.colours
 
 

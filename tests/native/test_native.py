@@ -110,10 +110,9 @@ def test_pixels_of_holes_are_equal(
     def fill() -> FilledPixels:
         rng.bit_generator.state = state
         blend = blend_of(rng, size_hw, small_hw, channels, dtype)
-        scale_yx, seam_yx = ((size_hw[0] / grid_hw[0], size_hw[1] / grid_hw[1]) for grid_hw in (small_hw, seam_hw))
-        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, scale_yx)))
+        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw)))
         pixels = fill_pixels(source, blend.tables.colours, hole, unknown, groups)
-        correct(pixels, seam, Between(size_hw, seam_hw, seam_yx))
+        correct(pixels, seam, Between(size_hw, seam_hw))
         return pixels
 
     compiled, twin = both(monkeypatch, fill)
@@ -142,7 +141,7 @@ def test_pixels_of_holes_are_equal_where_grids_meet_in_steps_that_opencv_has(
     def fill() -> FilledPixels:
         rng.bit_generator.state = state
         blend = blend_of(rng, size_hw, small_hw)
-        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw, (4.0, 4.0))))
+        source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw)))
         return fill_pixels(source, blend.tables.colours, hole, hole, groups)
 
     compiled, twin = both(monkeypatch, fill)
@@ -238,7 +237,7 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
     picture = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(IndexError):
         loops.paste(picture, 255, inside + 8, inside, np.zeros((4, 3), np.float32))
-    between = Between((8, 8), (4, 4), (2.0, 2.0))
+    between = Between((8, 8), (4, 4))
     with pytest.raises(TypeError):
         loops.add_grid(np.zeros((4, 5, 3), np.float32), between, inside, inside, np.zeros((4, 3), np.float32))
     with pytest.raises(IndexError, match="boxes up to"):
@@ -252,7 +251,7 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
     )
     assert told.counts.tolist() == [[64 * 96, 0, 0, 0]]
     small = np.zeros((64, 96, 3), np.float32)
-    source = SmallPictures(small, small, Between((64, 96), (64, 96), (1.0, 1.0)))
+    source = SmallPictures(small, small, Between((64, 96), (64, 96)))
     with pytest.raises(IndexError, match="there is room for"):
         loops.fill(tables, source, told, FilledPixels.empty(64 * 96, 0, 0, 3), (1, 0, 0))
 
@@ -277,7 +276,7 @@ def test_a_library_of_another_version_is_an_error(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
-    names = "".join(f"void rethined_{name}(void) {{}}\n" for name in native._FUNCTIONS)
+    names = "".join(f"void rethined_{name}(void) {{}}\n" for name in native._ARGUMENTS)
     source, library = tmp_path / "other.c", tmp_path / "other.so"
     source.write_text(f"int rethined_loops_version(void) {{ return 0; }}\n{names}")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)

@@ -31,20 +31,22 @@ from rethined.native.tables import (
     Told,
     Windows,
     address_of,
+    cells_of,
 )
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 
 VERSION = 1
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
-_FUNCTIONS: dict[str, tuple[list[Any], Any]] = {
-    "blend": ([ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4, None),
-    "tell": ([ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2, None),
-    "fill": ([ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6, None),
-    "add_grid": ([ADDRESS, INT] + [ADDRESS] * 3 + [SIZE, ADDRESS], None),
-    "paste": ([ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT], None),
-    "compare": ([ADDRESS] * 3 + [SIZE] * 2 + [ADDRESS] * 3 + [FLOAT] + [ADDRESS] * 2 + [SIZE, ADDRESS], None),
+_ARGUMENTS: dict[str, list[Any]] = {
+    "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
+    "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
+    "fill": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6,
+    "add_grid": [ADDRESS, INT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
+    "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
+    "compare": [ADDRESS] * 3 + [SIZE] * 2 + [ADDRESS] * 3 + [FLOAT] + [ADDRESS] * 2 + [SIZE, ADDRESS],
 }
+"""Of each function; none gives anything back."""
 
 
 @lru_cache(maxsize=1)
@@ -71,13 +73,13 @@ class Loops:
         try:
             library = ctypes.CDLL(str(path))
             version = int(library.rethined_loops_version())
-            self._call = {name: getattr(library, f"rethined_{name}") for name in _FUNCTIONS}
+            self._call = {name: getattr(library, f"rethined_{name}") for name in _ARGUMENTS}
         except (OSError, AttributeError) as error:
             raise InstallationError(f"{path} cannot be used ({error}); install rethined anew") from error
         if version != VERSION:
             raise InstallationError(f"{path} is of version {version}, expected {VERSION}; install rethined anew")
-        for name, (arguments, result) in _FUNCTIONS.items():
-            self._call[name].argtypes, self._call[name].restype = arguments, result
+        for name, arguments in _ARGUMENTS.items():
+            self._call[name].argtypes, self._call[name].restype = arguments, None
 
     def blend(self, tables: BlendTables, y: Ints, x: Ints) -> tuple[Float32, Float32, HoleMap, Float32]:
         """What :class:`rethined.taps.Taps` holds, in its order, at N pixels within the picture."""
@@ -100,7 +102,7 @@ class Loops:
         top, left, bottom, right = pieces[:, 5:].T
         if count and not (min(top.min(), left.min()) >= 0 and bottom.max() <= height and right.max() <= width):
             raise IndexError(f"boxes up to {pieces[:, 5:].max(0)} in a picture of {height} x {width}")
-        kind = np.zeros(int(((bottom - top + 2) * (right - left + 2)).sum()), np.uint8)
+        kind = np.zeros(int(cells_of(pieces).sum()), np.uint8)
         told = Told(pieces, kind, np.zeros((count, 4), np.int64))
         self._call["tell"](
             ctypes.byref(region.in_c),
@@ -134,8 +136,7 @@ class Loops:
         room = [len(into.y), len(into.ring), len(into.rim_y)]
         if min(starts) < 0 or any(end > most for end, most in zip(ends, room, strict=True)):
             raise IndexError(f"pixels from {starts} to {ends}; there is room for {room}")
-        top, left, bottom, right = told.pieces[:, 5:].T
-        slot = np.empty(int(((bottom - top + 2) * (right - left + 2)).max()), np.int32)
+        slot = np.empty(int(cells_of(told.pieces).max()), np.int32)
         missing = np.empty((int(told.counts[:, 2].max()), channels), np.float32)
         first = np.array([starts[0], starts[1], 0, starts[2]], np.int64)
         self._call["fill"](
@@ -221,7 +222,7 @@ class Loops:
 
 def _expect_inside(y: Ints, x: Ints, size_hw: tuple[int, ...]) -> None:
     """That is what C would read and write beyond."""
-    for axis, length in zip((y, x), size_hw, strict=False):
+    for axis, length in zip((y, x), size_hw, strict=True):
         if len(axis) and not 0 <= axis.min() <= axis.max() < length:
             raise IndexError(f"pixels from {axis.min()} to {axis.max()} along an axis of {length}")
 

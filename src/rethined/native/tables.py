@@ -117,13 +117,11 @@ class Between:
     Attributes:
         size_hw: Of the picture.
         grid_hw: Of the grid.
-        scale_yx: Pixels per cell.
         tables: The row before each, the one after, and how much that one counts; the same of columns.
     """
 
     size_hw: SizeHW
     grid_hw: SizeHW
-    scale_yx: tuple[float, float]
     tables: list[tuple[Ints, Ints, Float32]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +133,11 @@ class Between:
             first, second = (np.clip(before + step, 0, cells - 1).astype(np.int32) for step in (0, 1))
             tables.append((first, second, np.asarray(place - before, np.float32)))
         object.__setattr__(self, "tables", tables)
+
+    @property
+    def scale_yx(self) -> tuple[float, float]:
+        """Pixels per cell."""
+        return self.size_hw[0] / self.grid_hw[0], self.size_hw[1] / self.grid_hw[1]
 
     @cached_property
     def in_c(self) -> _Between:
@@ -214,6 +217,12 @@ class Told:
     pieces: NDArray[np.int64]
     kind: NDArray[np.uint8]
     counts: NDArray[np.int64]
+
+
+def cells_of(pieces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``(P,)``, how many cells the box that each piece sees has with its border; see :class:`Told`."""
+    top, left, bottom, right = pieces[:, 5:].T
+    return np.asarray((bottom - top + 2) * (right - left + 2), np.int64)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from planted import PERIOD_PX, field_of, square_hole, stripes
 from rethined import fullsize, regions
 from rethined import transfer as transfer_module
 from rethined.detail import detail_levels
+from rethined.fullsize import DIAGONAL
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_any, shrink_known
@@ -207,8 +208,8 @@ def test_the_first_ring_takes_what_its_own_neighbours_miss() -> None:
     y, x, colours = transfer(image, hole, flat, hole, field_of((0, 0), np.zeros((12, 16), bool)))
     above = colours[y == 32][2:30]
     assert np.array_equal(x[y == 32][2:30], np.arange(42, 70))
-    # Two of three neighbours above are of the other colour.
-    expected = np.where(np.arange(42, 70) % 2 == 0, 110, 120)
+    # Two of three neighbours above are of the other colour, but only beside a corner.
+    expected = np.where(np.arange(42, 70) % 2 == 0, 130 + 2 * DIAGONAL * 100, 100 + 2 * DIAGONAL * 130) / (1 + 2 * DIAGONAL)
     np.testing.assert_allclose(above[:, 0], expected, atol=0.5)
 
 

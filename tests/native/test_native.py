@@ -253,7 +253,7 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
     small = np.zeros((64, 96, 3), np.float32)
     source = SmallPictures(small, small, Between((64, 96), (64, 96)))
     with pytest.raises(IndexError, match="there is room for"):
-        loops.fill(tables, source, told, FilledPixels.empty(64 * 96, 0, 0, 3), (1, 0, 0))
+        loops.fill(tables, source, told, FilledPixels.empty(64 * 96, 0, 0, 3), (1, 0, 0), 1)
 
 
 def test_without_a_library_there_are_no_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,13 +35,13 @@ from rethined.native.tables import (
 )
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 
-VERSION = 1
+VERSION = 2
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 _ARGUMENTS: dict[str, list[Any]] = {
     "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
     "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
-    "fill": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6,
+    "fill": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6 + [FLOAT],
     "add_grid": [ADDRESS, INT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
     "compare": [ADDRESS] * 3 + [SIZE] * 2 + [ADDRESS] * 3 + [FLOAT] + [ADDRESS] * 2 + [SIZE, ADDRESS],
@@ -120,6 +120,7 @@ class Loops:
         told: Told,
         into: FilledPixels,
         starts: tuple[int, int, int],
+        diagonal: float,
     ) -> None:
         """Colours of the hole pixels of some pieces, and what the known ones beside them miss.
 
@@ -128,6 +129,7 @@ class Loops:
             told: What :meth:`tell` gave of that picture.
             into: Gets the pixels that the pieces answer for.
             starts: From where on: of the hole pixels, of those with known ones beside them, and of these.
+            diagonal: What known pixels beside a corner count in the mean, those beside an edge counting 1.
         """
         count, channels = len(told.pieces), tables.colours.shape[2]
         if not count:
@@ -146,6 +148,7 @@ class Loops:
             count,
             *(array.ctypes.data for array in (told.kind, told.counts, first, slot, missing)),
             ctypes.byref(into.in_c),
+            diagonal,
         )
 
     def add_grid(self, grid: Float32, between: Between, y: Ints, x: Ints, colours: Float32) -> None:

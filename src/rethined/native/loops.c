@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 1; }
+API int32_t rethined_loops_version(void) { return 2; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -263,7 +263,8 @@ typedef struct {
 /* slot: as kind; missing: for all rim pixels of the piece. The first pixels of each sort are written at own, ring and
    own_rim. */
 INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *kind, int32_t *slot, float *missing,
-                 const Filled *to, int64_t own, int64_t ring, int64_t own_rim, int32_t channels, int32_t bytes_each) {
+                 const Filled *to, int64_t own, int64_t ring, int64_t own_rim, float diagonal, int32_t channels,
+                 int32_t bytes_each) {
     const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
     int32_t rim = 0;
     memset(slot, 0, (size_t)cells_of(p) * sizeof *slot);
@@ -291,17 +292,18 @@ INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *
             to->x[own] = (int32_t)x;
             colour_at(b, s, y, x, to->colours + own * channels, channels, bytes_each);
             if (is_beside(kind + cell, stride, RIM)) {
-                const int64_t near[8] = {cell - stride - 1, cell - stride,     cell - stride + 1, cell - 1,
-                                         cell + 1,          cell + stride - 1, cell + stride,     cell + stride + 1};
-                float total[3] = {0, 0, 0};
-                int met = 0;
+                const int64_t near[8] = {cell - stride,     cell - 1,          cell + 1,          cell + stride,
+                                         cell - stride - 1, cell - stride + 1, cell + stride - 1, cell + stride + 1};
+                float total[3] = {0, 0, 0}, met = 0;
                 for (int k = 0; k < 8; k++) {
+                    const float weight = k < 4 ? 1 : diagonal;
                     if (!slot[near[k]]) continue;
-                    met++;
-                    for (int c = 0; c < channels; c++) total[c] += missing[(int64_t)(slot[near[k]] - 1) * channels + c];
+                    met += weight;
+                    for (int c = 0; c < channels; c++)
+                        total[c] += weight * missing[(int64_t)(slot[near[k]] - 1) * channels + c];
                 }
                 to->ring[ring] = own;
-                for (int c = 0; c < channels; c++) to->ring_missing[ring * channels + c] = total[c] / (float)met;
+                for (int c = 0; c < channels; c++) to->ring_missing[ring * channels + c] = total[c] / met;
                 ring++;
             }
             own++;
@@ -312,14 +314,15 @@ INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *
 /* Fills the pixels that pieces answer for, after rethined_tell.
 
    starts: where in what is written each sort of the first piece's pixels begins: hole, ring, own_rim of Counts.
-   slot: as many as the piece with the most cells has; missing: as many pixels as the one with the most rim has. */
+   slot: as many as the piece with the most cells has; missing: as many pixels as the one with the most rim has.
+   diagonal: what known pixels beside a corner of a hole pixel count, those beside an edge counting 1. */
 WIDE API void rethined_fill(const Blend *b, const Small *s, const Piece *pieces, int64_t count, const uint8_t *kind,
                             const Counts *counts, const Counts *starts, int32_t *slot, float *missing,
-                            const Filled *to) {
+                            const Filled *to, float diagonal) {
     Counts at = *starts;
     for (int64_t n = 0; n < count; n++) {
 #define FORM(channels, bytes)                                                                                          \
-    fill(b, s, &pieces[n], kind, slot, missing, to, at.hole, at.ring, at.own_rim, channels, bytes)
+    fill(b, s, &pieces[n], kind, slot, missing, to, at.hole, at.ring, at.own_rim, diagonal, channels, bytes)
         FORMS(FORM)
 #undef FORM
         at.hole += counts[n].hole;

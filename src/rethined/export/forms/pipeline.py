@@ -32,6 +32,7 @@ from rethined.export.contract import Port
 from rethined.export.forms.form import Form, FormModule, example_hole
 from rethined.export.network import Weights
 from rethined.export.sizes import expect_multiple
+from rethined.fullsize import DIAGONAL
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.resample import KNOWN_COVERAGE, PULL_GAIN
 from rethined.transfer import seam_grid
@@ -163,10 +164,16 @@ class Pipeline(FormModule):
         far = spread_static(mean, self.operators.is_more(share, 0.0), grid_hw, levels)
         far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
         # The first ring of hole pixels takes what its own neighbours miss.
-        near_share = functional.avg_pool2d(rim, 3, stride=1, padding=1)
-        near = functional.avg_pool2d(error, 3, stride=1, padding=1) / near_share.clamp(min=SURE)
+        near_share = _of_neighbours(rim)
+        near = _of_neighbours(error) / near_share.clamp(min=SURE)
         is_near = self.operators.is_more(near_share, SURE)
         return near * is_near + far * (1 - is_near)
+
+
+def _of_neighbours(x: Tensor) -> Tensor:
+    """The weighted sum over the eight pixels around, for those that are zero themselves; see :data:`DIAGONAL`."""
+    beside = functional.avg_pool2d(x, (3, 1), 1, (1, 0)) + functional.avg_pool2d(x, (1, 3), 1, (0, 1))
+    return beside * (3 * (1 - DIAGONAL)) + functional.avg_pool2d(x, 3, 1, 1) * (9 * DIAGONAL)
 
 
 def _with_rim(x: Tensor) -> Tensor:

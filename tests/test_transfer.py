@@ -209,7 +209,9 @@ def test_the_first_ring_takes_what_its_own_neighbours_miss() -> None:
     above = colours[y == 32][2:30]
     assert np.array_equal(x[y == 32][2:30], np.arange(42, 70))
     # Two of three neighbours above are of the other colour, but only beside a corner.
-    expected = np.where(np.arange(42, 70) % 2 == 0, 130 + 2 * DIAGONAL * 100, 100 + 2 * DIAGONAL * 130) / (1 + 2 * DIAGONAL)
+    expected = np.where(np.arange(42, 70) % 2 == 0, 130 + 2 * DIAGONAL * 100, 100 + 2 * DIAGONAL * 130) / (
+        1 + 2 * DIAGONAL
+    )
     np.testing.assert_allclose(above[:, 0], expected, atol=0.5)
 
 

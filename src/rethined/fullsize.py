@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rethined import native
 from rethined.depth import in_levels
 from rethined.native import Between, FilledPixels, Loops, Region, SmallPictures
-from rethined.pieces import hole_and_rim, sheet_of
+from rethined.pieces import hole_and_rim, in_numbers, sheet_of
 from rethined.regions import HoleGroups, Piece, batches
 from rethined.resample import on_grid, sample_at
 from rethined.sheet import PixelSheet
@@ -104,7 +104,7 @@ def _fill_compiled(
     loops: Loops, source: Source, region: Region, batches: list[list[Piece]], on_done: OnDone | None, workers: Workers
 ) -> FilledPixels:
     """:func:`fill_pixels` in one pass over each piece, straight into what holds all pixels."""
-    told = workers.map(lambda batch: loops.tell(region, _in_numbers(batch)), batches)
+    told = workers.map(lambda batch: loops.tell(region, in_numbers(batch)), batches)
     starts = np.cumsum([np.zeros(4, np.int64), *(each.counts.sum(0) for each in told)], 0)[:, (0, 1, 3)].tolist()
     hole_px, ring_px, rim_px = starts.pop()
     pixels = FilledPixels.empty(hole_px, ring_px, rim_px, source.small.copied.shape[2])
@@ -114,18 +114,6 @@ def _fill_compiled(
 
     workers.map(fill, range(len(told)), on_done=on_done)
     return pixels
-
-
-def _in_numbers(pieces: list[Piece]) -> NDArray[np.int64]:
-    """Label, core and what is seen of each."""
-    boxes = [(piece.label, piece.core, piece.around) for piece in pieces]
-    return np.array(
-        [
-            (label, core.top, core.left, core.bottom, core.right, seen.top, seen.left, seen.bottom, seen.right)
-            for label, core, seen in boxes
-        ],
-        np.int64,
-    )
 
 
 def _joined(parts: list[FilledPixels]) -> FilledPixels:

@@ -20,7 +20,7 @@ from rethined import native
 from rethined.detail import DetailLevels, detail_levels
 from rethined.distance import MOST_PX, distance_px
 from rethined.matching import Matches, free_positions
-from rethined.native import Windows
+from rethined.native import SearchTables, Windows
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
@@ -53,6 +53,8 @@ LEAST_TRUST = np.float32(0.02)
 """What copies count at least in rounds that trust those near the rim more, beside the 7 of what is known."""
 WINDOWS = 4096
 """Windows compared at a time: what they need stays in the cache."""
+TOKENS = 256
+"""Tokens whose candidates are compared at a time by compiled loops, so that threads have a share each."""
 
 
 @dataclass(frozen=True)
@@ -215,20 +217,24 @@ class _Search:
         far_px: float,
         workers: Workers,
     ) -> None:
-        self._far_px, self._workers = np.float32(far_px), workers
+        self._workers = workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
         self.grey: Image8 = np.asarray(cv2.convertScaleAbs(picture), np.uint8)
-        # A 2 x 2 mean before the samples are taken 2 px apart.
-        smooth = _smooth(self.grey)
-        low = cv2.blur(self.grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE)
-        # One above the other, so that one gather takes known samples from the first and hole samples from the second.
-        self._both: Image8 = np.asarray(cv2.vconcat([smooth, low]), np.uint8)
-        self._height = picture.shape[0]
-        self._smooth, self.low = self._both[: self._height], self._both[self._height :]
-        self._free = free
+        self.low: Image8 = np.asarray(
+            cv2.blur(self.grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE), np.uint8
+        )
         self.corners_yx = corners_yx
-        self._offered = detail.offered
-        self._asked = detail.asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX]
+        self._height = picture.shape[0]
+        self._tables = SearchTables(
+            # One above the other, so that one gather takes known samples from the first and hole samples from the
+            # second. A 2 x 2 mean before the samples are taken 2 px apart.
+            np.asarray(cv2.vconcat([_smooth(self.grey), self.low]), np.uint8),
+            free,
+            detail.offered,
+            detail.asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX],
+            corners_yx,
+            *(far_px, FAR_MOST, LESS_DETAIL, MORE_DETAIL, MEAN_FORGIVEN),
+        )
         steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
         grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")
         self.samples_y = corners_yx[:, :1] + grid_y.ravel()
@@ -240,7 +246,7 @@ class _Search:
         self.weight /= self.weight.sum(1, keepdims=True)
         self.is_hole = is_hole
         self.own = self.sample(self.samples_y, self.samples_x, is_hole)
-        self._windows = Windows(corners_yx, is_hole, self.own, self.weight)
+        self._windows = Windows(is_hole, self.own, self.weight)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
@@ -259,45 +265,57 @@ class _Search:
         self.best_yx[better] = offsets_yx[rows, pick][better]
         self.best_cost[better] = cost[better]
 
-    def sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Float32:
+    def sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Image8:
         """Colours at some places, low bands alone where ``is_hole``."""
-        return sample_at(self._both, np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height), x)
+        place_y = np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height)
+        return sample_at(self._tables.pictures, place_y, x).astype(np.uint8)
 
     def cost(self, offsets_yx: Ints, *windows: Windows, wanted: HoleMap | None = None) -> Float32:
         """``(R, C)`` costs of candidates: the sum of those of some windows, and what else counts.
 
-        Infinite where none may lead, and where the cost is not wanted; all are when ``None``.
+        Infinite where none may lead, where the same candidate stands before, and where the cost is not wanted; all are
+        when ``None``.
         """
+        if wanted is None:
+            wanted = np.ones(offsets_yx.shape[:2], bool)
+        loops = native.loops()
+        if not loops:
+            return self._cost(offsets_yx, windows, wanted)
+        offsets_yx = np.ascontiguousarray(offsets_yx)
+        cost = np.empty(wanted.shape, np.float32)
+        parts = [slice(start, min(start + TOKENS, len(cost))) for start in range(0, len(cost), TOKENS)]
+        self._workers.map(lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts)
+        return cost
+
+    def _cost(self, offsets_yx: Ints, windows: tuple[Windows, ...], wanted: HoleMap) -> Float32:
+        """What the loop does."""
+        tables = self._tables
         source = self.corners_yx[:, None] + offsets_yx
-        limit = np.array(self._free.shape, np.int32) - 1
+        limit = np.array(tables.is_free.shape, np.int32) - 1
         clipped = source.clip(0, limit)
-        allowed = (source == clipped).all(2) & self._free[clipped[..., 0], clipped[..., 1]]
-        if wanted is not None:
-            allowed &= wanted
+        allowed = (source == clipped).all(2) & tables.is_free[clipped[..., 0], clipped[..., 1]]
+        allowed &= wanted & ~_is_repeated(offsets_yx)
         rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
         parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
 
         def compare(part: slice) -> Float32:
-            costs = [self.unlike(each, rows[part], moved[part]) for each in windows]
+            costs = [self._unlike(each, rows[part], moved[part]) for each in windows]
             return np.asarray(sum(costs), np.float32)
 
         found = self._workers.map(compare, parts)
         if found:
-            missing = self._asked[rows] - self._offered[source[rows, columns, 0], source[rows, columns, 1]]
+            missing = tables.asked[rows] - tables.offered[source[rows, columns, 0], source[rows, columns, 1]]
             unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
-            away = np.minimum(np.sqrt(np.square(moved, dtype=np.float32).sum(1)) / self._far_px, FAR_MOST)
-            cost[rows, columns] = (np.concatenate(found) + unlike) * (1 + away)
+            away = np.sqrt(np.square(moved, dtype=np.float32).sum(1)) / np.float32(tables.far_px)
+            cost[rows, columns] = (np.concatenate(found) + unlike) * (1 + np.minimum(away, FAR_MOST))
         return cost
 
-    def unlike(self, windows: Windows, rows: Ints, moved_yx: Ints) -> Float32:
+    def _unlike(self, windows: Windows, rows: Ints, moved_yx: Ints) -> Float32:
         """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        loops = native.loops()
-        if loops:
-            return loops.compare(self._smooth, self.low, windows, MEAN_FORGIVEN, rows, moved_yx)
         y, x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
-        difference = self.sample(y, x, windows.is_hole[rows])
+        difference = self.sample(y, x, windows.is_hole[rows]).astype(np.float32)
         difference -= windows.own[rows]
         return _unlike(difference, windows.weight[rows])
 
@@ -342,7 +360,7 @@ class _Agreement:
         self._fill: list[Windows] = []
         if trust_px is None:
             hole_weight = _normal(np.where(search.is_hole, search.weight, 0))
-            self._fill.append(Windows(search.corners_yx, ~self._nowhere, search.own, hole_weight))
+            self._fill.append(Windows(~self._nowhere, search.own, hole_weight))
 
     def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
         """Takes over, per token, its own offset, a neighbour's or one nearby.
@@ -356,8 +374,8 @@ class _Agreement:
         best_yx = search.best_yx
         tries = [best_yx + chance.integers(-most, most + 1, best_yx.shape, np.int32) for most in tries_px]
         candidates = np.concatenate([best_yx[self._offering], *(each[:, None] for each in tries)], 1)
-        around = Windows(search.corners_yx, self._nowhere, self._copied_around(), self._around_weight)
-        wanted = ~_is_repeated(candidates)
+        around = Windows(self._nowhere, self._copied_around(), self._around_weight)
+        wanted = np.ones(candidates.shape[:2], bool)
         # Where nothing has changed, not beside it either, all that was offered before costs what it did.
         is_old = ~self._is_new[self._offering].any(1)
         wanted[is_old, : self._offering.shape[1]] = False
@@ -370,7 +388,7 @@ class _Agreement:
         best_yx[rows] = chosen_yx
         search.best_cost[rows] = cost[rows, pick]
 
-    def _copied_around(self) -> Float32:
+    def _copied_around(self) -> Image8:
         """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
         search = self._search
         corner_y, corner_x = search.corners_yx[self._rows].T
@@ -383,7 +401,7 @@ class _Agreement:
         colours += np.float32(MEAN_FORGIVEN) * tone.take(self._token, 0)
         copied = np.array(search.grey)
         copied.reshape(-1, 3)[self._pixel] = cv2.convertScaleAbs(np.maximum(colours, 0, out=colours))
-        return sample_at(_smooth(copied), search.samples_y, search.samples_x)
+        return sample_at(_smooth(copied), search.samples_y, search.samples_x).astype(np.uint8)
 
 
 def _is_repeated(candidates: Ints) -> HoleMap:

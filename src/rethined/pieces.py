@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from rethined.regions import HoleGroups, Piece
 from rethined.sheet import PixelSheet, lay_sheet
@@ -23,6 +24,18 @@ def sheet_of(
     )
     owned = [piece.owns(y, x) for piece, (y, x) in pixels]
     return sheet, np.concatenate(owned) if owned else np.empty(0, bool)
+
+
+def in_numbers(pieces: list[Piece]) -> NDArray[np.int64]:
+    """Label, core and what is seen of each, as compiled loops take them; see :class:`rethined.native.Told`."""
+    boxes = [(piece.label, piece.core, piece.around) for piece in pieces]
+    return np.array(
+        [
+            (label, core.top, core.left, core.bottom, core.right, seen.top, seen.left, seen.bottom, seen.right)
+            for label, core, seen in boxes
+        ],
+        np.int64,
+    ).reshape(-1, 9)
 
 
 def hole_and_rim(hole: HoleMap, unknown: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:

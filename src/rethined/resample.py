@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rethined import native
 from rethined.depth import LEVELS, in_levels
 
 Float32 = NDArray[np.float32]
@@ -243,6 +244,9 @@ def spread(values: Float32, weight: Float32, *, levels: int | None = None) -> Fl
         levels: How often to halve; all the way down to one pixel when ``None``. With a limit values fade to zero
             some ``2 ** levels`` px away from where they are given.
     """
+    loops = native.loops()
+    if loops:
+        return loops.spread(np.ascontiguousarray(values), np.ascontiguousarray(weight), levels, PULL_GAIN)
     # Values times weight, and the weight itself as a last channel: both take the same way. All steps are OpenCV's:
     # NumPy takes 3 to 25 times as long for the same where channels lie together.
     channels = values.shape[2]

@@ -30,14 +30,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from rethined import native
 from rethined.depth import WHITE
 from rethined.detail import DETAIL_PX, DetailLevels, detail_levels
 from rethined.fullsize import CHUNK, Source, correct, fill_pixels
-from rethined.native import Between, SmallPictures
+from rethined.native import Between, Copying, Region, SmallPictures
 from rethined.offsets import OffsetField
-from rethined.pieces import sheet_of, token_pixels
+from rethined.pieces import in_numbers, sheet_of, token_pixels
 from rethined.regions import TOKEN_PX, Piece, batches, group_cells, group_holes
-from rethined.resample import cell_means, spread
+from rethined.resample import PULL_GAIN, cell_means, spread
 from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Float32, HoleMap, Ints, Pixels, SizeHW
@@ -196,6 +197,18 @@ def copy_small(
     flat = filled.reshape(-1, 3)
     blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
+    pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
+    loops = native.loops()
+    if loops:
+        copying = Copying(touched, copied, membrane, voice, contrast, PULL_GAIN, BASE_LEVELS)
+        region = Region(touched, touched, groups.labels)
+
+        def copy_compiled(pieces: list[Piece]) -> None:
+            is_tile = np.array([piece.is_tile for piece in pieces])
+            loops.copy(blend.tables, copying, region, in_numbers(pieces), is_tile)
+
+        workers.map(copy_compiled, pieces, on_done=on_done)
+        return copied, membrane
 
     def copy(pieces: list[Piece]) -> None:
         sheet, owned = sheet_of(pieces, 2**BASE_LEVELS, lambda piece: token_pixels(groups, piece, touched.shape))
@@ -221,7 +234,6 @@ def copy_small(
         copied.reshape(-1, 3)[place] = values.take(own, axis=0)
         membrane.reshape(-1, 3)[place] = error.take(own, axis=0)
 
-    pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
     workers.map(copy, pieces, on_done=on_done)
     return copied, membrane
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from rethined import Inpainter, InpaintOptions, native
 from rethined.composite import paste
-from rethined.detail import no_detail
+from rethined.detail import DetailLevels
 from rethined.errors import InstallationError
 from rethined.fullsize import Source, correct, fill_pixels
 from rethined.matching import corrupted_tokens
-from rethined.native import Between, BlendTables, FilledPixels, Loops, Region, SmallPictures
+from rethined.native import Between, BlendTables, FilledPixels, Loops, Region, SmallPictures, Windows
 from rethined.offsets import OffsetField, _Search, choose_offsets
 from rethined.regions import group_holes
 from rethined.resample import shrink_any
@@ -188,23 +188,31 @@ def test_offsets_are_equal(
 
 
 @needs_loops
-def test_windows_cost_the_same_at_the_borders_too(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offsets_cost_the_same_at_the_borders_too(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = rng.uniform(0, 255, (64, 96, 3)).astype(np.float32)
     touched = rng.random((64, 96)) > 0.9
-    corners = np.argwhere(np.ones((8, 12), bool)).astype(np.int32) * 8
-    rows = np.repeat(np.arange(96, dtype=np.int32), 9)
-    # To each corner and edge of the picture, and to its middle.
-    wanted = np.tile(np.array([(y, x) for y in (0, 29, 56) for x in (0, 41, 88)], np.int32), (96, 1))
+    corners = np.ascontiguousarray(np.argwhere(np.ones((8, 12), bool)) * 8, np.int32)
+    # To each corner and edge of the picture, to its middle, a second time to the first, and out of it on each side.
+    inside = [(y, x) for y in (0, 29, 56) for x in (0, 41, 88)]
+    to_yx = np.array([*inside, inside[0], (-1, 9), (57, 9), (9, -1), (9, 89)], np.int32)
+    wanted = rng.random((96, len(to_yx))) > 0.05
+    is_free = rng.random((57, 89)) > 0.05
+    is_free[tuple(np.transpose(inside))] = True
+    detail = DetailLevels(*(rng.random(size_hw).astype(np.float32) for size_hw in ((64, 96), (8, 12))))
 
-    def costs() -> np.ndarray:
-        search = _Search(
-            picture, touched, np.ones((57, 89), bool), np.ascontiguousarray(corners), no_detail((64, 96)), 43, SERIAL
-        )
-        return search.unlike(search._windows, rows, wanted - corners[rows])
+    def costs() -> list[np.ndarray]:
+        search = _Search(picture, touched, is_free, corners, detail, 43, SERIAL)
+        windows = Windows(~search.is_hole, search.own[::-1].copy(), search.weight)
+        return [
+            search.cost(to_yx - corners[:, None], *which, wanted=wanted)
+            for which in ((search._windows,), (search._windows, windows))
+        ]
 
-    compiled, twin = both(monkeypatch, costs)
-    assert twin.min() < 1e-2 < twin.max(), "a window beside itself costs nothing"
-    np.testing.assert_allclose(compiled, twin, rtol=1e-4, atol=1e-2)
+    for compiled, twin in zip(*both(monkeypatch, costs), strict=True):
+        assert np.isfinite(twin[:, :9]).mean() > 0.9
+        assert np.isinf(twin[:, 10:]).all()
+        assert np.isinf(twin[wanted[:, 0], 9]).all()
+        np.testing.assert_allclose(compiled, twin, rtol=1e-4, atol=1e-2)
 
 
 @needs_loops

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,30 +22,38 @@ from rethined.native.tables import (
     ADDRESS,
     FLOAT,
     INT,
-    SAMPLES,
     SIZE,
+    WINDOWS,
     Between,
     BlendTables,
+    Copying,
     FilledPixels,
     Region,
+    SearchTables,
     SmallPictures,
     Told,
     Windows,
     address_of,
     cells_of,
 )
-from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
+from rethined.types import Float32, HoleMap, Ints, Pixels
 
-VERSION = 2
+VERSION = 4
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
+PER_PIXEL, MOST_LEVELS = 14, 32
+"""Numbers that copying takes for each pixel, and halvings of a pyramid."""
+MOST_WINDOWS = 2
+"""That may be compared at a time."""
 _ARGUMENTS: dict[str, list[Any]] = {
     "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
     "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
     "fill": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6 + [FLOAT],
     "add_grid": [ADDRESS, INT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
+    "spread": [ADDRESS] * 2 + [SIZE] * 2 + [INT, SIZE, INT, FLOAT] + [ADDRESS] * 2,
+    "copy": [ADDRESS] * 5 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
-    "compare": [ADDRESS] * 3 + [SIZE] * 2 + [ADDRESS] * 3 + [FLOAT] + [ADDRESS] * 2 + [SIZE, ADDRESS],
+    "cost": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2 + [SIZE] * 3 + [ADDRESS],
 }
 """Of each function; none gives anything back."""
 
@@ -99,9 +108,7 @@ class Loops:
     def tell(self, region: Region, pieces: NDArray[np.int64]) -> Told:
         """Which pixels of some pieces are hole, and which are known ones beside it; ``pieces`` as in :class:`Told`."""
         count, (height, width) = len(pieces), region.hole.shape
-        top, left, bottom, right = pieces[:, 5:].T
-        if count and not (min(top.min(), left.min()) >= 0 and bottom.max() <= height and right.max() <= width):
-            raise IndexError(f"boxes up to {pieces[:, 5:].max(0)} in a picture of {height} x {width}")
+        _expect_boxes(pieces, (height, width))
         kind = np.zeros(int(cells_of(pieces).sum()), np.uint8)
         told = Told(pieces, kind, np.zeros((count, 4), np.int64))
         self._call["tell"](
@@ -165,6 +172,72 @@ class Loops:
             address_of(colours, np.float32, (count, channels)),
         )
 
+    def spread(self, values: Float32, weight: Float32, levels: int | None, pull_gain: float) -> Float32:
+        """:func:`rethined.resample.spread`."""
+        height, width = weight.shape
+        channels = values.shape[2]
+        if channels not in {1, 3}:
+            raise TypeError(f"values of {channels} channels; 1 or 3 can be spread")
+        work = np.empty(4 * _level_pixels(height, width), np.float32)
+        out = np.empty((height, width, channels), np.float32)
+        self._call["spread"](
+            address_of(values, np.float32, (height, width, channels)),
+            address_of(weight, np.float32, (height, width)),
+            *(height, width, channels),
+            *((MOST_LEVELS, True) if levels is None else (levels, False)),
+            pull_gain,
+            work.ctypes.data,
+            out.ctypes.data,
+        )
+        return out
+
+    def copy(
+        self,
+        tables: BlendTables,
+        copying: Copying,
+        region: Region,
+        pieces: NDArray[np.int64],
+        is_tile: NDArray[np.bool_],
+    ) -> None:
+        """Copies what some pieces answer for, at the network's size.
+
+        Args:
+            tables: Of a float32 picture of three channels, the network's.
+            copying: What else is needed, and what is written.
+            region: Groups of its tokens, as ``labels``.
+            pieces: As in :class:`Told`.
+            is_tile: ``(P,)``, see :class:`rethined.regions.Piece`.
+        """
+        count, (height, width) = len(pieces), region.hole.shape
+        if tables.colours.shape != copying.copied.shape or tables.colours.dtype != np.float32:
+            raise TypeError(
+                f"a picture of {tables.colours.dtype} {tables.colours.shape}; expected float32 {copying.copied.shape}"
+            )
+        if copying.touched.shape != (height, width) or not 1 <= copying.levels <= MOST_LEVELS:
+            raise TypeError(f"{copying.touched.shape} and {copying.levels} levels; expected {(height, width)} and some")
+        _expect_boxes(pieces, (height, width))
+        # In whole cells, and one all around.
+        room = 3 << copying.levels
+        height_px, width_px = ((pieces[:, end] - pieces[:, start] + room) for start, end in ((5, 7), (6, 8)))
+        work = np.empty(
+            max(
+                (PER_PIXEL * rows * columns + 4 * _level_pixels(rows, columns))
+                for rows, columns in zip(height_px.tolist(), width_px.tolist(), strict=True)
+            )
+            if count
+            else 0,
+            np.float32,
+        )
+        self._call["copy"](
+            ctypes.byref(tables.in_c),
+            ctypes.byref(copying.in_c),
+            ctypes.byref(region.in_c),
+            address_of(pieces, np.int64, (count, 9)),
+            address_of(is_tile, np.bool_, (count,)),
+            count,
+            work.ctypes.data,
+        )
+
     def paste(self, picture: Pixels, white: float, y: Ints, x: Ints, colours: Float32) -> None:
         """Writes ``(N, C)`` colours in grey levels at N pixels into the first channels of a picture ``(H, W, ...)``."""
         count, channels = colours.shape
@@ -182,45 +255,55 @@ class Loops:
             channels,
         )
 
-    def compare(
+    def cost(
         self,
-        known: Image8,
-        filled: Image8,
-        windows: Windows,
-        mean_forgiven: float,
-        rows: Ints,
-        moved_yx: Ints,
-    ) -> Float32:
-        """Costs ``(N,)`` of moving the windows of N tokens by so much.
+        tables: SearchTables,
+        windows: Sequence[Windows],
+        offsets_yx: Ints,
+        is_wanted: HoleMap,
+        tokens: slice,
+        cost: Float32,
+    ) -> None:
+        """Writes what the candidates of some tokens cost.
 
         Args:
-            known, filled: ``(H, W, 3)``, what samples are taken from outside and inside of holes.
-            windows: What they are compared with.
-            mean_forgiven: Share of the squared difference in mean colour that does not count.
-            rows: ``(N,)``, numbers of the tokens.
-            moved_yx: ``(N, 2)`` int32.
+            tables: What tells it.
+            windows: One or two; their costs are added.
+            offsets_yx: ``(R, C, 2)`` int32, of all tokens.
+            is_wanted: ``(R, C)``; where ``False`` the cost is infinite.
+            tokens: Which, with a start and a stop.
+            cost: ``(R, C)`` float32, gets it.
         """
-        count, tokens = len(rows), len(windows.corners_yx)
-        cost = np.empty(count, np.float32)
-        if count and not 0 <= rows.min() <= rows.max() < tokens:
-            raise IndexError(f"rows from {rows.min()} to {rows.max()}; there are {tokens}")
-        shape = known.shape
-        self._call["compare"](
-            address_of(known, np.uint8, (*shape[:2], 3)),
-            address_of(filled, np.uint8, shape),
-            address_of(windows.is_hole, np.bool_, (tokens, SAMPLES)),
-            shape[0],
-            shape[1],
-            address_of(windows.corners_yx, np.int32, (tokens, 2)),
-            address_of(windows.own, np.float32, (tokens, SAMPLES, 3)),
-            address_of(windows.weight, np.float32, (tokens, SAMPLES)),
-            mean_forgiven,
-            address_of(rows, np.int32, (count,)),
-            address_of(moved_yx, np.int32, (count, 2)),
-            count,
-            cost.ctypes.data,
+        shape = (len(tables.asked), offsets_yx.shape[1])
+        if not (1 <= len(windows) <= MOST_WINDOWS and 0 <= tokens.start <= tokens.stop <= shape[0]):
+            raise IndexError(f"{len(windows)} windows of tokens {tokens.start} to {tokens.stop}; there are {shape[0]}")
+        if any(len(each.is_hole) != shape[0] for each in windows):
+            raise TypeError(f"windows of {[len(each.is_hole) for each in windows]} tokens; there are {shape[0]}")
+        self._call["cost"](
+            ctypes.byref(tables.in_c),
+            (WINDOWS * len(windows))(*(each.in_c for each in windows)),
+            len(windows),
+            address_of(offsets_yx, np.int32, (*shape, 2)),
+            address_of(is_wanted, np.bool_, shape),
+            *(shape[1], tokens.start, tokens.stop),
+            address_of(cost, np.float32, shape),
         )
-        return cost
+
+
+def _level_pixels(height: int, width: int) -> int:
+    """Pixels of all levels of a pyramid below one of so many, at most."""
+    pixels = 0
+    while height > 1 or width > 1:
+        height, width = (height + 1) // 2, (width + 1) // 2
+        pixels += height * width
+    return pixels
+
+
+def _expect_boxes(pieces: NDArray[np.int64], size_hw: tuple[int, int]) -> None:
+    """That what pieces see lies within the picture."""
+    top, left, bottom, right = pieces[:, 5:].T
+    if len(top) and not (min(top.min(), left.min()) >= 0 and bottom.max() <= size_hw[0] and right.max() <= size_hw[1]):
+        raise IndexError(f"boxes up to {pieces[:, 5:].max(0)} in a picture of {size_hw[0]} x {size_hw[1]}")
 
 
 def _expect_inside(y: Ints, x: Ints, size_hw: tuple[int, ...]) -> None:
@@ -235,9 +318,11 @@ __all__ = [
     "VERSION",
     "Between",
     "BlendTables",
+    "Copying",
     "FilledPixels",
     "Loops",
     "Region",
+    "SearchTables",
     "SmallPictures",
     "Told",
     "Windows",

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 2; }
+API int32_t rethined_loops_version(void) { return 4; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -341,6 +341,283 @@ WIDE API void rethined_add_grid(const float *grid, int32_t channels, const Betwe
     }
 }
 
+/* ---- Pull-push: rethined.resample.spread ------------------------------------------------------------------------- */
+
+#define MOST_LEVELS 32 /* halvings */
+
+/* Pixels of four numbers each: three of values times weight, and the weight. */
+typedef struct {
+    float *pixels;
+    int64_t height, width;
+} Level;
+
+/* What the pixels of the first level are made of, which are not kept. */
+typedef struct {
+    const float *values; /* (height, width, channels) */
+    const float *weight; /* (height, width) */
+    int32_t channels;
+} Given;
+
+INLINE void add_given(const Given *g, int64_t at, float *total) {
+    const float weight = g->weight[at];
+    for (int c = 0; c < g->channels; c++) total[c] += g->values[at * g->channels + c] * weight;
+    total[3] += weight;
+}
+
+/* One pixel of a level of half the size, given the sum of four: what counts little at first counts up to fully. */
+INLINE void pull_pixel(const float *total, float pull_gain, float *to) {
+    const float share = total[3] * 0.25f, least = 1 / pull_gain, gain = 1 / (share > least ? share : least);
+    for (int c = 0; c < 4; c++) to[c] = total[c] * 0.25f * gain;
+}
+
+INLINE void pull(const Level *from, float pull_gain, const Level *to) {
+    static const float none[4] = {0, 0, 0, 0};
+    for (int64_t y = 0; y < to->height; y++) {
+        const float *above = from->pixels + 8 * y * from->width;
+        const float *below = 2 * y + 1 < from->height ? above + 4 * from->width : 0;
+        for (int64_t x = 0; x < to->width; x++) {
+            const int has_right = 2 * x + 1 < from->width;
+            const float *a = above + 8 * x, *b = has_right ? a + 4 : none;
+            const float *c = below ? below + 8 * x : none, *d = below && has_right ? below + 8 * x + 4 : none;
+            float total[4];
+            for (int i = 0; i < 4; i++) total[i] = a[i] + b[i] + (c[i] + d[i]);
+            pull_pixel(total, pull_gain, to->pixels + 4 * (y * to->width + x));
+        }
+    }
+}
+
+INLINE void pull_given(const Given *from, int64_t height, int64_t width, float pull_gain, const Level *to) {
+    for (int64_t y = 0; y < to->height; y++)
+        for (int64_t x = 0; x < to->width; x++) {
+            float total[4] = {0, 0, 0, 0};
+            for (int64_t i = 2 * y; i < 2 * y + 2 && i < height; i++)
+                for (int64_t j = 2 * x; j < 2 * x + 2 && j < width; j++) add_given(from, i * width + j, total);
+            pull_pixel(total, pull_gain, to->pixels + 4 * (y * to->width + x));
+        }
+}
+
+/* What a level says at a pixel of one of twice its size, between its own; its borders are repeated. */
+INLINE void enlarged(const Level *from, int64_t y, int64_t x, float *to) {
+    const int64_t top = (y + 1) / 2 - 1, left = (x + 1) / 2 - 1;
+    const float down = y % 2 ? 0.25f : 0.75f, right = x % 2 ? 0.25f : 0.75f;
+    const float *above = from->pixels + 4 * clamped(top, from->height - 1) * from->width;
+    const float *below = from->pixels + 4 * clamped(top + 1, from->height - 1) * from->width;
+    const int64_t before = 4 * clamped(left, from->width - 1), after = 4 * clamped(left + 1, from->width - 1);
+    for (int c = 0; c < 4; c++)
+        to[c] = (above[before + c] * (1 - right) + above[after + c] * right) * (1 - down) +
+                (below[before + c] * (1 - right) + below[after + c] * right) * down;
+}
+
+INLINE void push(const Level *from, const Level *to) {
+    for (int64_t y = 0; y < to->height; y++)
+        for (int64_t x = 0; x < to->width; x++) {
+            float *pixel = to->pixels + 4 * (y * to->width + x), above[4];
+            const float missing = 1 - pixel[3];
+            if (missing == 0) continue;
+            enlarged(from, y, x, above);
+            for (int c = 0; c < 4; c++) pixel[c] += above[c] * missing;
+        }
+}
+
+/* Levels below one of a size, one after the other in work. */
+INLINE int lay_levels(int64_t height, int64_t width, int64_t most, float *work, Level *levels) {
+    int count = 0;
+    while ((height > 1 || width > 1) && count < most) {
+        height = (height + 1) / 2;
+        width = (width + 1) / 2;
+        levels[count++] = (Level){work, height, width};
+        work += 4 * height * width;
+    }
+    return count;
+}
+
+/* Fills the first level from all others, which have been pulled but for it. */
+INLINE void meet(const Level *levels, int count, float pull_gain, int is_whole) {
+    for (int i = 1; i < count; i++) pull(&levels[i - 1], pull_gain, &levels[i]);
+    if (count && is_whole) {
+        const Level *last = &levels[count - 1];
+        for (int64_t i = 0; i < last->height * last->width; i++) {
+            const float weight = last->pixels[4 * i + 3], share = 1 / (weight > 1e-6f ? weight : 1e-6f);
+            for (int c = 0; c < 4; c++) last->pixels[4 * i + c] *= share;
+        }
+    }
+    for (int i = count - 1; i > 0; i--) push(&levels[i], &levels[i - 1]);
+}
+
+INLINE void spread(const Given *given, int64_t height, int64_t width, int64_t most, int is_whole, float pull_gain,
+                   float *work, float *out, int32_t channels) {
+    const Given of = {given->values, given->weight, channels};
+    Level levels[MOST_LEVELS];
+    const int count = lay_levels(height, width, most < MOST_LEVELS ? most : MOST_LEVELS, work, levels);
+    if (count) {
+        pull_given(&of, height, width, pull_gain, &levels[0]);
+        meet(levels, count, pull_gain, is_whole);
+    }
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < width; x++) {
+            const int64_t at = y * width + x;
+            float total[4] = {0, 0, 0, 0}, above[4];
+            const float missing = 1 - of.weight[at];
+            add_given(&of, at, total);
+            if (!count && is_whole) /* one pixel, which has nothing around it */
+                for (int c = 0; c < channels; c++) total[c] /= total[3] > 1e-6f ? total[3] : 1e-6f;
+            if (count && missing != 0) {
+                enlarged(&levels[0], y, x, above);
+                for (int c = 0; c < channels; c++) total[c] += above[c] * missing;
+            }
+            for (int c = 0; c < channels; c++) out[at * channels + c] = total[c];
+        }
+}
+
+/* values, out: (height, width, channels), 1 or 3; weight: (height, width); work: four numbers for each pixel of all
+   levels but the first; most: halvings; is_whole: whether they go down to one pixel. */
+WIDE API void rethined_spread(const float *values, const float *weight, int64_t height, int64_t width,
+                              int32_t channels, int64_t most, int32_t is_whole, float pull_gain, float *work,
+                              float *out) {
+    const Given given = {values, weight, channels};
+    if (channels == 3)
+        spread(&given, height, width, most, is_whole, pull_gain, work, out, 3);
+    else
+        spread(&given, height, width, most, is_whole, pull_gain, work, out, 1);
+}
+
+/* ---- Copying at the network's size: rethined.transfer.copy_small -------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *touched; /* (height, width) */
+    float *copied;          /* (height, width, 3), written */
+    float *membrane;        /* the same */
+    int64_t height, width;
+    float voice, contrast, pull_gain;
+    int32_t levels; /* halvings; cells of 2 ** levels pixels keep clear of what is around */
+} Copying;
+
+/* Pixels of a piece, in whole cells, with an empty cell all around. */
+typedef struct {
+    int64_t top, left, height, width; /* in the picture, beyond it too */
+    float *error;                     /* of four numbers: what is missing, and whether there is a copy */
+    float *value;                     /* what is copied, and whether the pixel is of the piece */
+    float *base;                      /* what is missing in the low band times its weight, and the weight */
+    float *amount, *lost;
+    float *levels;
+} Sheet;
+
+enum { PER_PIXEL = 4 + 4 + 4 + 1 + 1 };
+
+INLINE float *take(float **work, int64_t count) {
+    float *taken = *work;
+    *work += count;
+    return taken;
+}
+
+/* Where the cells of a piece begin, and how many pixels they have; zeros all over. Returns whether it has any pixel. */
+INLINE int lay_piece(const Region *r, const Piece *p, int is_tile, int64_t cell, float *work, Sheet *to) {
+    int64_t top = p->bottom, left = p->right, bottom = p->top - 1, right = p->left - 1;
+    for (int64_t y = p->top; y < p->bottom; y++) {
+        const int32_t *label = r->labels + r->label_row[y] * r->label_columns;
+        for (int64_t x = p->left; x < p->right; x++) {
+            if (label[r->label_column[x]] != p->label) continue;
+            if (y < top) top = y;
+            if (x < left) left = x;
+            if (y > bottom) bottom = y;
+            if (x > right) right = x;
+        }
+    }
+    if (bottom < top) return 0;
+    if (is_tile) top = p->top, left = p->left;
+    to->top = top - cell;
+    to->left = left - cell;
+    to->height = ((bottom - top) / cell + 3) * cell;
+    to->width = ((right - left) / cell + 3) * cell;
+    const int64_t area = to->height * to->width;
+    memset(work, 0, (size_t)(area * PER_PIXEL) * sizeof *work);
+    to->error = take(&work, 4 * area);
+    to->value = take(&work, 4 * area);
+    to->base = take(&work, 4 * area);
+    to->amount = take(&work, area);
+    to->lost = take(&work, area);
+    to->levels = work;
+    return 1;
+}
+
+/* The sum of the nine pixels around one, of four numbers each. */
+INLINE void add_nine(const float *pixel, int64_t width, float *total) {
+    for (int c = 0; c < 4; c++) total[c] = 0;
+    for (int64_t i = -1; i < 2; i++)
+        for (int64_t j = -1; j < 2; j++)
+            for (int c = 0; c < 4; c++) total[c] += pixel[4 * (i * width + j) + c];
+}
+
+INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const Piece *p, const Sheet *t) {
+    for (int64_t i = 0; i < t->height; i++)
+        for (int64_t j = 0; j < t->width; j++) {
+            const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j;
+            if (y < p->top || y >= p->bottom || x < p->left || x >= p->right ||
+                r->labels[r->label_row[y] * r->label_columns + r->label_column[x]] != p->label)
+                continue;
+            const Tap tap = tap_at(b, y, x, 3, 4);
+            const float *given = (const float *)b->colours + 3 * (y * k->width + x);
+            for (int c = 0; c < 3; c++) {
+                const float error = tap.is_valid ? given[c] - tap.mean[c] : 0;
+                t->error[4 * at + c] = error;
+                t->value[4 * at + c] = given[c] - error;
+            }
+            t->error[4 * at + 3] = tap.is_valid;
+            t->value[4 * at + 3] = 1;
+            t->amount[at] = tap.gate;
+            t->lost[at] = k->contrast * tap.gate * (1 / tap.norm - 1);
+        }
+    for (int64_t i = 1; i < t->height - 1; i++)
+        for (int64_t j = 1; j < t->width - 1; j++) {
+            const int64_t at = i * t->width + j;
+            if (!t->error[4 * at + 3]) continue;
+            const int is_touched = k->touched[(t->top + i) * k->width + t->left + j];
+            const float weight = is_touched ? k->voice : 1;
+            float low[4];
+            if (is_touched) {
+                add_nine(t->error + 4 * at, t->width, low);
+                for (int c = 0; c < 3; c++) t->base[4 * at + c] = low[c] / low[3] * weight;
+            } else {
+                for (int c = 0; c < 3; c++) t->base[4 * at + c] = t->error[4 * at + c];
+            }
+            t->base[4 * at + 3] = weight;
+        }
+    const Level first = {t->base, t->height, t->width};
+    Level levels[MOST_LEVELS];
+    const int count = lay_levels(t->height, t->width, k->levels, t->levels, levels);
+    if (count) pull(&first, k->pull_gain, &levels[0]);
+    meet(levels, count, k->pull_gain, 0);
+    for (int64_t i = 1; i < t->height - 1; i++)
+        for (int64_t j = 1; j < t->width - 1; j++) {
+            const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j, to = 3 * (y * k->width + x);
+            if (!t->value[4 * at + 3] || !is_core(p, y, x)) continue;
+            const float *value = t->value + 4 * at, *error = t->error + 4 * at, *base = t->base + 4 * at;
+            float above[4] = {0, 0, 0, 0}, around[4] = {0, 0, 0, 1};
+            if (base[3] != 1) enlarged(&levels[0], i, j, above);
+            if (t->lost[at] != 0) add_nine(value, t->width, around);
+            for (int c = 0; c < 3; c++) {
+                const float bent = base[c] + above[c] * (1 - base[3]);
+                float missing = error[c] + (bent - error[c]) * t->amount[at];
+                if (t->lost[at] != 0) missing += (value[c] - around[c] / around[3]) * t->lost[at];
+                k->copied[to + c] = value[c];
+                k->membrane[to + c] = missing;
+            }
+        }
+}
+
+/* Copies the pixels that pieces answer for.
+
+   is_tile: of each piece, whether its cells begin where the box that it sees does; work: PER_PIXEL numbers for each
+   pixel of the largest piece in whole cells, with one all around, and four for each of the levels below. */
+WIDE API void rethined_copy(const Blend *b, const Copying *k, const Region *r, const Piece *pieces,
+                            const uint8_t *is_tile, int64_t count, float *work) {
+    const int64_t cell = (int64_t)1 << k->levels;
+    for (int64_t n = 0; n < count; n++) {
+        Sheet sheet;
+        if (lay_piece(r, &pieces[n], is_tile[n], cell, work, &sheet)) copy_piece(b, k, r, &pieces[n], &sheet);
+    }
+}
+
 /* ---- Writing into the picture: rethined.composite.paste ---------------------------------------------------------- */
 
 WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int32_t bytes_each, float white,
@@ -364,45 +641,110 @@ WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int
     }
 }
 
-/* ---- Comparing windows: rethined.offsets._Search.unlike ---------------------------------------------------------- */
+/* ---- What offsets cost: rethined.offsets._Search.cost ------------------------------------------------------------ */
 
-#define SAMPLES 64 /* 8 x 8, every 2 px, the first 4 px above and left of the token */
-#define LANES 8
+#define SIDE 8 /* samples of a window, down and across: every 2 px, the first 4 px above and left of the token */
+#define SAMPLES (SIDE * SIDE)
+#define SPAN (2 * (SIDE - 1)) /* pixels from the first sample to the last */
+#define CELLS (4 * SAMPLES)   /* three channels, and one that does not count: a sample is one load */
+#define LANES 32
 
-/* What moving the windows of some tokens costs: the weighted mean square of differences less what is forgiven of their
-   mean. */
-WIDE API void rethined_compare(const uint8_t *known, const uint8_t *filled, const uint8_t *is_hole, int64_t height,
-                               int64_t width, const int32_t *corners_yx, const float *own, const float *weight,
-                               float mean_forgiven, const int32_t *rows, const int32_t *moved_yx, int64_t count,
-                               float *cost) {
-    for (int64_t n = 0; n < count; n++) {
-        const int64_t row = rows[n];
-        const int64_t top = corners_yx[2 * row] + moved_yx[2 * n] - 4;
-        const int64_t left = corners_yx[2 * row + 1] + moved_yx[2 * n + 1] - 4;
-        const float *w = weight + row * SAMPLES, *mine = own + row * SAMPLES * 3;
-        const uint8_t *hole = is_hole + row * SAMPLES;
-        float difference[3][SAMPLES], result = 0;
-        int64_t at_x[8];
-        for (int i = 0; i < 8; i++) at_x[i] = 3 * clamped(left + 2 * i, width - 1);
-        for (int i = 0; i < 8; i++) {
-            const int64_t at_y = clamped(top + 2 * i, height - 1) * width * 3;
-            for (int j = 0; j < 8; j++) {
-                const int s = 8 * i + j;
-                const uint8_t *colour = (hole[s] ? filled : known) + at_y + at_x[j];
-                for (int c = 0; c < 3; c++) difference[c][s] = (float)colour[c] - mine[3 * s + c];
-            }
+typedef struct {
+    const uint8_t *pictures; /* (2 * height, width, 3): what is compared outside of holes, and below it inside */
+    const uint8_t *is_free;  /* (free_height, free_width), where sources may begin */
+    const float *offered;    /* (height, width), detail */
+    const float *asked;      /* (tokens) */
+    const int32_t *corners_yx;
+    int64_t height, width, free_height, free_width;
+    float far_px, far_most, less_detail, more_detail, mean_forgiven;
+} Search;
+
+typedef struct {
+    const uint8_t *is_hole; /* (tokens, SAMPLES) */
+    const uint8_t *own;     /* (tokens, SAMPLES, 3) */
+    const float *weight;    /* (tokens, SAMPLES) */
+} Windows;
+
+/* A window, laid out as samples are taken. */
+typedef struct {
+    float own[CELLS], weight[CELLS];
+    int64_t place[SAMPLES]; /* from the first sample's, in a window within the picture */
+    const uint8_t *is_hole;
+} Window;
+
+INLINE void lay_out(const Search *s, const Windows *of, int64_t token, Window *to) {
+    to->is_hole = of->is_hole + token * SAMPLES;
+    for (int i = 0; i < SAMPLES; i++) {
+        const int64_t row = 2 * (i / SIDE) + (to->is_hole[i] ? s->height : 0);
+        to->place[i] = 3 * (row * s->width + 2 * (i % SIDE));
+        for (int c = 0; c < 4; c++) {
+            to->own[4 * i + c] = c < 3 ? of->own[(token * SAMPLES + i) * 3 + c] : 0;
+            to->weight[4 * i + c] = c < 3 ? of->weight[token * SAMPLES + i] : 0;
         }
-        for (int c = 0; c < 3; c++) {
-            float mean[LANES] = {0}, square[LANES] = {0}, m = 0, q = 0;
-            for (int s = 0; s < SAMPLES; s += LANES)
-                for (int l = 0; l < LANES; l++) {
-                    const float d = difference[c][s + l], dw = d * w[s + l];
-                    mean[l] += dw;
-                    square[l] += dw * d;
-                }
-            for (int l = 0; l < LANES; l++) m += mean[l], q += square[l];
-            result += q - mean_forgiven * (m * m);
+    }
+}
+
+/* The weighted mean square of differences, less what is forgiven of their mean. */
+INLINE float unlike(const Search *s, const Window *window, int64_t top, int64_t left) {
+    uint8_t taken[CELLS];
+    /* One column more: four bytes are taken of three. */
+    if (top >= 0 && left >= 0 && top + SPAN < s->height && left + SPAN + 1 < s->width) {
+        const uint8_t *first = s->pictures + 3 * (top * s->width + left);
+        for (int i = 0; i < SAMPLES; i++) memcpy(taken + 4 * i, first + window->place[i], 4);
+    } else {
+        for (int i = 0; i < SAMPLES; i++) {
+            const int64_t y = clamped(top + 2 * (i / SIDE), s->height - 1) + (window->is_hole[i] ? s->height : 0);
+            memcpy(taken + 4 * i, s->pictures + 3 * (y * s->width + clamped(left + 2 * (i % SIDE), s->width - 1)), 3);
+            taken[4 * i + 3] = 0;
         }
-        cost[n] = result;
+    }
+    float mean[LANES] = {0}, square[LANES] = {0}, result = 0;
+    for (int i = 0; i < CELLS; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            const float d = (float)taken[i + l] - window->own[i + l], dw = d * window->weight[i + l];
+            mean[l] += dw;
+            square[l] += dw * d;
+        }
+    for (int c = 0; c < 3; c++) {
+        float m = 0, q = 0;
+        for (int l = c; l < LANES; l += 4) m += mean[l], q += square[l];
+        result += q - s->mean_forgiven * (m * m);
+    }
+    return result;
+}
+
+INLINE int is_repeated(const int32_t *offsets_yx, int64_t number) {
+    for (int64_t i = 0; i < number; i++)
+        if (offsets_yx[2 * i] == offsets_yx[2 * number] && offsets_yx[2 * i + 1] == offsets_yx[2 * number + 1]) return 1;
+    return 0;
+}
+
+/* Costs of the candidates of some tokens.
+
+   windows: one or two; offsets_yx: (tokens, columns, 2); is_wanted: (tokens, columns); cost: the same, written where
+   first <= token < last. */
+WIDE API void rethined_cost(const Search *s, const Windows *windows, int64_t window_count, const int32_t *offsets_yx,
+                            const uint8_t *is_wanted, int64_t columns, int64_t first, int64_t last, float *cost) {
+    Window own[2];
+    for (int64_t token = first; token < last; token++) {
+        const int64_t y = s->corners_yx[2 * token], x = s->corners_yx[2 * token + 1];
+        const int32_t *candidates = offsets_yx + 2 * token * columns;
+        int is_laid_out = 0;
+        for (int64_t n = 0; n < columns; n++) {
+            const int64_t dy = candidates[2 * n], dx = candidates[2 * n + 1], from_y = y + dy, from_x = x + dx;
+            float *to = cost + token * columns + n;
+            *to = INFINITY;
+            if (!is_wanted[token * columns + n] || from_y < 0 || from_y >= s->free_height || from_x < 0 ||
+                from_x >= s->free_width || !s->is_free[from_y * s->free_width + from_x] || is_repeated(candidates, n))
+                continue;
+            if (!is_laid_out)
+                for (int64_t w = 0; w < window_count; w++) lay_out(s, &windows[w], token, &own[w]);
+            is_laid_out = 1;
+            const float missing = s->asked[token] - s->offered[from_y * s->width + from_x];
+            const float away = sqrtf((float)dy * (float)dy + (float)dx * (float)dx) / s->far_px;
+            float total = missing * missing * (missing > 0 ? s->less_detail : s->more_detail);
+            for (int64_t w = 0; w < window_count; w++) total += unlike(s, &own[w], from_y - 4, from_x - 4);
+            *to = total * (1 + (away < s->far_most ? away : s->far_most));
+        }
     }
 }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rethined.types import Float32, HoleMap, Ints, Pixels, SizeHW
+from rethined.types import Float32, HoleMap, Image8, Ints, Pixels, SizeHW
 
 SAMPLES = 64
 """Samples of a window that is compared."""
@@ -56,6 +56,31 @@ class _Filled(ctypes.Structure):
     _fields_ = tuple(
         (name, ADDRESS) for name in ("y", "x", "colours", "ring", "ring_missing", "rim_y", "rim_x", "rim_missing")
     )
+
+
+class _Copying(ctypes.Structure):
+    _fields_ = (
+        *((name, ADDRESS) for name in ("touched", "copied", "membrane")),
+        *((name, SIZE) for name in ("height", "width")),
+        *((name, FLOAT) for name in ("voice", "contrast", "pull_gain")),
+        ("levels", INT),
+    )
+
+
+class _Search(ctypes.Structure):
+    _fields_ = (
+        *((name, ADDRESS) for name in ("pictures", "is_free", "offered", "asked", "corners_yx")),
+        *((name, SIZE) for name in ("height", "width", "free_height", "free_width")),
+        *((name, FLOAT) for name in ("far_px", "far_most", "less_detail", "more_detail", "mean_forgiven")),
+    )
+
+
+class _Windows(ctypes.Structure):
+    _fields_ = tuple((name, ADDRESS) for name in ("is_hole", "own", "weight"))
+
+
+WINDOWS = _Windows
+"""An address of each array of :class:`Windows`."""
 
 
 @dataclass(frozen=True)
@@ -277,20 +302,105 @@ class FilledPixels:
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows of tokens that others are compared with; see :mod:`rethined.offsets`.
+class Copying:
+    """What a copy at the network's size is made with, and where it goes; see :func:`rethined.transfer.copy_small`.
 
     Attributes:
+        touched: ``(h, w)`` bool.
+        copied, membrane: ``(h, w, 3)`` float32, written.
+        voice, contrast: As there.
+        pull_gain: See :data:`rethined.resample.PULL_GAIN`.
+        levels: Halvings of the pyramid that bends.
+    """
+
+    touched: HoleMap
+    copied: Float32
+    membrane: Float32
+    voice: float
+    contrast: float
+    pull_gain: float
+    levels: int
+
+    @cached_property
+    def in_c(self) -> _Copying:
+        """Their addresses: valid as long as this object is."""
+        size_hw = self.touched.shape
+        return _Copying(
+            address_of(self.touched, np.bool_, size_hw),
+            address_of(self.copied, np.float32, (*size_hw, 3)),
+            address_of(self.membrane, np.float32, (*size_hw, 3)),
+            *size_hw,
+            *(self.voice, self.contrast, self.pull_gain, self.levels),
+        )
+
+
+@dataclass(frozen=True)
+class SearchTables:
+    """What tells the cost of an offset, of R tokens; see :mod:`rethined.offsets`.
+
+    Attributes:
+        pictures: ``(2 H, W, 3)`` uint8: what is compared outside of holes, and below it what is inside.
+        is_free: ``(h, w)`` bool, where sources may begin; no larger than ``offered``.
+        offered: ``(H, W)`` float32, detail of sources.
+        asked: ``(R,)`` float32.
         corners_yx: ``(R, 2)`` int32, of the tokens.
+        far_px: How far away a source costs twice as much.
+        far_most: So many times that is as far as distance counts.
+        less_detail, more_detail: Cost of each squared grey level.
+        mean_forgiven: Share of the squared difference in mean colour that does not count.
+    """
+
+    pictures: Image8
+    is_free: HoleMap
+    offered: Float32
+    asked: Float32
+    corners_yx: Ints
+    far_px: float
+    far_most: float
+    less_detail: float
+    more_detail: float
+    mean_forgiven: float
+
+    @cached_property
+    def in_c(self) -> _Search:
+        """Their addresses: valid as long as this object is."""
+        (height, width), free_hw, tokens = self.offered.shape, self.is_free.shape, len(self.asked)
+        if free_hw[0] > height or free_hw[1] > width:
+            raise TypeError(f"places of {free_hw} in a picture of {height} x {width}")
+        return _Search(
+            address_of(self.pictures, np.uint8, (2 * height, width, 3)),
+            address_of(self.is_free, np.bool_, free_hw),
+            address_of(self.offered, np.float32, (height, width)),
+            address_of(self.asked, np.float32, (tokens,)),
+            address_of(self.corners_yx, np.int32, (tokens, 2)),
+            *(height, width, *free_hw),
+            *(self.far_px, self.far_most, self.less_detail, self.more_detail, self.mean_forgiven),
+        )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of R tokens that others are compared with; see :mod:`rethined.offsets`.
+
+    Attributes:
         is_hole: ``(R, 64)`` bool, which samples are taken from what fills holes.
-        own: ``(R, 64, 3)`` float32.
+        own: ``(R, 64, 3)`` uint8.
         weight: ``(R, 64)`` float32.
     """
 
-    corners_yx: Ints
     is_hole: HoleMap
-    own: Float32
+    own: Image8
     weight: Float32
+
+    @cached_property
+    def in_c(self) -> _Windows:
+        """Their addresses: valid as long as this object is."""
+        shape = (len(self.is_hole), SAMPLES)
+        return _Windows(
+            address_of(self.is_hole, np.bool_, shape),
+            address_of(self.own, np.uint8, (*shape, 3)),
+            address_of(self.weight, np.float32, shape),
+        )
 
 
 def address_of(array: NDArray[Any], dtype: DTypeLike, shape: tuple[int, ...]) -> int:

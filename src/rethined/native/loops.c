@@ -63,30 +63,58 @@ INLINE float level(const void *colours, int32_t bytes_each, int64_t at) {
                              : ((const float *)colours)[at];
 }
 
-INLINE Tap tap_at(const Blend *b, int64_t y, int64_t x, int32_t channels, int32_t bytes_each) {
-    float total[3] = {0, 0, 0}, gate = 0, weight[4], sum, share, squared = 0;
-    int64_t place[4];
+/* The four tokens nearest to a pixel. The same for all pixels of a row between two columns of tokens. */
+typedef struct {
+    int64_t y, token_x[2];
+    int64_t row[4];    /* first place of the row that each copy comes from; -1 beyond the picture */
+    int64_t shift[4];  /* columns to the right */
+    float weight_y[4]; /* 0 for tokens without a source */
+    float gate[4];
+    float twice[4][4]; /* 2 where two tokens point at the same pixels, else 0 */
+} Nearest;
+
+INLINE Nearest nowhere(void) {
+    Nearest nearest;
+    nearest.y = -1;
+    return nearest;
+}
+
+INLINE void look_up(const Blend *b, int64_t y, int64_t x, Nearest *to) {
+    const int64_t token_x[2] = {b->token_x[0][x], b->token_x[1][x]};
+    if (to->y == y && to->token_x[0] == token_x[0] && to->token_x[1] == token_x[1]) return;
+    to->y = y;
+    for (int i = 0; i < 2; i++) to->token_x[i] = token_x[i];
     for (int i = 0; i < 4; i++) {
-        const int64_t token = b->token_y[i >> 1][y] * b->columns + b->token_x[i & 1][x];
-        const int64_t from_y = y + b->shift_y[token], from_x = x + b->shift_x[token];
-        weight[i] = b->weight_y[i >> 1][y] * b->weight_x[i & 1][x] * b->is_set[token];
-        place[i] = 0;
-        if (from_y < 0 || from_y >= b->height || from_x < 0 || from_x >= b->width) {
-            weight[i] = 0;
-            continue;
-        }
-        place[i] = from_y * b->width + from_x;
-        if (b->barred[place[i]]) weight[i] = 0;
-        for (int c = 0; c < channels; c++)
-            total[c] += level(b->colours, bytes_each, place[i] * channels + c) * weight[i];
-        gate += b->gate[token] * weight[i];
+        const int64_t token = b->token_y[i >> 1][y] * b->columns + token_x[i & 1];
+        const int64_t from_y = y + b->shift_y[token];
+        to->row[i] = from_y < 0 || from_y >= b->height ? -1 : from_y * b->width;
+        to->shift[i] = b->shift_x[token];
+        to->weight_y[i] = b->weight_y[i >> 1][y] * b->is_set[token];
+        to->gate[i] = b->gate[token];
+        for (int j = 0; j < i; j++)
+            to->twice[i][j] = to->row[i] == to->row[j] && to->shift[i] == to->shift[j] ? 2.0f : 0.0f;
+    }
+}
+
+INLINE Tap tap_at(const Blend *b, Nearest *nearest, int64_t y, int64_t x, int32_t channels, int32_t bytes_each) {
+    float total[3] = {0, 0, 0}, gate = 0, weight[4], sum, share, squared = 0;
+    look_up(b, y, x, nearest);
+    for (int i = 0; i < 4; i++) {
+        const int64_t from_x = x + nearest->shift[i];
+        weight[i] = 0;
+        if (nearest->row[i] < 0 || from_x < 0 || from_x >= b->width) continue;
+        const int64_t place = nearest->row[i] + from_x;
+        if (b->barred[place]) continue;
+        weight[i] = b->weight_x[i & 1][x] * nearest->weight_y[i];
+        for (int c = 0; c < channels; c++) total[c] += level(b->colours, bytes_each, place * channels + c) * weight[i];
+        gate += nearest->gate[i] * weight[i];
     }
     sum = weight[0] + weight[1] + weight[2] + weight[3];
     share = 1 / (sum > 1e-6f ? sum : 1e-6f);
     /* Taps that point at the same pixel are one copy; only different ones average each other out. */
     for (int i = 0; i < 4; i++) {
         float agreeing = weight[i];
-        for (int j = 0; j < i; j++) agreeing += place[i] == place[j] ? 2 * weight[j] : 0;
+        for (int j = 0; j < i; j++) agreeing += nearest->twice[i][j] * weight[j];
         squared += weight[i] * agreeing;
     }
     Tap tap;
@@ -99,8 +127,9 @@ INLINE Tap tap_at(const Blend *b, int64_t y, int64_t x, int32_t channels, int32_
 
 INLINE void blend(const Blend *b, const int32_t *y, const int32_t *x, int64_t count, float *mean, float *norm,
                   uint8_t *is_valid, float *gate, int32_t channels, int32_t bytes_each) {
+    Nearest nearest = nowhere();
     for (int64_t n = 0; n < count; n++) {
-        const Tap tap = tap_at(b, y[n], x[n], channels, bytes_each);
+        const Tap tap = tap_at(b, &nearest, y[n], x[n], channels, bytes_each);
         for (int c = 0; c < channels; c++) mean[n * channels + c] = tap.mean[c];
         norm[n] = tap.norm;
         is_valid[n] = tap.is_valid;
@@ -142,9 +171,9 @@ typedef struct {
     Between between;
 } Small;
 
-INLINE void colour_at(const Blend *b, const Small *s, int64_t y, int64_t x, float *colour, int32_t channels,
-                      int32_t bytes_each) {
-    const Tap tap = tap_at(b, y, x, channels, bytes_each);
+INLINE void colour_at(const Blend *b, const Small *s, Nearest *nearest, int64_t y, int64_t x, float *colour,
+                      int32_t channels, int32_t bytes_each) {
+    const Tap tap = tap_at(b, nearest, y, x, channels, bytes_each);
     const Corners at = corners_at(&s->between, y, x);
     const float amount = tap.gate / tap.norm;
     for (int c = 0; c < channels; c++) {
@@ -266,6 +295,7 @@ INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *
                  const Filled *to, int64_t own, int64_t ring, int64_t own_rim, float diagonal, int32_t channels,
                  int32_t bytes_each) {
     const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
+    Nearest nearest = nowhere();
     int32_t rim = 0;
     memset(slot, 0, (size_t)cells_of(p) * sizeof *slot);
     for (int64_t i = 0; i < height; i++) {
@@ -273,7 +303,7 @@ INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *
             const int64_t cell = (i + 1) * stride + j + 1, y = p->top + i, x = p->left + j;
             if (kind[cell] != RIM) continue;
             float colour[3], *here = missing + (int64_t)rim * channels;
-            colour_at(b, s, y, x, colour, channels, bytes_each);
+            colour_at(b, s, &nearest, y, x, colour, channels, bytes_each);
             for (int c = 0; c < channels; c++)
                 here[c] = level(b->colours, bytes_each, (y * b->width + x) * channels + c) * b->gain - colour[c];
             slot[cell] = ++rim; /* 0 stands for none */
@@ -290,7 +320,7 @@ INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *
             if (kind[cell] != HOLE || !is_core(p, y, x)) continue;
             to->y[own] = (int32_t)y;
             to->x[own] = (int32_t)x;
-            colour_at(b, s, y, x, to->colours + own * channels, channels, bytes_each);
+            colour_at(b, s, &nearest, y, x, to->colours + own * channels, channels, bytes_each);
             if (is_beside(kind + cell, stride, RIM)) {
                 const int64_t near[8] = {cell - stride,     cell - 1,          cell + 1,          cell + stride,
                                          cell - stride - 1, cell - stride + 1, cell + stride - 1, cell + stride + 1};
@@ -549,13 +579,14 @@ INLINE void add_nine(const float *pixel, int64_t width, float *total) {
 }
 
 INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const Piece *p, const Sheet *t) {
+    Nearest nearest = nowhere();
     for (int64_t i = 0; i < t->height; i++)
         for (int64_t j = 0; j < t->width; j++) {
             const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j;
             if (y < p->top || y >= p->bottom || x < p->left || x >= p->right ||
                 r->labels[r->label_row[y] * r->label_columns + r->label_column[x]] != p->label)
                 continue;
-            const Tap tap = tap_at(b, y, x, 3, 4);
+            const Tap tap = tap_at(b, &nearest, y, x, 3, 4);
             const float *given = (const float *)b->colours + 3 * (y * k->width + x);
             for (int c = 0; c < 3; c++) {
                 const float error = tap.is_valid ? given[c] - tap.mean[c] : 0;

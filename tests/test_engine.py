@@ -254,7 +254,7 @@ def test_progress_names_every_stage_and_ends_at_one(inpainter: Inpainter) -> Non
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert shares.count(1) == 1
-    assert len([stage for stage, _ in told if stage == "transfer"]) >= 4, "told between batches too"
+    assert len([stage for stage, _ in told if stage == "transfer"]) >= 3, "told between batches too"
     np.testing.assert_array_equal(result.image, inpainter(image, hole))
 
 

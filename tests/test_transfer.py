@@ -14,7 +14,7 @@ from rethined.fullsize import DIAGONAL
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_any, shrink_known
-from rethined.transfer import bend_base, close_seam, contrast_share, copy_small, detail_gate, transfer
+from rethined.transfer import bend_base, contrast_share, copy_small, detail_gate, transfer
 from rethined.types import Box
 from rethined.workers import Workers
 
@@ -181,22 +181,32 @@ def test_a_closed_gate_leaves_the_fill_of_the_network(rng: np.random.Generator) 
     assert np.abs(result[hole] - 120).max() < 8
 
 
-@pytest.mark.parametrize("step", [-20.0, 35.0])
-def test_the_seam_is_closed_when_the_copy_is_off_by_a_constant(step: float) -> None:
-    hole = square_hole((80, 100), Box(20, 20, 60, 80))
-    y, x = (axis.astype(np.int32) for axis in np.nonzero(square_hole((80, 100), Box(19, 19, 61, 81)) & ~hole))
-    seam = close_seam(y, x, np.full((len(y), 3), step, np.float32), (40, 50), (2.0, 2.0), 5)
-    inside = square_hole((40, 50), Box(10, 10, 30, 40))
-    np.testing.assert_allclose(seam[inside], step, atol=1e-3)
+@pytest.mark.parametrize("step", [-20, 35])
+@pytest.mark.parametrize("small_hw", [(96, 128), (48, 64), (24, 32)])
+def test_the_seam_is_closed_when_the_fill_is_off_by_a_constant(step: int, small_hw: tuple[int, int]) -> None:
+    image = np.full((96, 128, 3), 100, np.uint8)
+    hole = square_hole((96, 128), Box(32, 40, 48, 60))
+    off = np.full((*small_hw, 3), 100 + step, np.float32)
+    touched = shrink_known(image, hole, small_hw).touched
+    nothing = field_of((0, 0), np.zeros((small_hw[0] // 8, small_hw[1] // 8), bool))
+    y, x, colours = transfer(image, hole, off, touched, nothing)
+    missing = np.abs(colours[:, 0] - 100) / abs(step)
+    depth = np.minimum.reduce([y - 31, 48 - y, x - 39, 60 - x])
+    assert missing[depth == 1].max() < 1e-5
+    assert missing[depth == 2].mean() < 0.2, "no step from the first ring to the second"
+    assert missing[depth == 4].mean() < 0.4
 
 
 def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
-    y = np.arange(400, dtype=np.int32)
-    seam = close_seam(y, np.zeros_like(y), np.full((400, 3), 10, np.float32), (200, 200), (2.0, 2.0), 3)[100, :, 0]
-    assert seam[0] == pytest.approx(10)
-    assert (np.diff(seam) <= 1e-5).all()
-    assert seam[4] > 1
-    assert seam[24:].max() == 0
+    image = np.full((96, 256, 3), 100, np.uint8)
+    hole = square_hole((96, 256), Box(0, 64, 96, 256))
+    off = np.full((96, 256, 3), 90, np.float32)
+    y, x, colours = transfer(image, hole, off, hole, field_of((0, 0), np.zeros((12, 32), bool)))
+    added = colours[y == 48][:, 0] - 90
+    assert added[0] == pytest.approx(10)
+    assert (np.diff(added) <= 1e-5).all()
+    assert added[4] > 1, "8 px is what it reaches at least"
+    assert added[24:].max() == 0
 
 
 def test_the_first_ring_takes_what_its_own_neighbours_miss() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 
 import cv2
 import numpy as np
@@ -27,15 +28,9 @@ def sheet_of(
 
 
 def in_numbers(pieces: list[Piece]) -> NDArray[np.int64]:
-    """Label, core and what is seen of each, as compiled loops take them; see :class:`rethined.native.Told`."""
-    boxes = [(piece.label, piece.core, piece.around) for piece in pieces]
-    return np.array(
-        [
-            (label, core.top, core.left, core.bottom, core.right, seen.top, seen.left, seen.bottom, seen.right)
-            for label, core, seen in boxes
-        ],
-        np.int64,
-    ).reshape(-1, 9)
+    """Label, core, what is seen, and whether it is a tile of each, as compiled loops take them; see :class:`rethined.native.Told`."""
+    rows = [(piece.label, *astuple(piece.core), *astuple(piece.around), piece.is_tile) for piece in pieces]
+    return np.array(rows, np.int64).reshape(-1, 10)
 
 
 def hole_and_rim(hole: HoleMap, unknown: HoleMap, groups: HoleGroups, piece: Piece) -> tuple[Ints, Ints]:

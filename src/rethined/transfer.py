@@ -16,7 +16,7 @@ Steps, in order:
 4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back. What is
    finer than the network's grid is detail; where nothing is, at the network's own size, its finest band is
    (:func:`contrast_share`).
-5. :func:`close_seam` spreads inwards, on a coarse grid, what is still missing at the rim; the first ring of hole
+5. :func:`rethined.fullsize.fill_pixels` spreads inwards what is still missing at the rim; the first ring of hole
    pixels takes what its own neighbours miss.
 
 Step 3 works on a sheet on which all holes are laid out side by side (:class:`rethined.sheet.PixelSheet`).
@@ -33,12 +33,12 @@ import numpy as np
 from rethined import native
 from rethined.depth import WHITE
 from rethined.detail import DETAIL_PX, DetailLevels, detail_levels
-from rethined.fullsize import CHUNK, Source, correct, fill_pixels
+from rethined.fullsize import CHUNK, Source, fill_pixels
 from rethined.native import Between, Copying, Region, SmallPictures
 from rethined.offsets import OffsetField
 from rethined.pieces import in_numbers, sheet_of, token_pixels
 from rethined.regions import TOKEN_PX, Piece, batches, group_cells, group_holes
-from rethined.resample import PULL_GAIN, cell_means, spread
+from rethined.resample import PULL_GAIN, spread
 from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Float32, HoleMap, Ints, Pixels, SizeHW
@@ -55,11 +55,6 @@ DETAIL_FLOOR = 0.3
 """Grey levels of detail that are always allowed: noise."""
 BASE_LEVELS = 3
 """Halvings of the pyramid that bends the base: the network's voice has full weight from the second on."""
-SEAM_LEVELS = 2
-"""Halvings of the pyramid, on the network's grid, that carries what is missing at the rim into the hole."""
-SEAM_GRID_PX = 768
-"""Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
-
 BATCH_PX = 1 << 15
 """Area of the boxes of groups that are worked on together at the network's size. With four times as much a fill takes
 as long and 30 MB more."""
@@ -125,11 +120,7 @@ def transfer(
     blend = Blend(image, barred, field, between.scale_yx, gate, white=WHITE[image.dtype])
     groups = group_holes(touched)
     source = Source(blend, SmallPictures(copied, membrane, between))
-    found = fill_pixels(source, image, hole, unknown, groups, on_done=stretch(on_done, 0.2, 0.9), workers=workers)
-    seam_hw, levels = seam_grid(small_hw)
-    across = Between(size_hw, seam_hw)
-    seam = close_seam(found.rim_y, found.rim_x, found.rim_missing, seam_hw, across.scale_yx, levels)
-    correct(found, seam, across, on_done=stretch(on_done, 0.9, 1), workers=workers)
+    found = fill_pixels(source, image, hole, unknown, groups, on_done=stretch(on_done, 0.2, 1), workers=workers)
     return found.y, found.x, found.colours
 
 
@@ -204,8 +195,7 @@ def copy_small(
         region = Region(touched, touched, groups.labels)
 
         def copy_compiled(pieces: list[Piece]) -> None:
-            is_tile = np.array([piece.is_tile for piece in pieces])
-            loops.copy(blend.tables, copying, region, in_numbers(pieces), is_tile)
+            loops.copy(blend.tables, copying, region, in_numbers(pieces))
 
         workers.map(copy_compiled, pieces, on_done=on_done)
         return copied, membrane
@@ -267,30 +257,3 @@ def bend_base(error: Float32, touched: HoleMap, is_copied: HoleMap, levels: int,
     weight = np.where(touched, np.float32(voice), np.float32(1)) * share
     values = np.where(touched[..., None], low_error, error)
     return spread(values.astype(np.float32), weight.astype(np.float32), levels=levels)
-
-
-def seam_grid(small_hw: SizeHW) -> tuple[SizeHW, int]:
-    """The grid on which seams are closed, and the halvings of its pyramid, for a network picture of a size."""
-    grid_hw, levels = small_hw, SEAM_LEVELS
-    while max(grid_hw) > SEAM_GRID_PX and levels > 1:
-        grid_hw, levels = (grid_hw[0] // 2, grid_hw[1] // 2), levels - 1
-    return grid_hw, levels
-
-
-def close_seam(
-    y: Ints, x: Ints, missing: Float32, grid_hw: SizeHW, scale_yx: tuple[float, float], levels: int
-) -> Float32:
-    """What the result misses at known pixels next to the hole, spread into it on a coarse grid.
-
-    Args:
-        y, x: ``(N,)`` int32, those pixels.
-        missing: ``(N, C)`` float32, their true minus their copied colour.
-        grid_hw: Height and width of the grid.
-        scale_yx: Pixels per cell of it.
-        levels: How far it reaches, as in :func:`rethined.resample.spread`.
-
-    Returns:
-        ``(h, w, C)`` float32, what to add; it fades some ``2 ** levels`` cells away from where anything is missing.
-    """
-    mean, is_met = cell_means(y, x, missing, grid_hw, scale_yx)
-    return spread(mean, is_met.astype(np.float32), levels=levels)

@@ -11,17 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rethined import Inpainter, InpaintOptions, native
+from rethined import Inpainter, InpaintOptions, native, regions
 from rethined.composite import paste
-from rethined.detail import DetailLevels
+from rethined.detail import DetailLevels, no_detail
 from rethined.errors import InstallationError
-from rethined.fullsize import Source, correct, fill_pixels
+from rethined.fullsize import Source, fill_pixels
 from rethined.matching import corrupted_tokens
-from rethined.native import Between, BlendTables, FilledPixels, Loops, Region, SmallPictures, Windows
+from rethined.native import (
+    Between,
+    BlendTables,
+    Copying,
+    FilledPixels,
+    Loops,
+    Region,
+    Seam,
+    SmallPictures,
+    Windows,
+)
 from rethined.offsets import OffsetField, _Search, choose_offsets
 from rethined.regions import group_holes
-from rethined.resample import shrink_any
+from rethined.resample import shrink_any, spread
 from rethined.taps import Blend
+from rethined.transfer import copy_small
 from rethined.workers import SERIAL
 
 needs_loops = pytest.mark.skipif(native.loops() is None, reason="the package was installed without a C compiler")
@@ -103,28 +114,22 @@ def test_pixels_of_holes_are_equal(
     unknown = hole | (rng.random(size_hw) < 0.05)
     groups = group_holes(shrink_any(unknown, small_hw))
     copied, membrane = (rng.uniform(-20, 255, (*small_hw, channels)).astype(np.float32) for _ in range(2))
-    seam_hw = (small_hw[0] // 2, small_hw[1] // 2)
-    seam = rng.uniform(-9, 9, (*seam_hw, channels)).astype(np.float32)
     state = rng.bit_generator.state
 
     def fill() -> FilledPixels:
         rng.bit_generator.state = state
         blend = blend_of(rng, size_hw, small_hw, channels, dtype)
         source = Source(blend, SmallPictures(copied, membrane, Between(size_hw, small_hw)))
-        pixels = fill_pixels(source, blend.tables.colours, hole, unknown, groups)
-        correct(pixels, seam, Between(size_hw, seam_hw))
-        return pixels
+        return fill_pixels(source, blend.tables.colours, hole, unknown, groups)
 
     compiled, twin = both(monkeypatch, fill)
     assert len(twin.y) == np.count_nonzero(hole)
-    assert len(twin.rim_y) > 0
-    for name in ("y", "x", "ring", "rim_y", "rim_x"):
+    for name in ("y", "x"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(twin, name), err_msg=name)
     # OpenCV interpolates in steps of 1/32 of a cell.
-    for name in ("colours", "ring_missing", "rim_missing"):
-        gap = np.abs(getattr(compiled, name) - getattr(twin, name))
-        assert gap.max() < 275 / 32 * 4, name
-        assert gap.mean() < 275 / 32 / 4, name
+    gap = np.abs(compiled.colours - twin.colours)
+    assert gap.max() < 275 / 32 * 4
+    assert gap.mean() < 275 / 32 / 4
 
 
 @needs_loops
@@ -145,8 +150,7 @@ def test_pixels_of_holes_are_equal_where_grids_meet_in_steps_that_opencv_has(
         return fill_pixels(source, blend.tables.colours, hole, hole, groups)
 
     compiled, twin = both(monkeypatch, fill)
-    for name in ("colours", "ring_missing", "rim_missing"):
-        np.testing.assert_allclose(getattr(compiled, name), getattr(twin, name), atol=1e-3, err_msg=name)
+    np.testing.assert_allclose(compiled.colours, twin.colours, atol=1e-3)
 
 
 @needs_loops
@@ -162,6 +166,48 @@ def test_pasted_pixels_are_equal(seed: int, dtype: str, channels: int) -> None:
     compiled, twin = both(monkeypatch, lambda: paste(picture, y, x, colours))
     np.testing.assert_array_equal(compiled, twin)
     assert (compiled.reshape(17 * 23, -1)[place] != picture.reshape(17 * 23, -1)[place]).any()
+
+
+@needs_loops
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([1, 3]),
+    st.sampled_from([None, 1, 3, 9]),
+    st.integers(0, 2**32 - 1),
+)
+def test_spreading_is_equal(height: int, width: int, channels: int, levels: int | None, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(-100, 255, (height, width, channels)).astype(np.float32)
+    weight = (rng.random((height, width)) * (rng.random((height, width)) < rng.random())).astype(np.float32)
+    weight[rng.random((height, width)) < rng.random()] = 1
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        compiled, twin = both(monkeypatch, lambda: spread(values, weight, levels=levels))
+    np.testing.assert_allclose(compiled, twin, rtol=1e-4, atol=1e-2)
+
+
+@needs_loops
+@pytest.mark.parametrize("contrast", [0, 0.7])
+@pytest.mark.parametrize("tile_px", [64, 512])
+def test_copies_at_the_networks_size_are_equal(
+    contrast: float, tile_px: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "TILE_PX", tile_px)
+    filled = rng.uniform(0, 255, (160, 256, 3)).astype(np.float32)
+    touched = rng.random((160, 256)) > 0.999
+    touched[20:75, 30:170] = touched[130:160, 220:256] = True
+    field = OffsetField(
+        rng.integers(-160, 160, (20, 32, 2)).astype(np.int32), corrupted_tokens(touched) & (rng.random((20, 32)) < 0.9)
+    )
+    gate = rng.random((20, 32)).astype(np.float32)
+
+    def copy() -> tuple[np.ndarray, np.ndarray]:
+        return copy_small(filled, touched, field, gate, barred=touched, contrast=contrast)
+
+    compiled, twin = both(monkeypatch, copy)
+    assert (np.abs(twin[1]) > 1).mean() > 0.1
+    for got, expected in zip(compiled, twin, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-2)
 
 
 @needs_loops
@@ -245,23 +291,43 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
     picture = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(IndexError):
         loops.paste(picture, 255, inside + 8, inside, np.zeros((4, 3), np.float32))
-    between = Between((8, 8), (4, 4))
-    with pytest.raises(TypeError):
-        loops.add_grid(np.zeros((4, 5, 3), np.float32), between, inside, inside, np.zeros((4, 3), np.float32))
+    flat = np.zeros((8, 8), bool)
+    region = Region(flat, flat, np.zeros((2, 2), np.int32))
     with pytest.raises(IndexError, match="boxes up to"):
-        loops.tell(
-            Region(np.zeros((8, 8), bool), np.zeros((8, 8), bool), np.zeros((2, 2), np.int32)),
-            np.array([[1, 0, 0, 8, 8, 0, 0, 8, 9]]),
-        )
-    told = loops.tell(
-        Region(np.ones((64, 96), bool), np.ones((64, 96), bool), np.ones((2, 2), np.int32)),
-        np.array([[1, 0, 0, 64, 96, 0, 0, 64, 96]]),
-    )
-    assert told.counts.tolist() == [[64 * 96, 0, 0, 0]]
+        loops.tell(region, np.array([[1, 0, 0, 8, 8, 0, 0, 8, 9, 0]]))
+    everything = np.array([[1, 0, 0, 64, 96, 0, 0, 64, 96, 0]])
+    full = np.ones((64, 96), bool)
+    region = Region(full, full, np.ones((2, 2), np.int32))
+    told = loops.tell(region, everything)
+    assert told.counts.tolist() == [[64 * 96, 0, 0, 0, 63, 95]]
     small = np.zeros((64, 96, 3), np.float32)
-    source = SmallPictures(small, small, Between((64, 96), (64, 96)))
+    source, seam = SmallPictures(small, small, Between((64, 96), (64, 96))), Seam(0.3, 4, 3)
     with pytest.raises(IndexError, match="there is room for"):
-        loops.fill(tables, source, told, FilledPixels.empty(64 * 96, 0, 0, 3), (1, 0, 0), 1)
+        loops.fill(tables, source, seam, told, FilledPixels.empty(64 * 96, 3), 1)
+    with pytest.raises(TypeError, match="0 levels"):
+        loops.fill(tables, source, Seam(0.3, 4, 0), told, FilledPixels.empty(64 * 96, 3), 0)
+    copying = Copying(full, small, small, 0.2, 0, 4, 3)
+    with pytest.raises(TypeError, match="a picture of uint8"):
+        loops.copy(tables, copying, region, everything)
+    tables = blend_of(rng, (64, 96), (64, 96), dtype="float32").tables
+    with pytest.raises(IndexError, match="boxes up to"):
+        loops.copy(tables, copying, region, everything + 1)
+    with pytest.raises(TypeError, match="2 channels"):
+        loops.spread(small[..., :2], small[..., 0], None, 4)
+    with pytest.raises(TypeError, match="expected float32"):
+        loops.spread(small, small[:9, :, 0], None, 4)
+    picture = rng.uniform(0, 255, (64, 96, 3)).astype(np.float32)
+    corners = np.array([[0, 0], [8, 8]], np.int32)
+    search = _Search(picture, full, np.ones((57, 89), bool), corners, no_detail((64, 96)), 43, SERIAL)
+    to_yx, cost = np.zeros((2, 5, 2), np.int32), np.zeros((2, 5), np.float32)
+    windows = [Windows(search.is_hole, search.own, search.weight)]
+    for tokens in (slice(0, 3), slice(-1, 2), slice(2, 1)):
+        with pytest.raises(IndexError, match="there are 2"):
+            loops.cost(search._tables, windows, to_yx, cost == 0, tokens, cost)
+    with pytest.raises(IndexError, match="3 windows"):
+        loops.cost(search._tables, windows * 3, to_yx, cost == 0, slice(0, 2), cost)
+    with pytest.raises(TypeError):
+        loops.cost(search._tables, windows, to_yx[:, :4], cost == 0, slice(0, 2), cost)
 
 
 def test_without_a_library_there_are_no_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

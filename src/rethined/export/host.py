@@ -13,11 +13,11 @@ It is written to be read, not to be fast; in Python :class:`rethined.Inpainter` 
    that the sources of its four nearest tokens have for it, by the weights of the sources and by bilinear weights of the
    tokens; sources that hold hole pixels do not count. The contrast that mixing takes away is put back, and the sum
    is added to the enlarged fill.
-7. Seam: what is missing at the known pixels round the hole is spread inwards on the small grid, as
-   :func:`rethined.transfer.close_seam`; hole pixels next to known ones take what those miss.
+7. Seam: what is missing at the known pixels round the hole is averaged on the small grid and spread inwards there;
+   hole pixels next to known ones take what those miss.
 
 The engine does more: it looks closer, ranks near sources too, refines their offsets to single pixels, bends the base
-and gates the detail.
+gates the detail, and spreads what is missing at full size.
 
 Reference: RETHINED, sections 3.2 to 3.4.
 """
@@ -38,12 +38,13 @@ from rethined.options import FIRST_PX
 from rethined.regions import TOKEN_PX, plan_rungs
 from rethined.resample import KNOWN_COVERAGE, Shrunk, cell_means, pull_push, spread
 from rethined.runtime import open_graph
-from rethined.transfer import SEAM_LEVELS
 from rethined.types import Box, Float32, HoleMap, Image8, SizeHW
 
 WINDOW_SHARE = 3
 """How much longer than the hole the window is. Measured on single ellipses at 2048 px: perceptual distance .88, with 2
 and 4 .90, without windows .95."""
+SEAM_LEVELS = 2
+"""Halvings of the pyramid that spreads what is missing at the rim."""
 SURE = 1e-6
 """Shares and sums of weights may be rounded by this much."""
 

@@ -29,6 +29,7 @@ from rethined.native.tables import (
     Copying,
     FilledPixels,
     Region,
+    Seam,
     SearchTables,
     SmallPictures,
     Told,
@@ -38,7 +39,7 @@ from rethined.native.tables import (
 )
 from rethined.types import Float32, HoleMap, Ints, Pixels
 
-VERSION = 4
+VERSION = 5
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 PER_PIXEL, MOST_LEVELS = 14, 32
@@ -48,10 +49,9 @@ MOST_WINDOWS = 2
 _ARGUMENTS: dict[str, list[Any]] = {
     "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
     "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
-    "fill": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 6 + [FLOAT],
-    "add_grid": [ADDRESS, INT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
+    "fill": [ADDRESS] * 4 + [SIZE] + [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 4,
     "spread": [ADDRESS] * 2 + [SIZE] * 2 + [INT, SIZE, INT, FLOAT] + [ADDRESS] * 2,
-    "copy": [ADDRESS] * 5 + [SIZE, ADDRESS],
+    "copy": [ADDRESS] * 4 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
     "cost": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2 + [SIZE] * 3 + [ADDRESS],
 }
@@ -110,10 +110,10 @@ class Loops:
         count, (height, width) = len(pieces), region.hole.shape
         _expect_boxes(pieces, (height, width))
         kind = np.zeros(int(cells_of(pieces).sum()), np.uint8)
-        told = Told(pieces, kind, np.zeros((count, 4), np.int64))
+        told = Told(pieces, kind, np.zeros((count, 6), np.int64))
         self._call["tell"](
             ctypes.byref(region.in_c),
-            address_of(pieces, np.int64, (count, 9)),
+            address_of(pieces, np.int64, (count, 10)),
             count,
             kind.ctypes.data,
             told.counts.ctypes.data,
@@ -121,55 +121,40 @@ class Loops:
         return told
 
     def fill(
-        self,
-        tables: BlendTables,
-        small: SmallPictures,
-        told: Told,
-        into: FilledPixels,
-        starts: tuple[int, int, int],
-        diagonal: float,
+        self, tables: BlendTables, small: SmallPictures, seam: Seam, told: Told, into: FilledPixels, start: int
     ) -> None:
-        """Colours of the hole pixels of some pieces, and what the known ones beside them miss.
+        """Colours of the hole pixels of some pieces.
 
         Args:
-            tables, small: What they are made of, of one picture.
+            tables, small, seam: What they are made of, and meet what is known by, of one picture.
             told: What :meth:`tell` gave of that picture.
             into: Gets the pixels that the pieces answer for.
-            starts: From where on: of the hole pixels, of those with known ones beside them, and of these.
-            diagonal: What known pixels beside a corner count in the mean, those beside an edge counting 1.
+            start: From where on.
         """
         count, channels = len(told.pieces), tables.colours.shape[2]
         if not count:
             return
-        ends = (told.counts[:, (0, 1, 3)].sum(0) + starts).tolist()
-        room = [len(into.y), len(into.ring), len(into.rim_y)]
-        if min(starts) < 0 or any(end > most for end, most in zip(ends, room, strict=True)):
-            raise IndexError(f"pixels from {starts} to {ends}; there is room for {room}")
+        if not 0 <= start <= start + told.hole_px <= len(into.y):
+            raise IndexError(f"pixels from {start} to {start + told.hole_px}; there is room for {len(into.y)}")
+        if not 1 <= seam.levels <= MOST_LEVELS:
+            raise TypeError(f"{seam.levels} levels; expected 1 to {MOST_LEVELS}")
+        # In whole cells, and one all around.
+        height, width = (told.counts[:, 4:] - told.counts[:, 2:4] * (told.pieces[:, 9:] == 0)).max(0, initial=0)
+        room = 3 << seam.levels
         slot = np.empty(int(cells_of(told.pieces).max()), np.int32)
-        missing = np.empty((int(told.counts[:, 2].max()), channels), np.float32)
-        first = np.array([starts[0], starts[1], 0, starts[2]], np.int64)
+        missing = np.empty((int(told.counts[:, 1].max()), channels), np.float32)
+        work = np.empty(4 * _level_pixels(int(height) + room, int(width) + room), np.float32)
         self._call["fill"](
             ctypes.byref(tables.in_c),
             ctypes.byref(small.in_c),
+            ctypes.byref(seam.in_c),
             told.pieces.ctypes.data,
             count,
-            *(array.ctypes.data for array in (told.kind, told.counts, first, slot, missing)),
+            told.kind.ctypes.data,
+            told.counts.ctypes.data,
+            start,
+            *(array.ctypes.data for array in (slot, missing, work)),
             ctypes.byref(into.in_c),
-            diagonal,
-        )
-
-    def add_grid(self, grid: Float32, between: Between, y: Ints, x: Ints, colours: Float32) -> None:
-        """Adds to ``(N, C)`` colours of N pixels what a grid ``(h, w, C)`` says there, interpolated."""
-        count, channels = colours.shape
-        _expect_inside(y, x, between.size_hw)
-        self._call["add_grid"](
-            address_of(grid, np.float32, (*between.grid_hw, channels)),
-            channels,
-            ctypes.byref(between.in_c),
-            address_of(y, np.int32, (count,)),
-            address_of(x, np.int32, (count,)),
-            count,
-            address_of(colours, np.float32, (count, channels)),
         )
 
     def spread(self, values: Float32, weight: Float32, levels: int | None, pull_gain: float) -> Float32:
@@ -191,14 +176,7 @@ class Loops:
         )
         return out
 
-    def copy(
-        self,
-        tables: BlendTables,
-        copying: Copying,
-        region: Region,
-        pieces: NDArray[np.int64],
-        is_tile: NDArray[np.bool_],
-    ) -> None:
+    def copy(self, tables: BlendTables, copying: Copying, region: Region, pieces: NDArray[np.int64]) -> None:
         """Copies what some pieces answer for, at the network's size.
 
         Args:
@@ -206,7 +184,6 @@ class Loops:
             copying: What else is needed, and what is written.
             region: Groups of its tokens, as ``labels``.
             pieces: As in :class:`Told`.
-            is_tile: ``(P,)``, see :class:`rethined.regions.Piece`.
         """
         count, (height, width) = len(pieces), region.hole.shape
         if tables.colours.shape != copying.copied.shape or tables.colours.dtype != np.float32:
@@ -232,8 +209,7 @@ class Loops:
             ctypes.byref(tables.in_c),
             ctypes.byref(copying.in_c),
             ctypes.byref(region.in_c),
-            address_of(pieces, np.int64, (count, 9)),
-            address_of(is_tile, np.bool_, (count,)),
+            address_of(pieces, np.int64, (count, 10)),
             count,
             work.ctypes.data,
         )
@@ -301,9 +277,9 @@ def _level_pixels(height: int, width: int) -> int:
 
 def _expect_boxes(pieces: NDArray[np.int64], size_hw: tuple[int, int]) -> None:
     """That what pieces see lies within the picture."""
-    top, left, bottom, right = pieces[:, 5:].T
+    top, left, bottom, right = pieces[:, 5:9].T
     if len(top) and not (min(top.min(), left.min()) >= 0 and bottom.max() <= size_hw[0] and right.max() <= size_hw[1]):
-        raise IndexError(f"boxes up to {pieces[:, 5:].max(0)} in a picture of {size_hw[0]} x {size_hw[1]}")
+        raise IndexError(f"boxes up to {pieces[:, 5:9].max(0)} in a picture of {size_hw[0]} x {size_hw[1]}")
 
 
 def _expect_inside(y: Ints, x: Ints, size_hw: tuple[int, ...]) -> None:
@@ -322,6 +298,7 @@ __all__ = [
     "FilledPixels",
     "Loops",
     "Region",
+    "Seam",
     "SearchTables",
     "SmallPictures",
     "Told",

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 4; }
+API int32_t rethined_loops_version(void) { return 5; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -200,177 +200,6 @@ WIDE API void rethined_blend(const Blend *b, const int32_t *y, const int32_t *x,
 #undef FORM
 }
 
-/* ---- All pixels of some pieces at full size: rethined.fullsize --------------------------------------------------- */
-
-typedef struct {
-    const uint8_t *hole;                     /* (height, width) */
-    const uint8_t *unknown;                  /* the same */
-    const int32_t *labels;                   /* (.., label_columns), groups of holes */
-    const int32_t *label_row, *label_column; /* of each row and column of the picture */
-    int64_t width, label_columns;
-} Region;
-
-typedef struct {
-    int64_t label;                                        /* of its group */
-    int64_t core_top, core_left, core_bottom, core_right; /* what it answers for */
-    int64_t top, left, bottom, right;                     /* what it sees */
-} Piece;
-
-typedef struct {
-    int64_t hole;    /* hole pixels that a piece answers for */
-    int64_t ring;    /* those of them with rim pixels beside */
-    int64_t rim;     /* known pixels beside hole pixels */
-    int64_t own_rim; /* those that it answers for */
-} Counts;
-
-enum { NEITHER = 0, HOLE = 1, RIM = 2 };
-
-INLINE int is_core(const Piece *p, int64_t y, int64_t x) {
-    return y >= p->core_top && y < p->core_bottom && x >= p->core_left && x < p->core_right;
-}
-
-/* Cells of the box that a piece sees, with a border of one, which stays zero. */
-INLINE int64_t cells_of(const Piece *p) { return (p->bottom - p->top + 2) * (p->right - p->left + 2); }
-
-/* Whether any of the eight around a cell is of a kind. */
-INLINE int is_beside(const uint8_t *cell, int64_t stride, int kind) {
-    const uint8_t *above = cell - stride, *below = cell + stride;
-    return (above[-1] | above[0] | above[1] | cell[-1] | cell[1] | below[-1] | below[0] | below[1]) & kind;
-}
-
-INLINE Counts tell(const Region *r, const Piece *p, uint8_t *kind) {
-    const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
-    Counts counts = {0, 0, 0, 0};
-    for (int64_t i = 0; i < height; i++) {
-        const uint8_t *hole = r->hole + (p->top + i) * r->width + p->left;
-        const int32_t *label = r->labels + r->label_row[p->top + i] * r->label_columns;
-        const int32_t *column = r->label_column + p->left;
-        uint8_t *cell = kind + (i + 1) * stride + 1;
-        for (int64_t j = 0; j < width; j++)
-            if (hole[j] && label[column[j]] == p->label) cell[j] = HOLE;
-    }
-    for (int64_t i = 0; i < height; i++) {
-        const uint8_t *unknown = r->unknown + (p->top + i) * r->width + p->left;
-        uint8_t *cell = kind + (i + 1) * stride + 1;
-        for (int64_t j = 0; j < width; j++) {
-            if (cell[j] == HOLE || unknown[j] || !is_beside(cell + j, stride, HOLE)) continue;
-            cell[j] = RIM;
-            counts.rim++;
-            counts.own_rim += is_core(p, p->top + i, p->left + j);
-        }
-    }
-    for (int64_t i = 0; i < height; i++) {
-        const uint8_t *cell = kind + (i + 1) * stride + 1;
-        for (int64_t j = 0; j < width; j++) {
-            if (cell[j] != HOLE || !is_core(p, p->top + i, p->left + j)) continue;
-            counts.hole++;
-            counts.ring += is_beside(cell + j, stride, RIM) != 0;
-        }
-    }
-    return counts;
-}
-
-/* Tells hole pixels of each piece's group, and known pixels beside them, in the box that it sees.
-
-   kind: the cells of all pieces, one after the other, zero. */
-WIDE API void rethined_tell(const Region *r, const Piece *pieces, int64_t count, uint8_t *kind, Counts *counts) {
-    for (int64_t n = 0; n < count; n++) {
-        counts[n] = tell(r, &pieces[n], kind);
-        kind += cells_of(&pieces[n]);
-    }
-}
-
-typedef struct {
-    int32_t *y, *x; /* hole pixels */
-    float *colours;
-    int64_t *ring;       /* which of them have rim pixels beside */
-    float *ring_missing; /* the mean of what those miss */
-    int32_t *rim_y, *rim_x;
-    float *rim_missing;
-} Filled;
-
-/* slot: as kind; missing: for all rim pixels of the piece. The first pixels of each sort are written at own, ring and
-   own_rim. */
-INLINE void fill(const Blend *b, const Small *s, const Piece *p, const uint8_t *kind, int32_t *slot, float *missing,
-                 const Filled *to, int64_t own, int64_t ring, int64_t own_rim, float diagonal, int32_t channels,
-                 int32_t bytes_each) {
-    const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
-    Nearest nearest = nowhere();
-    int32_t rim = 0;
-    memset(slot, 0, (size_t)cells_of(p) * sizeof *slot);
-    for (int64_t i = 0; i < height; i++) {
-        for (int64_t j = 0; j < width; j++) {
-            const int64_t cell = (i + 1) * stride + j + 1, y = p->top + i, x = p->left + j;
-            if (kind[cell] != RIM) continue;
-            float colour[3], *here = missing + (int64_t)rim * channels;
-            colour_at(b, s, &nearest, y, x, colour, channels, bytes_each);
-            for (int c = 0; c < channels; c++)
-                here[c] = level(b->colours, bytes_each, (y * b->width + x) * channels + c) * b->gain - colour[c];
-            slot[cell] = ++rim; /* 0 stands for none */
-            if (!is_core(p, y, x)) continue;
-            to->rim_y[own_rim] = (int32_t)y;
-            to->rim_x[own_rim] = (int32_t)x;
-            for (int c = 0; c < channels; c++) to->rim_missing[own_rim * channels + c] = here[c];
-            own_rim++;
-        }
-    }
-    for (int64_t i = 0; i < height; i++) {
-        for (int64_t j = 0; j < width; j++) {
-            const int64_t cell = (i + 1) * stride + j + 1, y = p->top + i, x = p->left + j;
-            if (kind[cell] != HOLE || !is_core(p, y, x)) continue;
-            to->y[own] = (int32_t)y;
-            to->x[own] = (int32_t)x;
-            colour_at(b, s, &nearest, y, x, to->colours + own * channels, channels, bytes_each);
-            if (is_beside(kind + cell, stride, RIM)) {
-                const int64_t near[8] = {cell - stride,     cell - 1,          cell + 1,          cell + stride,
-                                         cell - stride - 1, cell - stride + 1, cell + stride - 1, cell + stride + 1};
-                float total[3] = {0, 0, 0}, met = 0;
-                for (int k = 0; k < 8; k++) {
-                    const float weight = k < 4 ? 1 : diagonal;
-                    if (!slot[near[k]]) continue;
-                    met += weight;
-                    for (int c = 0; c < channels; c++)
-                        total[c] += weight * missing[(int64_t)(slot[near[k]] - 1) * channels + c];
-                }
-                to->ring[ring] = own;
-                for (int c = 0; c < channels; c++) to->ring_missing[ring * channels + c] = total[c] / met;
-                ring++;
-            }
-            own++;
-        }
-    }
-}
-
-/* Fills the pixels that pieces answer for, after rethined_tell.
-
-   starts: where in what is written each sort of the first piece's pixels begins: hole, ring, own_rim of Counts.
-   slot: as many as the piece with the most cells has; missing: as many pixels as the one with the most rim has.
-   diagonal: what known pixels beside a corner of a hole pixel count, those beside an edge counting 1. */
-WIDE API void rethined_fill(const Blend *b, const Small *s, const Piece *pieces, int64_t count, const uint8_t *kind,
-                            const Counts *counts, const Counts *starts, int32_t *slot, float *missing,
-                            const Filled *to, float diagonal) {
-    Counts at = *starts;
-    for (int64_t n = 0; n < count; n++) {
-#define FORM(channels, bytes)                                                                                          \
-    fill(b, s, &pieces[n], kind, slot, missing, to, at.hole, at.ring, at.own_rim, diagonal, channels, bytes)
-        FORMS(FORM)
-#undef FORM
-        at.hole += counts[n].hole;
-        at.ring += counts[n].ring;
-        at.own_rim += counts[n].own_rim;
-        kind += cells_of(&pieces[n]);
-    }
-}
-
-/* Adds what a grid says between its pixels: rethined.fullsize.Filled.correct, but for the ring. */
-WIDE API void rethined_add_grid(const float *grid, int32_t channels, const Between *between, const int32_t *y,
-                                const int32_t *x, int64_t count, float *colours) {
-    for (int64_t n = 0; n < count; n++) {
-        const Corners at = corners_at(between, y[n], x[n]);
-        for (int c = 0; c < channels; c++) colours[n * channels + c] += value_at(grid, &at, channels, c);
-    }
-}
-
 /* ---- Pull-push: rethined.resample.spread ------------------------------------------------------------------------- */
 
 #define MOST_LEVELS 32 /* halvings */
@@ -511,6 +340,202 @@ WIDE API void rethined_spread(const float *values, const float *weight, int64_t 
         spread(&given, height, width, most, is_whole, pull_gain, work, out, 1);
 }
 
+/* ---- All pixels of some pieces at full size: rethined.fullsize --------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *hole;                     /* (height, width) */
+    const uint8_t *unknown;                  /* the same */
+    const int32_t *labels;                   /* (.., label_columns), groups of holes */
+    const int32_t *label_row, *label_column; /* of each row and column of the picture */
+    int64_t width, label_columns;
+} Region;
+
+typedef struct {
+    int64_t label;                                        /* of its group */
+    int64_t core_top, core_left, core_bottom, core_right; /* what it answers for */
+    int64_t top, left, bottom, right;                     /* what it sees */
+    int64_t is_tile;                                      /* whether its cells begin there, else at its first pixel */
+} Piece;
+
+typedef struct {
+    int64_t hole;                     /* hole pixels that a piece answers for */
+    int64_t rim;                      /* known pixels beside hole pixels, in all that it sees */
+    int64_t top, left, bottom, right; /* the box of both in what it sees, bottom and right within */
+} Counts;
+
+enum { NEITHER = 0, HOLE = 1, RIM = 2 };
+
+INLINE int is_core(const Piece *p, int64_t y, int64_t x) {
+    return y >= p->core_top && y < p->core_bottom && x >= p->core_left && x < p->core_right;
+}
+
+/* Cells of the box that a piece sees, with a border of one, which stays zero. */
+INLINE int64_t cells_of(const Piece *p) { return (p->bottom - p->top + 2) * (p->right - p->left + 2); }
+
+/* Whether any of the eight around a cell is of a kind. */
+INLINE int is_beside(const uint8_t *cell, int64_t stride, int kind) {
+    const uint8_t *above = cell - stride, *below = cell + stride;
+    return (above[-1] | above[0] | above[1] | cell[-1] | cell[1] | below[-1] | below[0] | below[1]) & kind;
+}
+
+INLINE Counts tell(const Region *r, const Piece *p, uint8_t *kind) {
+    const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
+    Counts counts = {0, 0, height, width, -1, -1};
+    for (int64_t i = 0; i < height; i++) {
+        const uint8_t *hole = r->hole + (p->top + i) * r->width + p->left;
+        const int32_t *label = r->labels + r->label_row[p->top + i] * r->label_columns;
+        const int32_t *column = r->label_column + p->left;
+        uint8_t *cell = kind + (i + 1) * stride + 1;
+        for (int64_t j = 0; j < width; j++)
+            if (hole[j] && label[column[j]] == p->label) cell[j] = HOLE;
+    }
+    for (int64_t i = 0; i < height; i++) {
+        const uint8_t *unknown = r->unknown + (p->top + i) * r->width + p->left;
+        uint8_t *cell = kind + (i + 1) * stride + 1;
+        int64_t first = width, last = -1;
+        for (int64_t j = 0; j < width; j++) {
+            if (cell[j] == HOLE) {
+                counts.hole += is_core(p, p->top + i, p->left + j);
+            } else {
+                if (unknown[j] || !is_beside(cell + j, stride, HOLE)) continue;
+                cell[j] = RIM;
+                counts.rim++;
+            }
+            if (j < first) first = j;
+            last = j;
+        }
+        if (last < 0) continue;
+        if (i < counts.top) counts.top = i;
+        if (first < counts.left) counts.left = first;
+        if (last > counts.right) counts.right = last;
+        counts.bottom = i;
+    }
+    return counts;
+}
+
+/* Tells hole pixels of each piece's group, and known pixels beside them, in the box that it sees.
+
+   kind: the cells of all pieces, one after the other, zero. */
+WIDE API void rethined_tell(const Region *r, const Piece *pieces, int64_t count, uint8_t *kind, Counts *counts) {
+    for (int64_t n = 0; n < count; n++) {
+        counts[n] = tell(r, &pieces[n], kind);
+        kind += cells_of(&pieces[n]);
+    }
+}
+
+/* What holes are filled with. */
+typedef struct {
+    int32_t *y, *x; /* hole pixels */
+    float *colours;
+} Filled;
+
+/* How a fill meets what is known. */
+typedef struct {
+    float diagonal;  /* what a known pixel beside a corner counts, one beside an edge counting 1 */
+    float pull_gain; /* as in spread */
+    int32_t levels;  /* halvings of what is missing; cells of 2 ** levels pixels keep clear of what is around */
+} Seam;
+
+/* What rim pixels miss, spread over a piece: the level below its pixels, and where that begins in what it sees. */
+typedef struct {
+    Level level;
+    int64_t top, left;
+} Correction;
+
+INLINE Correction spread_rim(const Piece *p, const Counts *counts, const Seam *seam, const int32_t *slot,
+                             const float *missing, float *work, int32_t channels) {
+    const int64_t cell = (int64_t)1 << seam->levels, stride = p->right - p->left + 2;
+    const int64_t top = p->is_tile ? 0 : counts->top, left = p->is_tile ? 0 : counts->left;
+    const int64_t height = ((counts->bottom - top) / cell + 3) * cell;
+    const int64_t width = ((counts->right - left) / cell + 3) * cell;
+    Level levels[MOST_LEVELS];
+    const int count = lay_levels(height, width, seam->levels, work, levels);
+    Correction correction = {levels[0], top - cell, left - cell};
+    memset(work, 0, (size_t)(height / 2 * (width / 2)) * 4 * sizeof *work);
+    for (int64_t i = counts->top; i <= counts->bottom; i++)
+        for (int64_t j = counts->left; j <= counts->right; j++) {
+            const int32_t number = slot[(i + 1) * stride + j + 1];
+            if (!number) continue;
+            const int64_t at = (i - correction.top) / 2 * levels[0].width + (j - correction.left) / 2;
+            for (int c = 0; c < channels; c++) work[4 * at + c] += missing[(int64_t)(number - 1) * channels + c];
+            work[4 * at + 3] += 1;
+        }
+    for (int64_t i = 0; i < levels[0].height * levels[0].width; i++)
+        if (work[4 * i + 3] != 0) pull_pixel(work + 4 * i, seam->pull_gain, work + 4 * i);
+    meet(levels, count, seam->pull_gain, 0);
+    return correction;
+}
+
+/* Fills the hole pixels that a piece answers for, from number own on.
+
+   slot: as kind; missing: for all rim pixels of the piece. */
+INLINE void fill(const Blend *b, const Small *s, const Seam *seam, const Piece *p, const uint8_t *kind,
+                 const Counts *counts, int32_t *slot, float *missing, float *work, const Filled *to, int64_t own,
+                 int32_t channels, int32_t bytes_each) {
+    const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
+    Nearest nearest = nowhere();
+    int32_t rim = 0;
+    memset(slot, 0, (size_t)cells_of(p) * sizeof *slot);
+    for (int64_t i = 0; i < height; i++) {
+        for (int64_t j = 0; j < width; j++) {
+            const int64_t cell = (i + 1) * stride + j + 1, y = p->top + i, x = p->left + j;
+            if (kind[cell] != RIM) continue;
+            float colour[3], *here = missing + (int64_t)rim * channels;
+            colour_at(b, s, &nearest, y, x, colour, channels, bytes_each);
+            for (int c = 0; c < channels; c++)
+                here[c] = level(b->colours, bytes_each, (y * b->width + x) * channels + c) * b->gain - colour[c];
+            slot[cell] = ++rim; /* 0 stands for none */
+        }
+    }
+    const Correction correction = spread_rim(p, counts, seam, slot, missing, work, channels);
+    for (int64_t i = 0; i < height; i++) {
+        for (int64_t j = 0; j < width; j++) {
+            const int64_t cell = (i + 1) * stride + j + 1, y = p->top + i, x = p->left + j;
+            if (kind[cell] != HOLE || !is_core(p, y, x)) continue;
+            float *colour = to->colours + own * channels;
+            to->y[own] = (int32_t)y;
+            to->x[own] = (int32_t)x;
+            own++;
+            colour_at(b, s, &nearest, y, x, colour, channels, bytes_each);
+            if (is_beside(kind + cell, stride, RIM)) {
+                const int64_t near[8] = {cell - stride,     cell - 1,          cell + 1,          cell + stride,
+                                         cell - stride - 1, cell - stride + 1, cell + stride - 1, cell + stride + 1};
+                float total[3] = {0, 0, 0}, met = 0;
+                for (int k = 0; k < 8; k++) {
+                    const float weight = k < 4 ? 1 : seam->diagonal;
+                    if (!slot[near[k]]) continue;
+                    met += weight;
+                    for (int c = 0; c < channels; c++)
+                        total[c] += weight * missing[(int64_t)(slot[near[k]] - 1) * channels + c];
+                }
+                for (int c = 0; c < channels; c++) colour[c] += total[c] / met;
+            } else {
+                float far[4];
+                enlarged(&correction.level, i - correction.top, j - correction.left, far);
+                for (int c = 0; c < channels; c++) colour[c] += far[c];
+            }
+        }
+    }
+}
+
+/* Fills the pixels that pieces answer for, after rethined_tell.
+
+   own: the number of the first of them; slot: as many as the piece with the most cells has; missing: as many pixels as
+   the one with the most rim has; work: four numbers for each pixel of the levels below the largest box of Counts, in
+   whole cells with one all around. */
+WIDE API void rethined_fill(const Blend *b, const Small *s, const Seam *seam, const Piece *pieces, int64_t count,
+                            const uint8_t *kind, const Counts *counts, int64_t own, int32_t *slot, float *missing,
+                            float *work, const Filled *to) {
+    for (int64_t n = 0; n < count; n++) {
+#define FORM(channels, bytes)                                                                                          \
+    fill(b, s, seam, &pieces[n], kind, &counts[n], slot, missing, work, to, own, channels, bytes)
+        if (counts[n].hole) FORMS(FORM)
+#undef FORM
+        own += counts[n].hole;
+        kind += cells_of(&pieces[n]);
+    }
+}
+
 /* ---- Copying at the network's size: rethined.transfer.copy_small -------------------------------------------------- */
 
 typedef struct {
@@ -541,7 +566,7 @@ INLINE float *take(float **work, int64_t count) {
 }
 
 /* Where the cells of a piece begin, and how many pixels they have; zeros all over. Returns whether it has any pixel. */
-INLINE int lay_piece(const Region *r, const Piece *p, int is_tile, int64_t cell, float *work, Sheet *to) {
+INLINE int lay_piece(const Region *r, const Piece *p, int64_t cell, float *work, Sheet *to) {
     int64_t top = p->bottom, left = p->right, bottom = p->top - 1, right = p->left - 1;
     for (int64_t y = p->top; y < p->bottom; y++) {
         const int32_t *label = r->labels + r->label_row[y] * r->label_columns;
@@ -554,7 +579,7 @@ INLINE int lay_piece(const Region *r, const Piece *p, int is_tile, int64_t cell,
         }
     }
     if (bottom < top) return 0;
-    if (is_tile) top = p->top, left = p->left;
+    if (p->is_tile) top = p->top, left = p->left;
     to->top = top - cell;
     to->left = left - cell;
     to->height = ((bottom - top) / cell + 3) * cell;
@@ -638,14 +663,14 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
 
 /* Copies the pixels that pieces answer for.
 
-   is_tile: of each piece, whether its cells begin where the box that it sees does; work: PER_PIXEL numbers for each
-   pixel of the largest piece in whole cells, with one all around, and four for each of the levels below. */
-WIDE API void rethined_copy(const Blend *b, const Copying *k, const Region *r, const Piece *pieces,
-                            const uint8_t *is_tile, int64_t count, float *work) {
+   work: PER_PIXEL numbers for each pixel of the largest piece in whole cells, with one all around, and four for each
+   of the levels below. */
+WIDE API void rethined_copy(const Blend *b, const Copying *k, const Region *r, const Piece *pieces, int64_t count,
+                            float *work) {
     const int64_t cell = (int64_t)1 << k->levels;
     for (int64_t n = 0; n < count; n++) {
         Sheet sheet;
-        if (lay_piece(r, &pieces[n], is_tile[n], cell, work, &sheet)) copy_piece(b, k, r, &pieces[n], &sheet);
+        if (lay_piece(r, &pieces[n], cell, work, &sheet)) copy_piece(b, k, r, &pieces[n], &sheet);
     }
 }
 

@@ -52,10 +52,12 @@ class _Region(ctypes.Structure):
     )
 
 
+class _Seam(ctypes.Structure):
+    _fields_ = (("diagonal", FLOAT), ("pull_gain", FLOAT), ("levels", INT))
+
+
 class _Filled(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ADDRESS) for name in ("y", "x", "colours", "ring", "ring_missing", "rim_y", "rim_x", "rim_missing")
-    )
+    _fields_ = tuple((name, ADDRESS) for name in ("y", "x", "colours"))
 
 
 class _Copying(ctypes.Structure):
@@ -231,73 +233,77 @@ class Told:
     """Pixels of some pieces.
 
     Attributes:
-        pieces: ``(P, 9)`` int64: the label of each one's group; top, left, bottom and right of the box that it answers
-            for, and of the box that it sees.
+        pieces: ``(P, 10)`` int64: the label of each one's group; top, left, bottom and right of the box that it answers
+            for, and of the box that it sees; whether it is a tile, see :class:`rethined.regions.Piece`.
         kind: Of the pixels that pieces see, uint8, each box with a border of zeros, one after the other: 1 hole of the
             piece's group, 2 known beside that, 0 neither.
-        counts: ``(P, 4)`` int64, how many hole pixels each answers for, how many of them have known ones beside them,
-            how many pixels are of kind 2, and for how many of those it answers.
+        counts: ``(P, 6)`` int64, how many hole pixels each answers for, and how many pixels of kind 2 it sees; top,
+            left, bottom and right of the pixels of both kinds in the box that it sees, the last two within.
     """
 
     pieces: NDArray[np.int64]
     kind: NDArray[np.uint8]
     counts: NDArray[np.int64]
 
+    @property
+    def hole_px(self) -> int:
+        """Hole pixels that all the pieces answer for."""
+        return int(self.counts[:, 0].sum())
+
 
 def cells_of(pieces: NDArray[np.int64]) -> NDArray[np.int64]:
     """``(P,)``, how many cells the box that each piece sees has with its border; see :class:`Told`."""
-    top, left, bottom, right = pieces[:, 5:].T
+    top, left, bottom, right = pieces[:, 5:9].T
     return np.asarray((bottom - top + 2) * (right - left + 2), np.int64)
 
 
 @dataclass(frozen=True)
-class FilledPixels:
-    """Hole pixels with their colours, and known pixels beside them with what they miss.
+class Seam:
+    """How a fill meets what is known; see :mod:`rethined.fullsize`.
 
     Attributes:
-        y, x: Rows and columns of hole pixels, ``(N,)`` int32.
+        diagonal: What a known pixel beside a corner of a hole pixel counts, one beside an edge counting 1.
+        pull_gain: See :data:`rethined.resample.PULL_GAIN`.
+        levels: Halvings of what is missing at the rim.
+    """
+
+    diagonal: float
+    pull_gain: float
+    levels: int
+
+    @cached_property
+    def in_c(self) -> _Seam:
+        """The same for C."""
+        return _Seam(self.diagonal, self.pull_gain, self.levels)
+
+
+@dataclass(frozen=True)
+class FilledPixels:
+    """Hole pixels with their colours.
+
+    Attributes:
+        y, x: Rows and columns, ``(N,)`` int32.
         colours: ``(N, C)`` float32.
-        ring: Which of them have known pixels beside them, ``(R,)`` int64.
-        ring_missing: What those miss, in the mean, ``(R, C)`` float32.
-        rim_y, rim_x: Rows and columns of the known ones, ``(M,)`` int32.
-        rim_missing: ``(M, C)`` float32.
     """
 
     y: Ints
     x: Ints
     colours: Float32
-    ring: NDArray[np.int64]
-    ring_missing: Float32
-    rim_y: Ints
-    rim_x: Ints
-    rim_missing: Float32
 
     @staticmethod
-    def empty(hole_px: int, ring_px: int, rim_px: int, channels: int) -> FilledPixels:
+    def empty(hole_px: int, channels: int) -> FilledPixels:
         """Room for so many pixels."""
         return FilledPixels(
-            np.empty(hole_px, np.int32),
-            np.empty(hole_px, np.int32),
-            np.empty((hole_px, channels), np.float32),
-            np.empty(ring_px, np.int64),
-            np.empty((ring_px, channels), np.float32),
-            np.empty(rim_px, np.int32),
-            np.empty(rim_px, np.int32),
-            np.empty((rim_px, channels), np.float32),
+            np.empty(hole_px, np.int32), np.empty(hole_px, np.int32), np.empty((hole_px, channels), np.float32)
         )
 
     @cached_property
     def in_c(self) -> _Filled:
         """Their addresses: valid as long as this object is."""
-        channels = self.colours.shape[1]
-        hole_px, ring_px, rim_px = len(self.y), len(self.ring), len(self.rim_y)
+        hole_px, channels = self.colours.shape
         return _Filled(
             *(address_of(axis, np.int32, (hole_px,)) for axis in (self.y, self.x)),
             address_of(self.colours, np.float32, (hole_px, channels)),
-            address_of(self.ring, np.int64, (ring_px,)),
-            address_of(self.ring_missing, np.float32, (ring_px, channels)),
-            *(address_of(axis, np.int32, (rim_px,)) for axis in (self.rim_y, self.rim_x)),
-            address_of(self.rim_missing, np.float32, (rim_px, channels)),
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rethined.detail import DETAIL_PX
+from rethined.fullsize import DIAGONAL, seam_levels
 from rethined.nn.network import TOKEN_PX
 from rethined.nn.prefill import spread
 from rethined.transfer import (
@@ -20,9 +21,7 @@ from rethined.transfer import (
     VOICE,
     VOICE_BLUR_PX,
     contrast_share,
-    seam_grid,
 )
-from rethined.types import SizeHW
 
 
 def _on_sheet(used: Tensor, cell_px: int, *planes: Tensor) -> tuple[list[Tensor], tuple[slice, slice]]:
@@ -78,22 +77,19 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     low, membrane = (_enlarge(x, hole.shape) for x in (copied, membrane))
     result = low + membrane + (mean - low) * gate / norm
     rim = (functional.max_pool2d(hole[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0) & ~hole
-    error, weight = (image - result) * rim, rim.to(image.dtype)
-    seam = _enlarge(_close_seam(error, rim, (small_hw[0], small_hw[1])), hole.shape)
-    share = functional.avg_pool2d(weight[None], 3, stride=1, padding=1)
-    nearest = functional.avg_pool2d(error[None], 3, stride=1, padding=1)[0] / share.clamp_min(1e-6)
-    return torch.where(hole, result + torch.where(share > 1e-6, nearest, seam), image)
+    error, weight = (image - result) * rim, rim.to(image.dtype)[None]
+    levels = seam_levels(scale_yx)
+    (on_sheet, weight_on_sheet), box = _on_sheet(hole | rim, 1 << levels, error, weight)
+    seam = _off_sheet(spread(on_sheet[None], weight_on_sheet[None], levels)[0], 1 << levels, box, error)
+    share, near = _of_neighbours(weight), _of_neighbours(error)
+    near = near / share.clamp_min(1e-6)
+    return torch.where(hole, result + torch.where(share > 1e-6, near, seam), image)
 
 
-def _close_seam(error: Tensor, rim: Tensor, small_hw: SizeHW) -> Tensor:
-    """What is missing at the rim, ``(3, H, W)``, spread on a coarse grid."""
-    (grid_h, grid_w), levels = seam_grid(small_hw)
-    y, x = rim.nonzero(as_tuple=True)
-    cell = (y * (grid_h / rim.shape[0])).long() * grid_w + (x * (grid_w / rim.shape[1])).long()
-    count = torch.bincount(cell, minlength=grid_h * grid_w)
-    total = error.new_zeros(3, grid_h * grid_w).index_add(1, cell, error[:, y, x])
-    mean = (total / count.clamp_min(1)).view(3, grid_h, grid_w)
-    return spread(mean[None], (count > 0).to(error.dtype).view(1, 1, grid_h, grid_w), levels)[0]
+def _of_neighbours(planes: Tensor) -> Tensor:
+    """The weighted sum over the eight pixels around, of each of ``(C, H, W)`` planes."""
+    kernel = planes.new_tensor([[DIAGONAL, 1, DIAGONAL], [1, 0, 1], [DIAGONAL, 1, DIAGONAL]])
+    return functional.conv2d(planes[:, None], kernel[None, None], padding=1)[:, 0]
 
 
 def _gather_taps(

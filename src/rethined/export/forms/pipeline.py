@@ -12,7 +12,7 @@ masked, so the cost is that of a picture that is all hole:
    Every pixel mixes what its four nearest tokens point at, with bilinear weights, and the contrast that mixing takes
    away is put back, as :mod:`rethined.taps` does. Copies are made in cells that reach from token centre to token
    centre: a cell has the same four nearest tokens all over, so a copy is a gather of whole cells.
-6. Seam: what is missing at the rim is spread inwards on the small grid, as :func:`rethined.transfer.close_seam`.
+6. Seam: what is missing at the rim is averaged on the small grid, or one half as fine, and spread inwards there.
 7. Composite: known pixels come back bit for bit.
 
 The engine does more: it looks closer, ranks near sources too, refines their offsets to single pixels, bends the base
@@ -35,7 +35,6 @@ from rethined.export.sizes import expect_multiple
 from rethined.fullsize import DIAGONAL
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
 from rethined.resample import KNOWN_COVERAGE, PULL_GAIN
-from rethined.transfer import seam_grid
 from rethined.types import SizeHW
 
 SIZE_HW = (512, 512)
@@ -50,6 +49,10 @@ SURE = 1e-6
 """Below this, sums of weights are nothing but rounding."""
 ENOUGH = KNOWN_COVERAGE - SURE
 """Known share of a small pixel that counts as known; shares of just that much may be rounded either way."""
+SEAM_LEVELS = 2
+"""Halvings of the pyramid that spreads what is missing at the rim."""
+SEAM_GRID_PX = 768
+"""Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
 
 
 class Pipeline(FormModule):
@@ -157,7 +160,7 @@ class Pipeline(FormModule):
         """What the result misses at known pixels next to the hole, spread into it."""
         rim = functional.max_pool2d(1 - known, 3, stride=1, padding=1) * known
         error = missing * rim
-        grid_hw, levels = seam_grid(self.size_hw)
+        grid_hw, levels = _seam_grid(self.size_hw)
         grid_px = self.factor * self.size_hw[0] // grid_hw[0]
         share = functional.avg_pool2d(rim, grid_px, grid_px)
         mean = functional.avg_pool2d(error, grid_px, grid_px) / share.clamp(min=SURE)
@@ -168,6 +171,14 @@ class Pipeline(FormModule):
         near = _of_neighbours(error) / near_share.clamp(min=SURE)
         is_near = self.operators.is_more(near_share, SURE)
         return near * is_near + far * (1 - is_near)
+
+
+def _seam_grid(small_hw: SizeHW) -> tuple[SizeHW, int]:
+    """The grid on which seams are closed, and the halvings of its pyramid, for a network picture of a size."""
+    grid_hw, levels = small_hw, SEAM_LEVELS
+    while max(grid_hw) > SEAM_GRID_PX and levels > 1:
+        grid_hw, levels = (grid_hw[0] // 2, grid_hw[1] // 2), levels - 1
+    return grid_hw, levels
 
 
 def _of_neighbours(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from rethined import native
 from rethined.detail import DetailLevels, detail_levels
 from rethined.distance import MOST_PX, distance_px
 from rethined.matching import Matches, free_positions
-from rethined.native import SearchTables, Windows
+from rethined.native import Loops, SearchTables, Windows
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
@@ -53,8 +53,8 @@ LEAST_TRUST = np.float32(0.02)
 """What copies count at least in rounds that trust those near the rim more, beside the 7 of what is known."""
 WINDOWS = 4096
 """Windows compared at a time: what they need stays in the cache."""
-TOKENS = 256
-"""Tokens whose candidates are compared at a time by compiled loops, so that threads have a share each."""
+TOKENS, PIXELS = 256, 1 << 14
+"""Tokens and pixels that compiled loops work on at a time, so that threads have a share each."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class _Search:
         far_px: float,
         workers: Workers,
     ) -> None:
-        self._workers = workers
+        self.workers = workers
         # Whole grey levels are fine enough to rank by, and a quarter of the memory.
         self.grey: Image8 = np.asarray(cv2.convertScaleAbs(picture), np.uint8)
         self.low: Image8 = np.asarray(
@@ -283,8 +283,8 @@ class _Search:
             return self._cost(offsets_yx, windows, wanted)
         offsets_yx = np.ascontiguousarray(offsets_yx)
         cost = np.empty(wanted.shape, np.float32)
-        parts = [slice(start, min(start + TOKENS, len(cost))) for start in range(0, len(cost), TOKENS)]
-        self._workers.map(lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts)
+        parts = _parts(len(cost), TOKENS)
+        self.workers.map(lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts)
         return cost
 
     def _cost(self, offsets_yx: Ints, windows: tuple[Windows, ...], wanted: HoleMap) -> Float32:
@@ -298,13 +298,13 @@ class _Search:
         rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
-        parts = [slice(start, start + WINDOWS) for start in range(0, len(rows), WINDOWS)]
+        parts = _parts(len(rows), WINDOWS)
 
         def compare(part: slice) -> Float32:
             costs = [self._unlike(each, rows[part], moved[part]) for each in windows]
             return np.asarray(sum(costs), np.float32)
 
-        found = self._workers.map(compare, parts)
+        found = self.workers.map(compare, parts)
         if found:
             missing = tables.asked[rows] - tables.offered[source[rows, columns, 0], source[rows, columns, 1]]
             unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
@@ -390,7 +390,10 @@ class _Agreement:
 
     def _copied_around(self) -> Image8:
         """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
-        search = self._search
+        search, loops = self._search, native.loops()
+        copied = np.array(search.grey)
+        if loops:
+            return self._copied_by(loops, copied)
         corner_y, corner_x = search.corners_yx[self._rows].T
         to_y, to_x = search.best_yx[self._rows].T
         tone = np.zeros((len(search.best_yx), 3), np.float32)
@@ -399,9 +402,26 @@ class _Agreement:
         moved_y, moved_x = (search.best_yx[:, axis].take(self._token) for axis in range(2))
         colours = sample_at(search.grey, self._pixel_y + moved_y, self._pixel_x + moved_x)
         colours += np.float32(MEAN_FORGIVEN) * tone.take(self._token, 0)
-        copied = np.array(search.grey)
         copied.reshape(-1, 3)[self._pixel] = cv2.convertScaleAbs(np.maximum(colours, 0, out=colours))
         return sample_at(_smooth(copied), search.samples_y, search.samples_x).astype(np.uint8)
+
+    def _copied_by(self, loops: Loops, copied: Image8) -> Image8:
+        """The same by compiled loops."""
+        search = self._search
+
+        def copy(part: slice) -> None:
+            pixels = (self._pixel_y[part], self._pixel_x[part], self._token[part])
+            loops.copied(search.grey, self._tone, search.corners_yx, search.best_yx, MEAN_FORGIVEN, *pixels, copied)
+
+        search.workers.map(copy, _parts(len(self._token), PIXELS))
+        own = np.empty(search.own.shape, np.uint8)
+        search.workers.map(lambda part: loops.sample(copied, search.corners_yx, part, own), _parts(len(own), TOKENS))
+        return own
+
+
+def _parts(count: int, most: int) -> list[slice]:
+    """``count`` items in parts of at most so many."""
+    return [slice(start, min(start + most, count)) for start in range(0, count, most)]
 
 
 def _is_repeated(candidates: Ints) -> HoleMap:

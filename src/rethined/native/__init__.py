@@ -22,6 +22,7 @@ from rethined.native.tables import (
     ADDRESS,
     FLOAT,
     INT,
+    SAMPLES,
     SIZE,
     WINDOWS,
     Between,
@@ -37,9 +38,9 @@ from rethined.native.tables import (
     address_of,
     cells_of,
 )
-from rethined.types import Float32, HoleMap, Ints, Pixels
+from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 
-VERSION = 5
+VERSION = 6
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 PER_PIXEL, MOST_LEVELS = 14, 32
@@ -53,6 +54,8 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "spread": [ADDRESS] * 2 + [SIZE] * 2 + [INT, SIZE, INT, FLOAT] + [ADDRESS] * 2,
     "copy": [ADDRESS] * 4 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
+    "copied": [ADDRESS] * 2 + [SIZE] * 2 + [ADDRESS] * 2 + [FLOAT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
+    "sample": [ADDRESS] + [SIZE] * 2 + [ADDRESS] + [SIZE] * 2 + [ADDRESS],
     "cost": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2 + [SIZE] * 3 + [ADDRESS],
 }
 """Of each function; none gives anything back."""
@@ -263,6 +266,58 @@ class Loops:
             address_of(is_wanted, np.bool_, shape),
             *(shape[1], tokens.start, tokens.stop),
             address_of(cost, np.float32, shape),
+        )
+
+
+    def copied(
+        self,
+        grey: Image8,
+        tone: Image8,
+        corners_yx: Ints,
+        best_yx: Ints,
+        forgiven: float,
+        y: Ints,
+        x: Ints,
+        token: Ints,
+        copied: Image8,
+    ) -> None:
+        """Writes into a picture ``(H, W, 3)`` what the tokens of N pixels copy, in the tone of the fill.
+
+        Args:
+            grey: ``(H, W, 3)``, what is copied.
+            tone: ``(H, W, 3)``, means of the fill over the patch that begins there.
+            corners_yx, best_yx: ``(R, 2)`` int32, of the tokens, and where each copies from.
+            forgiven: Share of the difference in tone that is made good.
+            y, x, token: ``(N,)`` int32, the pixels and their tokens' numbers.
+            copied: Gets it.
+        """
+        shape, tokens, count = grey.shape, len(corners_yx), len(y)
+        _expect_inside(y, x, shape[:2])
+        _expect_inside(token, token, (tokens, tokens))
+        _expect_inside(corners_yx[:, 0], corners_yx[:, 1], shape[:2])
+        self._call["copied"](
+            address_of(grey, np.uint8, (*shape[:2], 3)),
+            address_of(tone, np.uint8, shape),
+            *shape[:2],
+            address_of(corners_yx, np.int32, (tokens, 2)),
+            address_of(best_yx, np.int32, (tokens, 2)),
+            forgiven,
+            *(address_of(each, np.int32, (count,)) for each in (y, x, token)),
+            count,
+            address_of(copied, np.uint8, shape),
+        )
+
+    def sample(self, picture: Image8, corners_yx: Ints, tokens: slice, own: Image8) -> None:
+        """Writes the samples ``(R, 64, 3)`` of the windows of some of R tokens, each the mean of 2 x 2 px."""
+        shape, count = picture.shape, len(corners_yx)
+        if not 0 <= tokens.start <= tokens.stop <= count:
+            raise IndexError(f"windows of tokens {tokens.start} to {tokens.stop}; there are {count}")
+        self._call["sample"](
+            address_of(picture, np.uint8, (*shape[:2], 3)),
+            *shape[:2],
+            address_of(corners_yx, np.int32, (count, 2)),
+            *(tokens.start, tokens.stop),
+            address_of(own, np.uint8, (count, SAMPLES, 3)),
         )
 
 

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 5; }
+API int32_t rethined_loops_version(void) { return 6; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -803,4 +803,48 @@ WIDE API void rethined_cost(const Search *s, const Windows *windows, int64_t win
             *to = total * (1 + (away < s->far_most ? away : s->far_most));
         }
     }
+}
+
+/* ---- What tokens copy: rethined.offsets._Agreement._copied_around ------------------------------------------------- */
+
+INLINE uint8_t level8(float value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : rintf(value)); }
+
+/* Writes into a picture what the tokens of some pixels copy, in the tone of the fill.
+
+   grey, tone: (height, width, 3), the picture, and its means over patches that begin there; corners_yx, best_yx: of the
+   tokens, and where each copies from; y, x, token: of the pixels. */
+WIDE API void rethined_copied(const uint8_t *grey, const uint8_t *tone, int64_t height, int64_t width,
+                              const int32_t *corners_yx, const int32_t *best_yx, float forgiven, const int32_t *y,
+                              const int32_t *x, const int32_t *token, int64_t count, uint8_t *copied) {
+    int64_t own = -1;
+    float missing[3] = {0, 0, 0};
+    for (int64_t n = 0; n < count; n++) {
+        const int64_t dy = best_yx[2 * token[n]], dx = best_yx[2 * token[n] + 1];
+        if (token[n] != own) {
+            own = token[n];
+            const int64_t top = corners_yx[2 * own], left = corners_yx[2 * own + 1];
+            const int64_t here = top * width + left;
+            const int64_t there = clamped(top + dy, height - 1) * width + clamped(left + dx, width - 1);
+            for (int c = 0; c < 3; c++) missing[c] = forgiven * ((float)tone[3 * here + c] - tone[3 * there + c]);
+        }
+        const int64_t to = (int64_t)y[n] * width + x[n];
+        const int64_t from = clamped(y[n] + dy, height - 1) * width + clamped(x[n] + dx, width - 1);
+        for (int c = 0; c < 3; c++) copied[3 * to + c] = level8(grey[3 * from + c] + missing[c]);
+    }
+}
+
+/* Samples of the windows of some tokens, each the mean of 2 x 2 px up and to the left of it. */
+WIDE API void rethined_sample(const uint8_t *picture, int64_t height, int64_t width, const int32_t *corners_yx,
+                              int64_t first, int64_t last, uint8_t *own) {
+    for (int64_t token = first; token < last; token++)
+        for (int i = 0; i < SAMPLES; i++) {
+            const int64_t y = clamped(corners_yx[2 * token] - 4 + 2 * (i / SIDE), height - 1);
+            const int64_t x = clamped(corners_yx[2 * token + 1] - 4 + 2 * (i % SIDE), width - 1);
+            const uint8_t *here = picture + 3 * (y * width + x), *above = y ? here - 3 * width : here;
+            const int64_t back = x ? -3 : 0;
+            /* Rounded up, as OpenCV 5 does: what these are compared with has been. */
+            for (int c = 0; c < 3; c++)
+                own[3 * (token * SAMPLES + i) + c] =
+                    (uint8_t)((here[c] + here[c + back] + above[c] + above[c + back] + 3) >> 2);
+        }
 }

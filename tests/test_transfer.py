@@ -201,7 +201,7 @@ def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
     image = np.full((96, 256, 3), 100, np.uint8)
     hole = square_hole((96, 256), Box(0, 64, 96, 256))
     off = np.full((96, 256, 3), 90, np.float32)
-    y, x, colours = transfer(image, hole, off, hole, field_of((0, 0), np.zeros((12, 32), bool)))
+    y, _, colours = transfer(image, hole, off, hole, field_of((0, 0), np.zeros((12, 32), bool)))
     added = colours[y == 48][:, 0] - 90
     assert added[0] == pytest.approx(10)
     assert (np.diff(added) <= 1e-5).all()

@@ -109,7 +109,9 @@ def fill_pixels(
         return _filled(image, hole, sheet, owned, source.at(sheet.y, sheet.x), seam)
 
     parts = workers.map(fill, pieces, on_done=on_done)
-    return FilledPixels(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(FilledPixels)))
+    return FilledPixels(
+        *(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(FilledPixels))
+    )
 
 
 def _fill_compiled(

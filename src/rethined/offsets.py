@@ -33,14 +33,14 @@ FILL_BLUR_PX = 9
 the truth's without, .79 with it."""
 MEAN_FORGIVEN = 0.75
 """Share of the squared difference in mean colour that does not count: the membrane corrects tone."""
-LESS_DETAIL, MORE_DETAIL = np.float32(20), np.float32(40)
+LESS_DETAIL, MORE_DETAIL = 20.0, 40.0
 """What a source costs that has less or more detail than the surroundings of the token, for each squared grey level.
 Measured at 2048 px: perceptual distance -.8 %, sharpness .93 to .95 of the truth's, hole PSNR -.05 dB."""
 FAR_PX = 43
 """How far away, in network pixels of the first rung, a source costs twice what it does beside the token: what lies near
 is likelier to be alike than what happens to fit. Measured at 2048 px, together with :func:`near_offsets`: perceptual
 distance -2.4 %, hole PSNR -.05 dB, and a forest floor is no longer filled with trunks."""
-FAR_MOST = np.float32(9)
+FAR_MOST = 9.0
 """Distance counts up to this many times that."""
 NEAREST_TOKENS = 2
 """The least distance that is offered by itself: the pixels of the next token are mixed with those of the hole."""
@@ -307,7 +307,7 @@ class _Search:
         found = self.workers.map(compare, parts)
         if found:
             missing = tables.asked[rows] - tables.offered[source[rows, columns, 0], source[rows, columns, 1]]
-            unlike = np.square(missing) * np.where(missing > 0, LESS_DETAIL, MORE_DETAIL)
+            unlike = np.square(missing) * np.where(missing > 0, np.float32(LESS_DETAIL), np.float32(MORE_DETAIL))
             away = np.sqrt(np.square(moved, dtype=np.float32).sum(1)) / np.float32(tables.far_px)
             cost[rows, columns] = (np.concatenate(found) + unlike) * (1 + np.minimum(away, FAR_MOST))
         return cost

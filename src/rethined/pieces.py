@@ -28,7 +28,7 @@ def sheet_of(
 
 
 def in_numbers(pieces: list[Piece]) -> NDArray[np.int64]:
-    """Label, core, what is seen, and whether it is a tile of each, as compiled loops take them; see :class:`rethined.native.Told`."""
+    """Pieces as compiled loops take them; see :class:`rethined.native.Told`."""
     rows = [(piece.label, *astuple(piece.core), *astuple(piece.around), piece.is_tile) for piece in pieces]
     return np.array(rows, np.int64).reshape(-1, 10)
 

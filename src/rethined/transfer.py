@@ -37,11 +37,11 @@ from rethined.fullsize import CHUNK, Source, fill_pixels
 from rethined.native import Between, Copying, Region, SmallPictures
 from rethined.offsets import OffsetField
 from rethined.pieces import in_numbers, sheet_of, token_pixels
-from rethined.regions import TOKEN_PX, Piece, batches, group_cells, group_holes
+from rethined.regions import TOKEN_PX, HoleGroups, Piece, batches, group_cells, group_holes
 from rethined.resample import PULL_GAIN, spread
 from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
-from rethined.types import Float32, HoleMap, Ints, Pixels, SizeHW
+from rethined.types import Float32, HoleMap, Ints, Pixels
 from rethined.workers import SERIAL, OnDone, Workers, stretch
 
 VOICE = 0.2
@@ -184,48 +184,47 @@ def copy_small(
         the membrane to be added to it, zero there. It bends the low band alone where the gate is open, and gives the
         network's fill where it is closed; and it puts contrast back.
     """
-    copied, membrane = filled.copy(), np.zeros_like(filled)
-    flat = filled.reshape(-1, 3)
+    copying = Copying(touched, filled.copy(), np.zeros_like(filled), voice, contrast, PULL_GAIN, BASE_LEVELS)
     blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
-    pieces = batches(groups.pieces(touched.shape, margin_px=4 * 2**BASE_LEVELS), BATCH_PX)
-    loops = native.loops()
-    if loops:
-        copying = Copying(touched, copied, membrane, voice, contrast, PULL_GAIN, BASE_LEVELS)
-        region = Region(touched, touched, groups.labels)
-
-        def copy_compiled(pieces: list[Piece]) -> None:
-            loops.copy(blend.tables, copying, region, in_numbers(pieces))
-
-        workers.map(copy_compiled, pieces, on_done=on_done)
-        return copied, membrane
+    loops, region = native.loops(), Region(touched, touched, groups.labels)
 
     def copy(pieces: list[Piece]) -> None:
-        sheet, owned = sheet_of(pieces, 2**BASE_LEVELS, lambda piece: token_pixels(groups, piece, touched.shape))
-        place = sheet.y * np.int32(touched.shape[1]) + sheet.x
-        values = flat.take(place, axis=0)
-        error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
-        is_valid, norm = np.zeros(len(values), bool), np.ones(len(values), np.float32)
-        for start in range(0, len(values), CHUNK):
-            part = slice(start, start + CHUNK)
-            taps = blend.at(sheet.y[part], sheet.x[part])
-            is_valid[part], amount[part], norm[part] = taps.is_valid, taps.gate, taps.norm
-            error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)
-        values -= error
-        inside = sheet.lay_out(touched.ravel()[place])
-        bent = sheet.pick_up(bend_base(sheet.lay_out(error), inside, sheet.lay_out(is_valid), BASE_LEVELS, voice))
-        error += (bent - error) * in_channels(amount, 3)
-        if contrast:
-            lost = np.float32(contrast) * amount * (1 / norm - 1)
-            error += _finest_band(sheet, values) * in_channels(lost.astype(np.float32), 3)
-        # No two pieces answer for one pixel.
-        own = np.flatnonzero(owned)
-        place = place.take(own)
-        copied.reshape(-1, 3)[place] = values.take(own, axis=0)
-        membrane.reshape(-1, 3)[place] = error.take(own, axis=0)
+        if loops:
+            loops.copy(blend.tables, copying, region, in_numbers(pieces))
+        else:
+            _copy(blend, copying, groups, pieces)
 
+    pieces = batches(groups.pieces(touched.shape, margin_px=4 << BASE_LEVELS), BATCH_PX)
     workers.map(copy, pieces, on_done=on_done)
-    return copied, membrane
+    return copying.copied, copying.membrane
+
+
+def _copy(blend: Blend, copying: Copying, groups: HoleGroups, pieces: list[Piece]) -> None:
+    """What the loop does."""
+    touched, levels = copying.touched, copying.levels
+    sheet, owned = sheet_of(pieces, 1 << levels, lambda piece: token_pixels(groups, piece, touched.shape))
+    place = sheet.y * np.int32(touched.shape[1]) + sheet.x
+    values = np.asarray(blend.tables.colours.reshape(-1, 3).take(place, axis=0), np.float32)
+    error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
+    is_valid, norm = np.zeros(len(values), bool), np.ones(len(values), np.float32)
+    for start in range(0, len(values), CHUNK):
+        part = slice(start, start + CHUNK)
+        taps = blend.at(sheet.y[part], sheet.x[part])
+        is_valid[part], amount[part], norm[part] = taps.is_valid, taps.gate, taps.norm
+        error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)
+    values -= error
+    inside = sheet.lay_out(touched.ravel()[place])
+    bent = sheet.pick_up(bend_base(sheet.lay_out(error), inside, sheet.lay_out(is_valid), levels, copying.voice))
+    error += (bent - error) * in_channels(amount, 3)
+    if copying.contrast:
+        lost = np.float32(copying.contrast) * amount * (1 / norm - 1)
+        error += _finest_band(sheet, values) * in_channels(lost.astype(np.float32), 3)
+    # No two pieces answer for one pixel.
+    own = np.flatnonzero(owned)
+    place = place.take(own)
+    copying.copied.reshape(-1, 3)[place] = values.take(own, axis=0)
+    copying.membrane.reshape(-1, 3)[place] = error.take(own, axis=0)
 
 
 def _finest_band(sheet: PixelSheet, values: Float32) -> Float32:

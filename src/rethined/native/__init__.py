@@ -268,7 +268,6 @@ class Loops:
             address_of(cost, np.float32, shape),
         )
 
-
     def copied(
         self,
         grey: Image8,

@@ -23,6 +23,7 @@ from rethined.regions import SIZE_MULTIPLE, Plan, Window
 from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
+from rethined.workers import SERIAL, Workers
 
 DEEP_PX = (16.0, 32.0)
 """From the first to the second of these distances from the known pixels, on the network's grid, the prefill goes over
@@ -71,7 +72,14 @@ class Climbed:
 
 
 def climb(
-    session: OnnxSession, image: Pixels, hole: HoleMap, plan: Plan, stage: Stage, copy: Copy | None = None
+    session: OnnxSession,
+    image: Pixels,
+    hole: HoleMap,
+    plan: Plan,
+    stage: Stage,
+    copy: Copy | None = None,
+    *,
+    workers: Workers = SERIAL,
 ) -> Climbed:
     """Runs the network as planned.
 
@@ -82,9 +90,10 @@ def climb(
         plan: Where to look, for what of it is to be filled.
         stage: Encloses each stage: ``shrink``, ``prefill`` and ``network``.
         copy: Prefills what is deep in large holes; the network's smaller looks alone do when ``None``.
+        workers: Threads that shrink the picture.
     """
     with stage("shrink"):
-        shrunk = [shrink_known(image, hole, plan.working_hw)]
+        shrunk = [shrink_known(image, hole, plan.working_hw, workers=workers)]
         while len(shrunk) < len(plan.rungs_hw):
             shrunk.append(shrunk[-1].halved())
     small = shrunk.pop()

@@ -320,7 +320,7 @@ class Inpainter:
             workers = self._workers_for(plan)
             clock.expect_looks(plan.looks_px)
         copying = partial(copy_structure, forbidden=forbidden, workers=workers)
-        climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying)
+        climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying, workers=workers)
         rungs = climbed.rungs
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
@@ -350,7 +350,7 @@ class Inpainter:
         copying = None
         if sources.structure is not None:
             copying = partial(copy_structure, forbidden=forbidden, field=sources.structure, workers=workers)
-        rungs = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage, copying).rungs
+        rungs = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, workers=workers).rungs
         with clock.stage("match"):
             sources.expect_hole(rungs[-1].touched)
             barred = forbidden_at(forbidden, rungs)

@@ -32,6 +32,7 @@ from rethined.native.tables import (
     Region,
     Seam,
     SearchTables,
+    Shrinking,
     SmallPictures,
     Told,
     Windows,
@@ -39,10 +40,13 @@ from rethined.native.tables import (
     cells_of,
 )
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
+from rethined.workers import Workers
 
-VERSION = 6
+VERSION = 7
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
+BAND = 64
+"""Rows of a smaller picture that a thread makes at a time."""
 PER_PIXEL, MOST_LEVELS = 14, 32
 """Numbers that copying takes for each pixel, and halvings of a pyramid."""
 MOST_WINDOWS = 2
@@ -51,6 +55,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
     "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
     "fill": [ADDRESS] * 4 + [SIZE] + [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 4,
+    "shrink": [ADDRESS] + [SIZE] * 2 + [ADDRESS] * 5,
     "spread": [ADDRESS] * 2 + [SIZE] * 2 + [INT, SIZE, INT, FLOAT] + [ADDRESS] * 2,
     "copy": [ADDRESS] * 4 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
@@ -159,6 +164,31 @@ class Loops:
             *(array.ctypes.data for array in (slot, missing, work)),
             ctypes.byref(into.in_c),
         )
+
+    def shrink(self, shrinking: Shrinking, workers: Workers) -> tuple[Float32, Float32, HoleMap]:
+        """A smaller picture of what is known.
+
+        Returns:
+            ``(h, w, C)`` float32, sums of the known pixels over the area of all that a small one covers; ``(h, w)``
+            float32, how much of that is known; ``(h, w)`` bool, whether a hole pixel is looked up there, of which pixel
+            ``y`` is in row ``y * h // H``.
+        """
+        width, channels = shrinking.hole.shape[1], shrinking.image.shape[2]
+        rows = shrinking.size_hw[0]
+        mean = np.empty((*shrinking.size_hw, channels), np.float32)
+        share, looked_up = np.empty(shrinking.size_hw, np.float32), np.zeros(shrinking.size_hw, bool)
+        in_c = shrinking.in_c
+
+        def shrink(first: int) -> None:
+            work = np.empty((channels + 1) * width, np.float32)
+            self._call["shrink"](
+                ctypes.byref(in_c),
+                *(first, min(first + BAND, rows)),
+                *(each.ctypes.data for each in (work, work[channels * width :], mean, share, looked_up)),
+            )
+
+        workers.map(shrink, range(0, rows, BAND))
+        return mean, share, looked_up
 
     def spread(self, values: Float32, weight: Float32, levels: int | None, pull_gain: float) -> Float32:
         """:func:`rethined.resample.spread`."""
@@ -354,6 +384,7 @@ __all__ = [
     "Region",
     "Seam",
     "SearchTables",
+    "Shrinking",
     "SmallPictures",
     "Told",
     "Windows",

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 6; }
+API int32_t rethined_loops_version(void) { return 7; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -196,6 +196,86 @@ INLINE void colour_at(const Blend *b, const Small *s, Nearest *nearest, int64_t 
 WIDE API void rethined_blend(const Blend *b, const int32_t *y, const int32_t *x, int64_t count, float *mean,
                              float *norm, uint8_t *is_valid, float *gate) {
 #define FORM(channels, bytes) blend(b, y, x, count, mean, norm, is_valid, gate, channels, bytes)
+    FORMS(FORM)
+#undef FORM
+}
+
+/* ---- Area means of what is known: rethined.resample.shrink_known -------------------------------------------------- */
+
+typedef struct {
+    const void *image;          /* (height, width, channels) of bytes_each */
+    const uint8_t *hole;        /* (height, width) */
+    const int32_t *cell_column; /* (width), the column of the small picture that a hole pixel is looked up in */
+    const int32_t *ends[2];     /* (small_width), the first and the last column that each covers */
+    const float *parts[2];      /* how much of those; of the first alone where they are one */
+    int64_t height, width, small_height, small_width;
+    int32_t channels, bytes_each;
+} Shrinking;
+
+/* Part of a pixel within from <= place < to. */
+INLINE float part_of(int64_t pixel, double from, double to) {
+    const double begin = from > (double)pixel ? from : (double)pixel;
+    const double end = to < (double)pixel + 1 ? to : (double)pixel + 1;
+    return end > begin ? (float)(end - begin) : 0;
+}
+
+/* Adds a row of the picture: its known pixels to sums, its hole pixels to missing. */
+INLINE void add_row(const Shrinking *s, int64_t y, float weight, float *sums, float *missing, uint8_t *looked_up,
+                    int32_t channels, int32_t bytes_each) {
+    const uint8_t *hole = s->hole + y * s->width;
+    const int64_t row = y * s->width * channels;
+    for (int64_t x = 0; x < s->width;) {
+        const uint8_t *next = memchr(hole + x, 1, (size_t)(s->width - x));
+        const int64_t end = next ? next - hole : s->width;
+        for (int64_t i = x * channels; i < end * channels; i++)
+            sums[i] += weight * level(s->image, bytes_each, row + i);
+        for (x = end; x < s->width && hole[x]; x++) {
+            missing[x] += weight;
+            if (looked_up) looked_up[s->cell_column[x]] = 1;
+        }
+    }
+}
+
+INLINE void shrink(const Shrinking *s, int64_t first, int64_t last, float *sums, float *missing, float *mean,
+                   float *share, uint8_t *looked_up, int32_t channels, int32_t bytes_each) {
+    const double scale_y = (double)s->height / (double)s->small_height;
+    const float share_each = (float)(1 / (scale_y * (double)s->width / (double)s->small_width));
+    for (int64_t y = first; y < last; y++) {
+        const double top = (double)y * scale_y, bottom = (double)(y + 1) * scale_y;
+        memset(sums, 0, (size_t)(s->width * channels) * sizeof *sums);
+        memset(missing, 0, (size_t)s->width * sizeof *missing);
+        for (int64_t from = (int64_t)top; from < s->height && (double)from < bottom; from++) {
+            const int is_own = from * s->small_height / s->height == y;
+            add_row(s, from, part_of(from, top, bottom), sums, missing,
+                    is_own ? looked_up + y * s->small_width : 0, channels, bytes_each);
+        }
+        for (int64_t x = 0; x < s->small_width; x++) {
+            const int64_t left = s->ends[0][x], right = s->ends[1][x], at = y * s->small_width + x;
+            float total[3], hole = missing[left] * s->parts[0][x];
+            for (int c = 0; c < channels; c++) total[c] = sums[left * channels + c] * s->parts[0][x];
+            for (int64_t from = left + 1; from < right; from++) {
+                for (int c = 0; c < channels; c++) total[c] += sums[from * channels + c];
+                hole += missing[from];
+            }
+            if (right > left) {
+                for (int c = 0; c < channels; c++) total[c] += sums[right * channels + c] * s->parts[1][x];
+                hole += missing[right] * s->parts[1][x];
+            }
+            for (int c = 0; c < channels; c++) mean[at * channels + c] = total[c] * share_each;
+            share[at] = 1 - hole * share_each;
+        }
+    }
+}
+
+/* Rows first to last of a smaller picture: sums of the known pixels over the area of all, the known share of that, and
+   whether any hole pixel is looked up there.
+
+   sums: (width, channels) and missing: (width), for work; mean: (small_height, small_width, channels); share,
+   looked_up: (small_height, small_width), the latter zero. */
+WIDE API void rethined_shrink(const Shrinking *s, int64_t first, int64_t last, float *sums, float *missing,
+                              float *mean, float *share, uint8_t *looked_up) {
+    const Shrinking *b = s;
+#define FORM(channels, bytes) shrink(s, first, last, sums, missing, mean, share, looked_up, channels, bytes)
     FORMS(FORM)
 #undef FORM
 }

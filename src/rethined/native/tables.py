@@ -52,6 +52,15 @@ class _Region(ctypes.Structure):
     )
 
 
+class _Shrinking(ctypes.Structure):
+    _fields_ = (
+        *((name, ADDRESS) for name in ("image", "hole", "cell_column")),
+        *((name, ADDRESS * 2) for name in ("ends", "parts")),
+        *((name, SIZE) for name in ("height", "width", "small_height", "small_width")),
+        *((name, INT) for name in ("channels", "bytes_each")),
+    )
+
+
 class _Seam(ctypes.Structure):
     _fields_ = (("diagonal", FLOAT), ("pull_gain", FLOAT), ("levels", INT))
 
@@ -225,6 +234,48 @@ class Region:
             *(cells.ctypes.data for cells in self.cells),
             shape[1],
             self.labels.shape[1],
+        )
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """A picture that is shrunk; see :func:`rethined.resample.shrink_known`.
+
+    Attributes:
+        image: ``(H, W, C)`` of 1 or 3 channels, uint8, uint16 or float32.
+        hole: ``(H, W)`` bool.
+        size_hw: Height and width wanted, no larger.
+    """
+
+    image: Pixels
+    hole: HoleMap
+    size_hw: SizeHW
+    cell_column: Ints = field(init=False, repr=False)
+    covered: tuple[Ints, Ints, Float32, Float32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        (_, width), (_, small_width) = self.hole.shape, self.size_hw
+        columns = np.arange(width, dtype=np.int64) * small_width // width
+        object.__setattr__(self, "cell_column", columns.astype(np.int32))
+        # In units of 1 / small_width of a column, so that all is exact.
+        left, right = np.arange(small_width, dtype=np.int64) * width, np.arange(1, small_width + 1, dtype=np.int64) * width
+        first, last = left // small_width, (right - 1) // small_width
+        first_part = np.minimum((first + 1) * small_width, right) - left
+        parts = [(part / small_width).astype(np.float32) for part in (first_part, right - last * small_width)]
+        object.__setattr__(self, "covered", (first.astype(np.int32), last.astype(np.int32), *parts))
+
+    @cached_property
+    def in_c(self) -> _Shrinking:
+        """Their addresses: valid as long as this object is."""
+        (height, width), channels = self.hole.shape, self.image.shape[2]
+        if channels not in {1, 3} or not (0 < self.size_hw[0] <= height and 0 < self.size_hw[1] <= width):
+            raise TypeError(f"{self.size_hw} of {height} x {width} pixels of {channels} channels")
+        return _Shrinking(
+            address_of(self.image, self.image.dtype, (height, width, channels)),
+            address_of(self.hole, np.bool_, (height, width)),
+            self.cell_column.ctypes.data,
+            *((ADDRESS * 2)(*(each.ctypes.data for each in pair)) for pair in (self.covered[:2], self.covered[2:])),
+            *(height, width, *self.size_hw, channels, self.image.itemsize),
         )
 
 

@@ -100,7 +100,7 @@ def shrink_known(
 def _sums(
     image: NDArray[Any], hole: NDArray[np.bool_], size_hw: tuple[int, int], workers: Workers
 ) -> tuple[NDArray[Any], NDArray[np.uint8], Float32, NDArray[np.bool_]]:
-    """Sums of known pixels over the area of all, in grey levels; the known share in 8 bits, and exactly; what is touched."""
+    """Known pixels over the area of all, in grey levels; the known share, in 8 bits and exactly; what is touched."""
     loops = native.loops()
     factors = [(length // small, length % small) for length, small in zip(hole.shape, size_hw, strict=True)]
     # OpenCV keeps what is not shrunk and halves faster, and is 2 to 6 times slower at factors that are not whole.

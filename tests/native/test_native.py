@@ -25,6 +25,7 @@ from rethined.native import (
     Loops,
     Region,
     Seam,
+    Shrinking,
     SmallPictures,
     Windows,
 )
@@ -247,7 +248,7 @@ def test_offsets_cost_the_same_at_the_borders_too(rng: np.random.Generator, monk
     detail = DetailLevels(*(rng.random(size_hw).astype(np.float32) for size_hw in ((64, 96), (8, 12))))
 
     def costs() -> list[np.ndarray]:
-        search = _Search(picture, touched, is_free, corners, detail, 43, SERIAL)
+        search = _Search(picture, touched, is_free, corners, detail, 6, SERIAL)
         windows = Windows(~search.is_hole, search.own[::-1].copy(), search.weight)
         return [
             search.cost(to_yx - corners[:, None], *which, wanted=wanted)
@@ -316,6 +317,9 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
         loops.spread(small[..., :2], small[..., 0], None, 4)
     with pytest.raises(TypeError, match="expected float32"):
         loops.spread(small, small[:9, :, 0], None, 4)
+    for size_hw in ((65, 96), (64, 0)):
+        with pytest.raises(TypeError, match="of 64 x 96 pixels of 3 channels"):
+            loops.shrink(Shrinking(small, full, size_hw), SERIAL)
     picture = rng.uniform(0, 255, (64, 96, 3)).astype(np.float32)
     corners = np.array([[0, 0], [8, 8]], np.int32)
     search = _Search(picture, full, np.ones((57, 89), bool), corners, no_detail((64, 96)), 43, SERIAL)
@@ -328,6 +332,12 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
         loops.cost(search._tables, windows * 3, to_yx, cost == 0, slice(0, 2), cost)
     with pytest.raises(TypeError):
         loops.cost(search._tables, windows, to_yx[:, :4], cost == 0, slice(0, 2), cost)
+    grey, tokens = search.grey, np.zeros(4, np.int32)
+    for y, token in ((inside + 64, tokens), (inside, tokens + 2)):
+        with pytest.raises(IndexError, match="along an axis of"):
+            loops.copied(grey, grey, corners, corners, 0.75, y, inside, token, grey.copy())
+    with pytest.raises(IndexError, match="tokens 0 to 3; there are 2"):
+        loops.sample(grey, corners, slice(0, 3), search.own)
 
 
 def test_without_a_library_there_are_no_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

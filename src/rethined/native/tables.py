@@ -258,7 +258,10 @@ class Shrinking:
         columns = np.arange(width, dtype=np.int64) * small_width // width
         object.__setattr__(self, "cell_column", columns.astype(np.int32))
         # In units of 1 / small_width of a column, so that all is exact.
-        left, right = np.arange(small_width, dtype=np.int64) * width, np.arange(1, small_width + 1, dtype=np.int64) * width
+        left, right = (
+            np.arange(small_width, dtype=np.int64) * width,
+            np.arange(1, small_width + 1, dtype=np.int64) * width,
+        )
         first, last = left // small_width, (right - 1) // small_width
         first_part = np.minimum((first + 1) * small_width, right) - left
         parts = [(part / small_width).astype(np.float32) for part in (first_part, right - last * small_width)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rethined import Inpainter, InpaintOptions, native, regions
@@ -134,9 +134,11 @@ def test_pixels_of_holes_are_equal(
 
 
 @needs_loops
+@pytest.mark.parametrize("tile_px", [64, 512])
 def test_pixels_of_holes_are_equal_where_grids_meet_in_steps_that_opencv_has(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    tile_px: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(regions, "TILE_PX", tile_px)
     size_hw, small_hw = (256, 384), (64, 96)
     hole = np.zeros(size_hw, bool)
     hole[30:90, 40:200] = True
@@ -151,6 +153,9 @@ def test_pixels_of_holes_are_equal_where_grids_meet_in_steps_that_opencv_has(
         return fill_pixels(source, blend.tables.colours, hole, hole, groups)
 
     compiled, twin = both(monkeypatch, fill)
+    assert len(twin.y) == np.count_nonzero(hole)
+    for name in ("y", "x"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(twin, name), err_msg=name)
     np.testing.assert_allclose(compiled.colours, twin.colours, atol=1e-3)
 
 
@@ -177,11 +182,16 @@ def test_pasted_pixels_are_equal(seed: int, dtype: str, channels: int) -> None:
     st.sampled_from([None, 1, 3, 9]),
     st.integers(0, 2**32 - 1),
 )
+@example(1, 1, 3, None, 0)
+@example(1, 1, 1, None, 3)
 def test_spreading_is_equal(height: int, width: int, channels: int, levels: int | None, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.uniform(-100, 255, (height, width, channels)).astype(np.float32)
     weight = (rng.random((height, width)) * (rng.random((height, width)) < rng.random())).astype(np.float32)
-    weight[rng.random((height, width)) < rng.random()] = 1
+    if rng.random() < 0.5:
+        weight *= np.float32(0.05)
+    else:
+        weight[rng.random((height, width)) < rng.random()] = 1
     with pytest.MonkeyPatch.context() as monkeypatch:
         compiled, twin = both(monkeypatch, lambda: spread(values, weight, levels=levels))
     np.testing.assert_allclose(compiled, twin, rtol=1e-4, atol=1e-2)

@@ -193,8 +193,8 @@ def test_the_seam_is_closed_when_the_fill_is_off_by_a_constant(step: int, small_
     missing = np.abs(colours[:, 0] - 100) / abs(step)
     depth = np.minimum.reduce([y - 31, 48 - y, x - 39, 60 - x])
     assert missing[depth == 1].max() < 1e-5
-    assert missing[depth == 2].mean() < 0.2, "no step from the first ring to the second"
-    assert missing[depth == 4].mean() < 0.4
+    assert missing[depth == 2].mean() < 0.4, "no step from the first ring to the second"
+    assert missing[depth == 3].mean() < 0.6
 
 
 def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
@@ -205,8 +205,8 @@ def test_the_correction_of_the_seam_fades_with_its_reach() -> None:
     added = colours[y == 48][:, 0] - 90
     assert added[0] == pytest.approx(10)
     assert (np.diff(added) <= 1e-5).all()
-    assert added[4] > 1, "8 px is what it reaches at least"
-    assert added[24:].max() == 0
+    assert added[2] > 1, "4 px is what it reaches at least"
+    assert added[12:].max() == 0
 
 
 def test_the_first_ring_takes_what_its_own_neighbours_miss() -> None:

@@ -1,8 +1,9 @@
 """How much memory a fill takes, and the plan that keeps to a limit.
 
 The terms follow from the arrays that each stage holds at once; what no code states (the network's activations, what
-allocators keep) was measured as resident memory of a process of its own: 19 fills at 1024, 2048 and 4096 px, 1 to 90 %
-of them hole, ``working_px`` from 512 to 4096, 1 and 2 threads. Estimates were 1.2 to 2.1 times the peaks, never below.
+allocators keep) was measured as resident memory of a process of its own: 16 fills at 1024 to 8192 px, 1 to 90 % of them
+hole, ``working_px`` from 512 to 2048, 1 and 2 threads. Estimates were 1.1 to 2.0 times the peaks, never below; without
+compiled loops 1.5 to 1.9 times.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from rethined import native
 from rethined.doors import option
 from rethined.errors import MemoryBudgetError
 from rethined.regions import TILE_PX, TOKEN_PX, Plan
@@ -40,8 +42,9 @@ KNOWN_B = 1
 # Bytes a pixel of the finest network picture.
 SHRUNK_B = 21
 """Its pixels and how much of each is known."""
-NETWORK_B = 118
-"""Activations, and the pictures of all sizes. Measured: 108, 117 and 118 at 1024, 2048 and 4096 px."""
+NETWORK_B = 125
+"""Activations, and the pictures of all sizes. Measured: 108, 117 and 118 at 1024, 2048 and 4096 px, 123 where the
+photograph itself is looked at."""
 KEPT_B = 94
 """What of that is kept to the end: the runtime does not give activations back."""
 COPIED_B = 24
@@ -50,22 +53,36 @@ COPIED_B = 24
 # Bytes for each of what is copied.
 SEARCHED_B = 45
 """A network pixel in a token that holds any hole, while sources are compared: 64 samples a token."""
-CARRIED_B = 45
-"""A pixel of the hole or of its rim: place and colour, twice while batches are joined."""
-PASTED_B = 62
-"""A pixel of the hole while it is pasted: place, colour, and what rounding takes."""
 PRODUCT_B = 4
 """A pair of a token with hole and any other, on the coarsest network size."""
 
 # For each thread.
-SEARCHING_MB = 15
-"""4096 windows at a time."""
-BATCH_B = 230
-"""A pixel of a batch."""
 BATCH_PX = (TILE_PX + 2 * 32) ** 2
 """Pixels of the largest batch: a tile and what it sees of its neighbours."""
 IDLE_MB = 5
 """What the memory of a thread takes at least."""
+
+
+@dataclass(frozen=True)
+class Copying:
+    """What copying takes, which depends on what does it.
+
+    Attributes:
+        carried_b: Bytes for a pixel of the hole or of its rim: place and colour; NumPy has them twice while batches are
+            joined.
+        pasted_b: Bytes for a pixel of the hole while it is pasted: the same, and what rounding takes.
+        searching_mb: For each thread, the windows that are compared at a time.
+        batch_b: For each thread, bytes for a pixel of a batch.
+    """
+
+    carried_b: float
+    pasted_b: float
+    searching_mb: float
+    batch_b: float
+
+
+COMPILED, BY_NUMPY = Copying(28, 27, 1, 65), Copying(45, 62, 15, 230)
+"""By compiled loops, and without."""
 
 
 @dataclass(frozen=True)
@@ -141,20 +158,21 @@ def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, native_px
     """
     picture_px, finest_px = math.prod(load.size_hw), math.prod(rungs_hw[-1])
     tokens = math.prod(rungs_hw[0]) / TOKEN_PX**2
+    copying = COMPILED if native.loops() else BY_NUMPY
     seen_px = max(finest_px, native_px)
     held = picture_px * (MASKS_B + FORBIDDEN_B * load.has_forbidden)
     products = PRODUCT_B * tokens * tokens * load.token_share
     searched_px = finest_px * load.token_share
     copied_px = load.hole_px + load.rim_px
-    batch = IDLE_MB * MB + BATCH_B * min(BATCH_PX, max(copied_px, searched_px))
+    batch = IDLE_MB * MB + copying.batch_b * min(BATCH_PX, max(copied_px, searched_px))
     stages = (
         picture_px * GROWING_B * load.is_grown,
         picture_px * (KNOWN_B + load.pixel_bytes) + finest_px * SHRUNK_B,
-        seen_px * NETWORK_B + products + searched_px * SEARCHED_B + workers * SEARCHING_MB * MB,
-        seen_px * NETWORK_B + finest_px * COPIED_B + products + copied_px * CARRIED_B + workers * batch,
+        seen_px * NETWORK_B + products + searched_px * SEARCHED_B + workers * copying.searching_mb * MB,
+        seen_px * KEPT_B + finest_px * COPIED_B + products + copied_px * copying.carried_b + workers * batch,
         seen_px * KEPT_B
         + products
-        + load.hole_px * PASTED_B
+        + load.hole_px * copying.pasted_b
         + picture_px * (load.pixel_bytes * (not load.inplace) + FEATHERED_B * load.is_feathered)
         + workers * batch,
     )

@@ -102,13 +102,13 @@ def _sums(
 ) -> tuple[NDArray[Any], NDArray[np.uint8], Float32, NDArray[np.bool_]]:
     """Known pixels over the area of all, in grey levels; the known share, in 8 bits and exactly; what is touched."""
     loops = native.loops()
-    factors = [(length // small, length % small) for length, small in zip(hole.shape, size_hw, strict=True)]
-    # OpenCV keeps what is not shrunk and halves faster, and is 2 to 6 times slower at factors that are not whole.
-    if loops and min(factors)[0] > 0 and factors not in [[(1, 0)] * 2, [(2, 0)] * 2]:
-        given = np.ascontiguousarray(image), np.ascontiguousarray(hole)
-        means, share, looked_up = loops.shrink(Shrinking(*given, size_hw), workers)
+    if loops and _is_for_loop(hole, size_hw):
+        shrinking = Shrinking(np.ascontiguousarray(image), np.ascontiguousarray(hole), size_hw)
+        means, share, looked_up = loops.shrink(shrinking, workers)
         if image.dtype != np.float32:
             means = np.rint(means, out=means).astype(image.dtype)
+        # What rounding leaves of a hole is not known.
+        share = np.rint(share * np.float32(65535)) / np.float32(65535)
         coverage = np.rint(share * np.float32(LEVELS)).astype(np.uint8)
         touched = np.asarray(coverage < LEVELS)
         if _may_hide(hole, size_hw):
@@ -121,6 +121,12 @@ def _sums(
     if image.dtype != np.uint8:
         share = _resize_area(known * np.uint16(257), size_hw).astype(np.float32) / np.float32(65535)
     return total, coverage, np.asarray(share, np.float32), _touched(hole, coverage)
+
+
+def _is_for_loop(hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> bool:
+    """Whether a compiled loop shrinks so; OpenCV is faster where sides stay or are halved, and slower everywhere else."""
+    factors = [length / small for length, small in zip(hole.shape, size_hw, strict=True)]
+    return min(factors) >= 1 and factors not in [[1, 1], [2, 2]]
 
 
 def shrink_any(marked: NDArray[np.bool_], size_hw: tuple[int, int]) -> NDArray[np.bool_]:

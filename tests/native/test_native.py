@@ -415,3 +415,18 @@ def test_pictures_shrink_to_the_same(
     gap = np.abs(compiled.image - twin.image)
     assert gap.max() < (4 if dtype == "uint8" else 0.05)
     assert gap.mean() < 0.01
+
+
+@needs_loops
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("small_hw", [(33, 57), (13, 20)])
+def test_pictures_of_which_hardly_anything_is_known_shrink_to_the_same(
+    small_hw: tuple[int, int], dtype: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture_of(rng, (131, 200), 3, dtype)
+    hole = np.ones((131, 200), bool)
+    hole[50, 70] = False
+    compiled, twin = both(monkeypatch, lambda: shrink_known(image, hole, small_hw))
+    assert 0 < np.count_nonzero(~twin.hole) <= 4
+    np.testing.assert_array_equal(compiled.hole, twin.hole)
+    np.testing.assert_array_equal(compiled.touched, twin.touched)

@@ -124,7 +124,7 @@ def _sums(
 
 
 def _is_for_loop(hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> bool:
-    """Whether a compiled loop shrinks so; OpenCV is faster where sides stay or are halved, and slower everywhere else."""
+    """Whether a compiled loop shrinks so; OpenCV is faster where sides stay or are halved, slower everywhere else."""
     factors = [length / small for length, small in zip(hole.shape, size_hw, strict=True)]
     return min(factors) >= 1 and factors not in [[1, 1], [2, 2]]
 

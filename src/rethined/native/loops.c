@@ -274,7 +274,7 @@ INLINE void shrink(const Shrinking *s, int64_t first, int64_t last, float *sums,
    looked_up: (small_height, small_width), the latter zero. */
 WIDE API void rethined_shrink(const Shrinking *s, int64_t first, int64_t last, float *sums, float *missing,
                               float *mean, float *share, uint8_t *looked_up) {
-    const Shrinking *b = s;
+    const Shrinking *b = s; /* what FORMS asks */
 #define FORM(channels, bytes) shrink(s, first, last, sums, missing, mean, share, looked_up, channels, bytes)
     FORMS(FORM)
 #undef FORM

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rethined import memory, native
 from rethined.errors import MemoryBudgetError, OptionError
-from rethined.memory import BATCH_PX, Copying, Load, fit_plan, load_of, peak_mb
+from rethined.memory import BATCH_PX, CopyingCosts, Load, fit_plan, load_of, peak_mb
 from rethined.regions import Plan, Window, plan_rungs
 from rethined.types import Box, SizeHW
 
@@ -57,7 +57,7 @@ def test_an_estimate_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, name, 0)
     monkeypatch.setattr(memory, "MARGIN", 1)
     form = "COMPILED" if native.loops() else "BY_NUMPY"
-    free = Copying(0, 0, 0, 0)
+    free = CopyingCosts(0, 0, 0, 0)
     monkeypatch.setattr(memory, form, free)
     one = Load(
         (1000, 2000), 300_000, 50_000, 0.25, 0, has_forbidden=True, is_grown=True, is_feathered=True, inplace=False

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rethined.workers import SERIAL, Workers, stretch
+from rethined.workers import SERIAL, Workers, parts, stretch
 
 
 @pytest.mark.parametrize("workers", [SERIAL, Workers(3)], ids=["serial", "three"])
@@ -99,3 +99,9 @@ def test_a_stretch_tells_of_a_part() -> None:
     tell(1)
     assert heard == pytest.approx([0.2, 0.4, 0.6])
     assert stretch(None, 0.2, 0.6) is None
+
+
+def test_parts_hold_everything_once() -> None:
+    assert parts(0, 4) == []
+    assert parts(4, 4) == [slice(0, 4)]
+    assert parts(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]

@@ -23,7 +23,7 @@ from rethined.resample import PULL_GAIN, on_grid, sample_at, spread
 from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Float32, HoleMap, Ints, Pixels
-from rethined.workers import SERIAL, OnDone, Workers
+from rethined.workers import SERIAL, OnDone, Workers, parts
 
 BATCH_PX = 1 << 17
 """Area of the boxes of groups that are worked on together."""
@@ -55,8 +55,7 @@ class Source:
     def at(self, y: Ints, x: Ints) -> Float32:
         """Colours ``(N, C)`` at N pixels, ``(N,)`` int32 each, hole or not."""
         colours = np.empty((len(y), self.small.copied.shape[2]), np.float32)
-        for start in range(0, len(colours), CHUNK):
-            part = slice(start, start + CHUNK)
+        for part in parts(len(colours), CHUNK):
             colours[part] = self._at(y[part], x[part])
         return colours
 

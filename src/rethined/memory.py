@@ -64,7 +64,7 @@ IDLE_MB = 5
 
 
 @dataclass(frozen=True)
-class Copying:
+class CopyingCosts:
     """What copying takes, which depends on what does it.
 
     Attributes:
@@ -81,7 +81,7 @@ class Copying:
     batch_b: float
 
 
-COMPILED, BY_NUMPY = Copying(28, 27, 1, 65), Copying(45, 62, 15, 230)
+COMPILED, BY_NUMPY = CopyingCosts(28, 27, 1, 65), CopyingCosts(45, 62, 15, 230)
 """By compiled loops, and without."""
 
 

@@ -24,7 +24,7 @@ from rethined.native import Loops, SearchTables, Windows
 from rethined.regions import TOKEN_PX
 from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
-from rethined.workers import SERIAL, OnDone, Workers
+from rethined.workers import SERIAL, OnDone, Workers, parts
 
 KNOWN_WEIGHT = 7.0
 """How much more a known pixel counts than a filled one when surroundings are compared."""
@@ -283,8 +283,9 @@ class _Search:
             return self._cost(offsets_yx, windows, wanted)
         offsets_yx = np.ascontiguousarray(offsets_yx)
         cost = np.empty(wanted.shape, np.float32)
-        parts = _parts(len(cost), TOKENS)
-        self.workers.map(lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts)
+        self.workers.map(
+            lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts(len(cost), TOKENS)
+        )
         return cost
 
     def _cost(self, offsets_yx: Ints, windows: tuple[Windows, ...], wanted: HoleMap) -> Float32:
@@ -298,13 +299,12 @@ class _Search:
         rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
         moved = offsets_yx[rows, columns]
         cost = np.full(allowed.shape, np.inf, np.float32)
-        parts = _parts(len(rows), WINDOWS)
 
         def compare(part: slice) -> Float32:
             costs = [self._unlike(each, rows[part], moved[part]) for each in windows]
             return np.asarray(sum(costs), np.float32)
 
-        found = self.workers.map(compare, parts)
+        found = self.workers.map(compare, parts(len(rows), WINDOWS))
         if found:
             missing = tables.asked[rows] - tables.offered[source[rows, columns, 0], source[rows, columns, 1]]
             unlike = np.square(missing) * np.where(missing > 0, np.float32(LESS_DETAIL), np.float32(MORE_DETAIL))
@@ -413,15 +413,10 @@ class _Agreement:
             pixels = (self._pixel_y[part], self._pixel_x[part], self._token[part])
             loops.copied(search.grey, self._tone, search.corners_yx, search.best_yx, MEAN_FORGIVEN, *pixels, copied)
 
-        search.workers.map(copy, _parts(len(self._token), PIXELS))
+        search.workers.map(copy, parts(len(self._token), PIXELS))
         own = np.empty(search.own.shape, np.uint8)
-        search.workers.map(lambda part: loops.sample(copied, search.corners_yx, part, own), _parts(len(own), TOKENS))
+        search.workers.map(lambda part: loops.sample(copied, search.corners_yx, part, own), parts(len(own), TOKENS))
         return own
-
-
-def _parts(count: int, most: int) -> list[slice]:
-    """``count`` items in parts of at most so many."""
-    return [slice(start, min(start + most, count)) for start in range(0, count, most)]
 
 
 def _is_repeated(candidates: Ints) -> HoleMap:

@@ -85,22 +85,23 @@ def shrink_known(
         size_hw: Height and width wanted; larger than the picture's is interpolated.
         workers: Threads to use; the result does not depend on them.
     """
-    total, coverage, share, touched = _sums(image, hole, size_hw, workers)
+    total, share, touched = _sums(image, hole, size_hw, workers)
+    touched |= share < 1
     if image.dtype != np.uint8:
-        # 8 bits would divide exact sums by a coverage that is .4 % off.
-        touched |= share < 1
         total = np.clip(total, 0, LEVELS, out=total)
-    else:
-        share = coverage.astype(np.float32) / np.float32(LEVELS)
     if image.shape[2] == 1:
         total = cv2.merge([total] * 3)
-    return _normalise(total, np.asarray(share, np.float32), touched)
+    return _normalise(total, share, touched)
 
 
 def _sums(
     image: NDArray[Any], hole: NDArray[np.bool_], size_hw: tuple[int, int], workers: Workers
-) -> tuple[NDArray[Any], NDArray[np.uint8], Float32, NDArray[np.bool_]]:
-    """Known pixels over the area of all, in grey levels; the known share, in 8 bits and exactly; what is touched."""
+) -> tuple[NDArray[Any], Float32, NDArray[np.bool_]]:
+    """Known pixels over the area of all, in grey levels; the known share of it; where a hole pixel is looked up.
+
+    The share is in steps of 1/255 for pictures of 8 bits, as their sums are. For others that would be .4 % off.
+    """
+    steps = np.float32(LEVELS if image.dtype == np.uint8 else 65535)
     loops = native.loops()
     if loops and _is_for_loop(hole, size_hw):
         shrinking = Shrinking(np.ascontiguousarray(image), np.ascontiguousarray(hole), size_hw)
@@ -108,19 +109,13 @@ def _sums(
         if image.dtype != np.float32:
             means = np.rint(means, out=means).astype(image.dtype)
         # What rounding leaves of a hole is not known.
-        share = np.rint(share * np.float32(65535)) / np.float32(65535)
-        coverage = np.rint(share * np.float32(LEVELS)).astype(np.uint8)
-        touched = np.asarray(coverage < LEVELS)
-        if _may_hide(hole, size_hw):
-            touched |= looked_up
-        return in_levels(means), coverage, share, touched
+        share = np.rint(share * steps) / steps
+        return in_levels(means), np.asarray(share, np.float32), looked_up & _may_hide(hole, size_hw)
     known = _known8(hole)
     total = in_levels(_resize_area(cv2.copyTo(image, known), size_hw))
     coverage = _resize_area(known, size_hw)
-    share = coverage
-    if image.dtype != np.uint8:
-        share = _resize_area(known * np.uint16(257), size_hw).astype(np.float32) / np.float32(65535)
-    return total, coverage, np.asarray(share, np.float32), _touched(hole, coverage)
+    share = coverage if image.dtype == np.uint8 else _resize_area(known * np.uint16(257), size_hw)
+    return total, np.asarray(share.astype(np.float32) / steps, np.float32), _touched(hole, coverage)
 
 
 def _is_for_loop(hole: NDArray[np.bool_], size_hw: tuple[int, int]) -> bool:

@@ -19,7 +19,8 @@ Steps, in order:
 5. :func:`rethined.fullsize.fill_pixels` spreads inwards what is still missing at the rim; the first ring of hole
    pixels takes what its own neighbours miss.
 
-Step 3 works on a sheet on which all holes are laid out side by side (:class:`rethined.sheet.PixelSheet`).
+Compiled loops take steps 2, 3 and 5 hole by hole; without them all holes are laid out side by side on a sheet
+(:class:`rethined.sheet.PixelSheet`).
 
 Reference: RETHINED, section 3.4; the variance-preserving blend follows Heitz and Neyret, "High-Performance By-Example
 Noise using a Histogram-Preserving Blending Operator", HPG 2018, section 3.
@@ -42,7 +43,7 @@ from rethined.resample import PULL_GAIN, spread
 from rethined.sheet import PixelSheet
 from rethined.taps import Blend, in_channels
 from rethined.types import Float32, HoleMap, Ints, Pixels
-from rethined.workers import SERIAL, OnDone, Workers, stretch
+from rethined.workers import SERIAL, OnDone, Workers, parts, stretch
 
 VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole."""
@@ -208,8 +209,7 @@ def _copy(blend: Blend, copying: Copying, groups: HoleGroups, pieces: list[Piece
     values = np.asarray(blend.tables.colours.reshape(-1, 3).take(place, axis=0), np.float32)
     error, amount = np.zeros_like(values), np.zeros(len(values), np.float32)
     is_valid, norm = np.zeros(len(values), bool), np.ones(len(values), np.float32)
-    for start in range(0, len(values), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in parts(len(values), CHUNK):
         taps = blend.at(sheet.y[part], sheet.x[part])
         is_valid[part], amount[part], norm[part] = taps.is_valid, taps.gate, taps.norm
         error[part] = (values[part] - taps.mean) * in_channels(taps.is_valid.astype(np.float32), 3)

@@ -81,6 +81,11 @@ SERIAL = Workers(1)
 """Runs everything in the caller's thread."""
 
 
+def parts(count: int, most: int) -> list[slice]:
+    """``count`` items in parts of at most so many."""
+    return [slice(start, min(start + most, count)) for start in range(0, count, most)]
+
+
 def stretch(on_done: OnDone | None, begin: float, end: float) -> OnDone | None:
     """For work that is the stretch from ``begin`` to ``end`` of a larger one, 0..1: whom it tells what it has done."""
     return on_done and (lambda share: on_done(begin + (end - begin) * share))

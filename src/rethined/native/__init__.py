@@ -40,9 +40,9 @@ from rethined.native.tables import (
     cells_of,
 )
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
-from rethined.workers import Workers
+from rethined.workers import Workers, parts
 
-VERSION = 7
+VERSION = 8
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 BAND = 64
@@ -174,20 +174,19 @@ class Loops:
             ``y`` is in row ``y * h // H``.
         """
         width, channels = shrinking.hole.shape[1], shrinking.image.shape[2]
-        rows = shrinking.size_hw[0]
         mean = np.empty((*shrinking.size_hw, channels), np.float32)
         share, looked_up = np.empty(shrinking.size_hw, np.float32), np.zeros(shrinking.size_hw, bool)
         in_c = shrinking.in_c
 
-        def shrink(first: int) -> None:
+        def shrink(part: slice) -> None:
             work = np.empty((channels + 1) * width, np.float32)
             self._call["shrink"](
                 ctypes.byref(in_c),
-                *(first, min(first + BAND, rows)),
+                *(part.start, part.stop),
                 *(each.ctypes.data for each in (work, work[channels * width :], mean, share, looked_up)),
             )
 
-        workers.map(shrink, range(0, rows, BAND))
+        workers.map(shrink, parts(shrinking.size_hw[0], BAND))
         return mean, share, looked_up
 
     def spread(self, values: Float32, weight: Float32, levels: int | None, pull_gain: float) -> Float32:

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 7; }
+API int32_t rethined_loops_version(void) { return 8; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -294,6 +294,7 @@ typedef struct {
 typedef struct {
     const float *values; /* (height, width, channels) */
     const float *weight; /* (height, width) */
+    int64_t height, width;
     int32_t channels;
 } Given;
 
@@ -325,12 +326,13 @@ INLINE void pull(const Level *from, float pull_gain, const Level *to) {
     }
 }
 
-INLINE void pull_given(const Given *from, int64_t height, int64_t width, float pull_gain, const Level *to) {
+INLINE void pull_given(const Given *from, float pull_gain, const Level *to) {
     for (int64_t y = 0; y < to->height; y++)
         for (int64_t x = 0; x < to->width; x++) {
             float total[4] = {0, 0, 0, 0};
-            for (int64_t i = 2 * y; i < 2 * y + 2 && i < height; i++)
-                for (int64_t j = 2 * x; j < 2 * x + 2 && j < width; j++) add_given(from, i * width + j, total);
+            for (int64_t i = 2 * y; i < 2 * y + 2 && i < from->height; i++)
+                for (int64_t j = 2 * x; j < 2 * x + 2 && j < from->width; j++)
+                    add_given(from, i * from->width + j, total);
             pull_pixel(total, pull_gain, to->pixels + 4 * (y * to->width + x));
         }
 }
@@ -370,7 +372,7 @@ INLINE int lay_levels(int64_t height, int64_t width, int64_t most, float *work, 
     return count;
 }
 
-/* Fills the first level from all others, which have been pulled but for it. */
+/* Pulls all levels from the first, and fills that one from them. */
 INLINE void meet(const Level *levels, int count, float pull_gain, int is_whole) {
     for (int i = 1; i < count; i++) pull(&levels[i - 1], pull_gain, &levels[i]);
     if (count && is_whole) {
@@ -383,20 +385,20 @@ INLINE void meet(const Level *levels, int count, float pull_gain, int is_whole) 
     for (int i = count - 1; i > 0; i--) push(&levels[i], &levels[i - 1]);
 }
 
-INLINE void spread(const Given *given, int64_t height, int64_t width, int64_t most, int is_whole, float pull_gain,
-                   float *work, float *out, int32_t channels) {
-    const Given of = {given->values, given->weight, channels};
+INLINE void spread(const float *values, const float *weight, int64_t height, int64_t width, int32_t channels,
+                   int64_t most, int is_whole, float pull_gain, float *work, float *out) {
+    const Given of = {values, weight, height, width, channels};
     Level levels[MOST_LEVELS];
     const int count = lay_levels(height, width, most < MOST_LEVELS ? most : MOST_LEVELS, work, levels);
     if (count) {
-        pull_given(&of, height, width, pull_gain, &levels[0]);
+        pull_given(&of, pull_gain, &levels[0]);
         meet(levels, count, pull_gain, is_whole);
     }
     for (int64_t y = 0; y < height; y++)
         for (int64_t x = 0; x < width; x++) {
             const int64_t at = y * width + x;
             float total[4] = {0, 0, 0, 0}, above[4];
-            const float missing = 1 - of.weight[at];
+            const float missing = 1 - weight[at];
             add_given(&of, at, total);
             if (!count && is_whole) /* one pixel, which has nothing around it */
                 for (int c = 0; c < channels; c++) total[c] /= total[3] > 1e-6f ? total[3] : 1e-6f;
@@ -413,11 +415,10 @@ INLINE void spread(const Given *given, int64_t height, int64_t width, int64_t mo
 WIDE API void rethined_spread(const float *values, const float *weight, int64_t height, int64_t width,
                               int32_t channels, int64_t most, int32_t is_whole, float pull_gain, float *work,
                               float *out) {
-    const Given given = {values, weight, channels};
     if (channels == 3)
-        spread(&given, height, width, most, is_whole, pull_gain, work, out, 3);
+        spread(values, weight, height, width, 3, most, is_whole, pull_gain, work, out);
     else
-        spread(&given, height, width, most, is_whole, pull_gain, work, out, 1);
+        spread(values, weight, height, width, 1, most, is_whole, pull_gain, work, out);
 }
 
 /* ---- All pixels of some pieces at full size: rethined.fullsize --------------------------------------------------- */
@@ -452,6 +453,14 @@ INLINE int is_core(const Piece *p, int64_t y, int64_t x) {
 /* Cells of the box that a piece sees, with a border of one, which stays zero. */
 INLINE int64_t cells_of(const Piece *p) { return (p->bottom - p->top + 2) * (p->right - p->left + 2); }
 
+/* Pixels of the whole cells that hold first to last, with an empty cell on either side. */
+INLINE int64_t in_cells(int64_t first, int64_t last, int64_t cell) { return ((last - first) / cell + 3) * cell; }
+
+/* Whether a pixel lies in a piece's group. */
+INLINE int is_grouped(const Region *r, const Piece *p, int64_t y, int64_t x) {
+    return r->labels[r->label_row[y] * r->label_columns + r->label_column[x]] == p->label;
+}
+
 /* Whether any of the eight around a cell is of a kind. */
 INLINE int is_beside(const uint8_t *cell, int64_t stride, int kind) {
     const uint8_t *above = cell - stride, *below = cell + stride;
@@ -463,11 +472,9 @@ INLINE Counts tell(const Region *r, const Piece *p, uint8_t *kind) {
     Counts counts = {0, 0, height, width, -1, -1};
     for (int64_t i = 0; i < height; i++) {
         const uint8_t *hole = r->hole + (p->top + i) * r->width + p->left;
-        const int32_t *label = r->labels + r->label_row[p->top + i] * r->label_columns;
-        const int32_t *column = r->label_column + p->left;
         uint8_t *cell = kind + (i + 1) * stride + 1;
         for (int64_t j = 0; j < width; j++)
-            if (hole[j] && label[column[j]] == p->label) cell[j] = HOLE;
+            if (hole[j] && is_grouped(r, p, p->top + i, p->left + j)) cell[j] = HOLE;
     }
     for (int64_t i = 0; i < height; i++) {
         const uint8_t *unknown = r->unknown + (p->top + i) * r->width + p->left;
@@ -526,8 +533,7 @@ INLINE Correction spread_rim(const Piece *p, const Counts *counts, const Seam *s
                              const float *missing, float *work, int32_t channels) {
     const int64_t cell = (int64_t)1 << seam->levels, stride = p->right - p->left + 2;
     const int64_t top = p->is_tile ? 0 : counts->top, left = p->is_tile ? 0 : counts->left;
-    const int64_t height = ((counts->bottom - top) / cell + 3) * cell;
-    const int64_t width = ((counts->right - left) / cell + 3) * cell;
+    const int64_t height = in_cells(top, counts->bottom, cell), width = in_cells(left, counts->right, cell);
     Level levels[MOST_LEVELS];
     const int count = lay_levels(height, width, seam->levels, work, levels);
     Correction correction = {levels[0], top - cell, left - cell};
@@ -619,10 +625,9 @@ WIDE API void rethined_fill(const Blend *b, const Small *s, const Seam *seam, co
 /* ---- Copying at the network's size: rethined.transfer.copy_small -------------------------------------------------- */
 
 typedef struct {
-    const uint8_t *touched; /* (height, width) */
+    const uint8_t *touched; /* (height, width), of the picture that is copied from */
     float *copied;          /* (height, width, 3), written */
     float *membrane;        /* the same */
-    int64_t height, width;
     float voice, contrast, pull_gain;
     int32_t levels; /* halvings; cells of 2 ** levels pixels keep clear of what is around */
 } Copying;
@@ -649,9 +654,8 @@ INLINE float *take(float **work, int64_t count) {
 INLINE int lay_piece(const Region *r, const Piece *p, int64_t cell, float *work, Sheet *to) {
     int64_t top = p->bottom, left = p->right, bottom = p->top - 1, right = p->left - 1;
     for (int64_t y = p->top; y < p->bottom; y++) {
-        const int32_t *label = r->labels + r->label_row[y] * r->label_columns;
         for (int64_t x = p->left; x < p->right; x++) {
-            if (label[r->label_column[x]] != p->label) continue;
+            if (!is_grouped(r, p, y, x)) continue;
             if (y < top) top = y;
             if (x < left) left = x;
             if (y > bottom) bottom = y;
@@ -662,8 +666,8 @@ INLINE int lay_piece(const Region *r, const Piece *p, int64_t cell, float *work,
     if (p->is_tile) top = p->top, left = p->left;
     to->top = top - cell;
     to->left = left - cell;
-    to->height = ((bottom - top) / cell + 3) * cell;
-    to->width = ((right - left) / cell + 3) * cell;
+    to->height = in_cells(top, bottom, cell);
+    to->width = in_cells(left, right, cell);
     const int64_t area = to->height * to->width;
     memset(work, 0, (size_t)(area * PER_PIXEL) * sizeof *work);
     to->error = take(&work, 4 * area);
@@ -688,11 +692,9 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
     for (int64_t i = 0; i < t->height; i++)
         for (int64_t j = 0; j < t->width; j++) {
             const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j;
-            if (y < p->top || y >= p->bottom || x < p->left || x >= p->right ||
-                r->labels[r->label_row[y] * r->label_columns + r->label_column[x]] != p->label)
-                continue;
+            if (y < p->top || y >= p->bottom || x < p->left || x >= p->right || !is_grouped(r, p, y, x)) continue;
             const Tap tap = tap_at(b, &nearest, y, x, 3, 4);
-            const float *given = (const float *)b->colours + 3 * (y * k->width + x);
+            const float *given = (const float *)b->colours + 3 * (y * b->width + x);
             for (int c = 0; c < 3; c++) {
                 const float error = tap.is_valid ? given[c] - tap.mean[c] : 0;
                 t->error[4 * at + c] = error;
@@ -707,7 +709,7 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
         for (int64_t j = 1; j < t->width - 1; j++) {
             const int64_t at = i * t->width + j;
             if (!t->error[4 * at + 3]) continue;
-            const int is_touched = k->touched[(t->top + i) * k->width + t->left + j];
+            const int is_touched = k->touched[(t->top + i) * b->width + t->left + j];
             const float weight = is_touched ? k->voice : 1;
             float low[4];
             if (is_touched) {
@@ -725,7 +727,7 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
     meet(levels, count, k->pull_gain, 0);
     for (int64_t i = 1; i < t->height - 1; i++)
         for (int64_t j = 1; j < t->width - 1; j++) {
-            const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j, to = 3 * (y * k->width + x);
+            const int64_t y = t->top + i, x = t->left + j, at = i * t->width + j, to = 3 * (y * b->width + x);
             if (!t->value[4 * at + 3] || !is_core(p, y, x)) continue;
             const float *value = t->value + 4 * at, *error = t->error + 4 * at, *base = t->base + 4 * at;
             float above[4] = {0, 0, 0, 0}, around[4] = {0, 0, 0, 1};

@@ -72,7 +72,6 @@ class _Filled(ctypes.Structure):
 class _Copying(ctypes.Structure):
     _fields_ = (
         *((name, ADDRESS) for name in ("touched", "copied", "membrane")),
-        *((name, SIZE) for name in ("height", "width")),
         *((name, FLOAT) for name in ("voice", "contrast", "pull_gain")),
         ("levels", INT),
     )
@@ -389,7 +388,6 @@ class Copying:
             address_of(self.touched, np.bool_, size_hw),
             address_of(self.copied, np.float32, (*size_hw, 3)),
             address_of(self.membrane, np.float32, (*size_hw, 3)),
-            *size_hw,
             *(self.voice, self.contrast, self.pull_gain, self.levels),
         )
 

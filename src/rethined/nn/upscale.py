@@ -81,15 +81,22 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     levels = seam_levels(scale_yx)
     (on_sheet, weight_on_sheet), box = _on_sheet(hole | rim, 1 << levels, error, weight)
     seam = _off_sheet(spread(on_sheet[None], weight_on_sheet[None], levels)[0], 1 << levels, box, error)
-    share, near = _of_neighbours(weight), _of_neighbours(error)
+    share, near = of_neighbours(weight), of_neighbours(error)
     near = near / share.clamp_min(1e-6)
     return torch.where(hole, result + torch.where(share > 1e-6, near, seam), image)
 
 
-def _of_neighbours(planes: Tensor) -> Tensor:
-    """The weighted sum over the eight pixels around, of each of ``(C, H, W)`` planes."""
-    kernel = planes.new_tensor([[DIAGONAL, 1, DIAGONAL], [1, 0, 1], [DIAGONAL, 1, DIAGONAL]])
-    return functional.conv2d(planes[:, None], kernel[None, None], padding=1)[:, 0]
+def of_neighbours(x: Tensor) -> Tensor:
+    """The weighted sum over the eight pixels around, for pixels that are zero themselves.
+
+    Args:
+        x: ``(..., C, H, W)``, as ``avg_pool2d`` takes it; that is what all runtimes of exported networks know.
+
+    Returns:
+        The same shape; those beside a corner count :data:`rethined.fullsize.DIAGONAL`.
+    """
+    beside = functional.avg_pool2d(x, (3, 1), 1, (1, 0)) + functional.avg_pool2d(x, (1, 3), 1, (0, 1))
+    return beside * (3 * (1 - DIAGONAL)) + functional.avg_pool2d(x, 3, 1, 1) * (9 * DIAGONAL)
 
 
 def _gather_taps(

@@ -30,10 +30,11 @@ from torch.nn import functional
 from rethined.errors import OptionError
 from rethined.export.contract import Port
 from rethined.export.forms.form import Form, FormModule, example_hole
+from rethined.export.host import SEAM_LEVELS
 from rethined.export.network import Weights
 from rethined.export.sizes import expect_multiple
-from rethined.fullsize import DIAGONAL
 from rethined.nn.network import SIZE_MULTIPLE, TOKEN_PX, NetworkOutput, RethinedNetwork
+from rethined.nn.upscale import of_neighbours
 from rethined.resample import KNOWN_COVERAGE, PULL_GAIN
 from rethined.types import SizeHW
 
@@ -49,8 +50,6 @@ SURE = 1e-6
 """Below this, sums of weights are nothing but rounding."""
 ENOUGH = KNOWN_COVERAGE - SURE
 """Known share of a small pixel that counts as known; shares of just that much may be rounded either way."""
-SEAM_LEVELS = 2
-"""Halvings of the pyramid that spreads what is missing at the rim."""
 SEAM_GRID_PX = 768
 """Where the network's picture is larger, the grid and the halvings begin later: the reach is the same."""
 
@@ -167,8 +166,8 @@ class Pipeline(FormModule):
         far = spread_static(mean, self.operators.is_more(share, 0.0), grid_hw, levels)
         far = functional.interpolate(far, scale_factor=float(grid_px), mode="bilinear", align_corners=False)
         # The first ring of hole pixels takes what its own neighbours miss.
-        near_share = _of_neighbours(rim)
-        near = _of_neighbours(error) / near_share.clamp(min=SURE)
+        near_share = of_neighbours(rim)
+        near = of_neighbours(error) / near_share.clamp(min=SURE)
         is_near = self.operators.is_more(near_share, SURE)
         return near * is_near + far * (1 - is_near)
 
@@ -179,12 +178,6 @@ def _seam_grid(small_hw: SizeHW) -> tuple[SizeHW, int]:
     while max(grid_hw) > SEAM_GRID_PX and levels > 1:
         grid_hw, levels = (grid_hw[0] // 2, grid_hw[1] // 2), levels - 1
     return grid_hw, levels
-
-
-def _of_neighbours(x: Tensor) -> Tensor:
-    """The weighted sum over the eight pixels around, for those that are zero themselves; see :data:`DIAGONAL`."""
-    beside = functional.avg_pool2d(x, (3, 1), 1, (1, 0)) + functional.avg_pool2d(x, (1, 3), 1, (0, 1))
-    return beside * (3 * (1 - DIAGONAL)) + functional.avg_pool2d(x, 3, 1, 1) * (9 * DIAGONAL)
 
 
 def _with_rim(x: Tensor) -> Tensor:

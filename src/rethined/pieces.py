@@ -45,7 +45,7 @@ def token_pixels(groups: HoleGroups, piece: Piece, size_hw: SizeHW) -> tuple[Int
 
 
 def _corners(box: Box) -> tuple[int, int, int, int]:
-    """``dataclasses.astuple`` takes 15 us for one box, and there are hundreds."""
+    """``dataclasses.astuple`` copies deeply: some 10 us for each of hundreds of boxes."""
     return box.top, box.left, box.bottom, box.right
 
 

@@ -103,7 +103,7 @@ def windows_of(cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...]:
         side *= 2
         marked = halve_any(np.pad(marked, [(0, length % 2) for length in marked.shape]))
     grid_hw = (cells.shape[0], cells.shape[1])
-    corners = np.array([(box.top, box.left, box.bottom, box.right) for box in boxes]) * side
+    corners = np.array([box.corners for box in boxes]) * side
     cores = _joined(corners.clip(0, np.array(grid_hw * 2)), grid_hw)
     around = _around(cores, grid_hw)
     if _area(around).sum() > WHOLE_SHARE * cells.size:

@@ -28,7 +28,7 @@ def sheet_of(
 
 def in_numbers(pieces: list[Piece]) -> NDArray[np.int64]:
     """Pieces as compiled loops take them; see :class:`rethined.native.Told`."""
-    rows = [(piece.label, *_corners(piece.core), *_corners(piece.around), piece.is_tile) for piece in pieces]
+    rows = [(piece.label, *piece.core.corners, *piece.around.corners, piece.is_tile) for piece in pieces]
     return np.array(rows, np.int64).reshape(-1, 10)
 
 
@@ -42,11 +42,6 @@ def hole_and_rim(hole: HoleMap, unknown: HoleMap, groups: HoleGroups, piece: Pie
 def token_pixels(groups: HoleGroups, piece: Piece, size_hw: SizeHW) -> tuple[Ints, Ints]:
     """Rows and columns of the network pixels of a piece."""
     return _places(groups.mask_of(piece.label, piece.around, size_hw), piece.around)
-
-
-def _corners(box: Box) -> tuple[int, int, int, int]:
-    """``dataclasses.astuple`` copies deeply: some 10 us for each of hundreds of boxes."""
-    return box.top, box.left, box.bottom, box.right
 
 
 def _places(inside: HoleMap, box: Box) -> tuple[Ints, Ints]:

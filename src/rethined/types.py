@@ -57,6 +57,11 @@ class Box:
         return self.right - self.left
 
     @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Its four numbers in order; ``dataclasses.astuple`` copies deeply, some 10 us for each of hundreds."""
+        return self.top, self.left, self.bottom, self.right
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """Row and column slice: ``image[box.slices]`` is a view of the box."""
         return slice(self.top, self.bottom), slice(self.left, self.right)

@@ -33,7 +33,7 @@ def test_an_untrained_network_gains_nothing_and_a_bad_one_loses(
     ruler: Ruler, state: TrainState, tmp_path: Path
 ) -> None:
     plain = ruler.measure("plain", state, tmp_path / "log.jsonl")
-    assert (plain.name, plain.steps, plain.crops) == ("plain", 40, 640)
+    assert (plain.name, plain.minutes, plain.steps, plain.crops) == ("plain", 10.0, 40, 640)
     assert plain.gains_db == {kind: pytest.approx(0, abs=1e-3) for kind in KINDS}
     assert math.isnan(plain.coarse_loss)
     torch.nn.init.constant_(state.average["to_residual.bias"], 3.0)
@@ -68,13 +68,23 @@ def test_final_losses_are_those_of_the_last_fifth(
 def test_the_table() -> None:
     gains = dict(zip(KINDS, (1.234, -0.1, 0.0), strict=True))
     results = [
-        Result("plain", 1200, 19_200, 0.05, 0.0412, 4.3219, gains, 0.87654),
-        Result("short", 3, 6, math.nan, math.nan, math.nan, gains, 1.0),
+        Result("plain", 12.34, 1200, 19_200, 0.05, 0.0412, 4.3219, gains, 0.87654),
+        Result("short", 0.1, 3, 6, math.nan, math.nan, math.nan, gains, 1.0),
     ]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in to_markdown(results).splitlines()]
     kinds = ["lama-thin, dB", "lama-medium, dB", "df8k-blobs, dB"]
-    assert rows[0] == ["variant", "steps", "crops", "loss, coarse", "loss, fine", "matching", *kinds, "features"]
+    assert rows[0] == [
+        "variant",
+        "minutes",
+        "steps",
+        "crops",
+        "loss, coarse",
+        "loss, fine",
+        "matching",
+        *kinds,
+        "features",
+    ]
     assert rows[2:] == [
-        ["plain", "1,200", "19,200", "0.0500", "0.0412", "4.322", "+1.23", "-0.10", "+0.00", "0.8765"],
-        ["short", "3", "6", "n/a", "n/a", "n/a", "+1.23", "-0.10", "+0.00", "1.0000"],
+        ["plain", "12.3", "1,200", "19,200", "0.0500", "0.0412", "4.322", "+1.23", "-0.10", "+0.00", "0.8765"],
+        ["short", "0.1", "3", "6", "n/a", "n/a", "n/a", "+1.23", "-0.10", "+0.00", "1.0000"],
     ]

@@ -38,12 +38,12 @@ class Loop:
         out: Path,
         *,
         should_stop: Callable[[], bool],
-        rate_at: Callable[[int], float],
+        rate_at: Callable[[int], float] | None,
         **_: object,
     ) -> None:
         self.begun.append((state.step, config))
-        while True:
-            self.rates.append(rate_at(state.step))
+        while state.step < config.steps:
+            self.rates.append((rate_at or config.learning_rate_at)(state.step))
             state.step += 1
             state.position += 1
             state.minutes += 0.5
@@ -60,7 +60,9 @@ class Blind:
 
     def measure(self, name: str, state: TrainState, log: Path) -> Result:
         assert log.name == "log.jsonl"
-        return Result(name, state.step, 2 * state.position, 0.1, 0.2, 4.0, dict.fromkeys(KINDS, 1.0), 0.5)
+        return Result(
+            name, state.minutes, state.step, 2 * state.position, 0.1, 0.2, 4.0, dict.fromkeys(KINDS, 1.0), 0.5
+        )
 
 
 @pytest.fixture
@@ -102,6 +104,23 @@ def test_each_variant_gets_the_same_time_and_a_rate_that_falls_with_it(run: Call
     assert [begun[0] for begun in loop.begun] == [0, 0]
     # Two minutes: the rate is whole for the first, and nothing is left of it after the second.
     assert loop.rates == pytest.approx([2e-3, 2e-3, 2e-3, 1e-3] * 2)
+
+
+def test_each_variant_gets_the_same_steps_where_they_are_given(
+    run: Callable[..., str], loop: Loop, plan_file: Path
+) -> None:
+    plan_file.write_text(plan_file.read_text().replace("minutes = 2", "steps = 6"))
+    loop.stops_after = 8
+    assert "Each variant trained for 6 steps." in run()
+    loop.stops_after = 1_000_000
+    text = run()
+    assert [begun[0] for begun in loop.begun] == [0, 0, 2]
+    # Whole for half of the steps, then falling to nothing.
+    falling = [2e-3 * left / 3 for left in (3, 2, 1)]
+    assert loop.rates == pytest.approx([2e-3, 2e-3, 2e-3, *falling] * 2)
+    assert text.count("| 3.0     | 6 ") == 2
+    assert run() == text
+    assert len(loop.begun) == 3
 
 
 def test_an_ablation_goes_on_where_it_stopped(run: Callable[..., str], loop: Loop, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rethined.ablate.variants import facts_of, read_plan
+from rethined.ablate.variants import Length, facts_of, read_plan
 from rethined.errors import ConfigError
 from rethined.nn.network import NetworkConfig
 from rethined.train.config import TrainConfig
@@ -27,7 +27,7 @@ def test_variants_are_the_common_settings_and_their_own(plan_file: Path) -> None
     text = plan_file.read_text()
     plan_file.write_text(text + "[[variants]]\nname = 'wider'\n[variants.settings.network]\nmiddle_blocks = 3\n")
     plan = read_plan(plan_file)
-    assert plan.minutes == 2.0
+    assert plan.length == Length(minutes=2.0)
     network = NetworkConfig((8, 16, 16, 16), (1, 1, 1), 1, (1, 1, 1), descriptor_size=8)
     plain, frequency, wider = plan.variants
     assert (plain.name, frequency.name, frequency.folder) == (
@@ -45,17 +45,46 @@ def test_variants_are_the_common_settings_and_their_own(plan_file: Path) -> None
         cooldown_steps=0,
     )
     assert plain.config == base
-    assert facts_of(frequency, 2.0) == {**facts_of(plain, 2.0), "frequency_weight": 1.5}
-    assert facts_of(plain, 3.0) != facts_of(plain, 2.0)
+    assert facts_of(frequency, plan.length) == {**facts_of(plain, plan.length), "frequency_weight": 1.5}
+    assert facts_of(plain, Length(minutes=3.0)) != facts_of(plain, plan.length)
     assert wider.config.network.middle_blocks == 3
     assert wider.config.network.widths == network.widths
+
+
+def test_steps_in_place_of_minutes_end_each_variant(plan_file: Path) -> None:
+    plan_file.write_text(plan_file.read_text().replace("minutes = 2", "steps = 601"))
+    plan = read_plan(plan_file)
+    assert plan.length == Length(steps=601)
+    assert {(variant.config.steps, variant.config.cooldown_steps) for variant in plan.variants} == {(601, 300)}
+
+
+@pytest.mark.parametrize(
+    ("length", "minutes", "steps", "share", "name"),
+    [
+        (Length(minutes=5), 2.5, 7, 0.5, "5 minutes"),
+        (Length(minutes=0.5), 1.0, 7, 2.0, "0.5 minutes"),
+        (Length(steps=1200), 2.5, 300, 0.25, "1,200 steps"),
+    ],
+)
+def test_how_much_of_its_length_a_run_has_behind_it(
+    length: Length, minutes: float, steps: int, share: float, name: str
+) -> None:
+    assert length.share_done(minutes, steps) == share
+    assert str(length) == name
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("minutes =", "plan.toml cannot be read as TOML ("),
-        ("[[variants]]\nname = 'a'", "plan.toml: minutes is None; expected a number above 0"),
+        ("[[variants]]\nname = 'a'", "plan.toml: there are neither minutes nor steps; expected one of them"),
+        (
+            "minutes = 1\nsteps = 9\n[[variants]]\nname = 'a'",
+            "plan.toml: there are both minutes and steps; expected one",
+        ),
+        ("steps = 0\n[[variants]]\nname = 'a'", "plan.toml: steps is 0; expected a whole number above 0"),
+        ("steps = 1.5\n[[variants]]\nname = 'a'", "plan.toml: steps is 1.5; expected a whole number above 0"),
+        ("steps = true\n[[variants]]\nname = 'a'", "plan.toml: steps is True; expected a whole number above 0"),
         ("minutes = 0\n[[variants]]\nname = 'a'", "plan.toml: minutes is 0; expected a number above 0"),
         ("minutes = nan\n[[variants]]\nname = 'a'", "plan.toml: minutes is nan; expected a number above 0"),
         ("minutes = true\n[[variants]]\nname = 'a'", "plan.toml: minutes is True; expected a number above 0"),
@@ -63,7 +92,7 @@ def test_variants_are_the_common_settings_and_their_own(plan_file: Path) -> None
         ("minutes = 1\nvariants = ['a']", "plan.toml: there are no variants"),
         (
             "minutes = 1\nhours = 2\n[[variants]]\nname = 'a'",
-            "plan.toml: the file has hours; expected minutes, settings",
+            "plan.toml: the file has hours; expected minutes, steps, settings",
         ),
         ("minutes = 1\n[[variants]]", "plan.toml: the name of a variant is None; expected letters or digits"),
         ("minutes = 1\n[[variants]]\nname = '..'", "plan.toml: the name of a variant is '..'; expected letters"),
@@ -75,7 +104,7 @@ def test_variants_are_the_common_settings_and_their_own(plan_file: Path) -> None
         ),
         (
             "minutes = 1\nsettings.steps = 3\n[[variants]]\nname = 'a'",
-            "plan.toml: [settings]: steps cannot be set: time ends each run",
+            "plan.toml: [settings]: steps cannot be set here; minutes or steps, the same for all variants, end",
         ),
         (
             "minutes = 1\n[[variants]]\nname = 'a'\nsettings.crop_px = 33",

@@ -29,7 +29,8 @@ class Result:
 
     Attributes:
         name: Of the variant.
-        steps: Steps that its time was enough for.
+        minutes: Spent in steps.
+        steps: Steps that it took.
         crops: Crops that it saw, two a sample.
         coarse_loss: Distance of fills from the truth on training samples, coarse view, mean over the last fifth of the
             time; ``nan`` if the run was too short for a report.
@@ -40,6 +41,7 @@ class Result:
     """
 
     name: str
+    minutes: float
     steps: int
     crops: int
     coarse_loss: float
@@ -71,6 +73,7 @@ class Ruler:
         network = state.averaged_network()
         return Result(
             name,
+            state.minutes,
             state.step,
             2 * state.position,
             *_final_losses(log, state.minutes),
@@ -93,6 +96,7 @@ def to_markdown(results: Sequence[Result]) -> str:
     """The table, the headings first."""
     headings = [
         "variant",
+        "minutes",
         "steps",
         "crops",
         "loss, coarse",
@@ -108,4 +112,5 @@ def _cells(result: Result) -> list[str]:
     found = zip((result.coarse_loss, result.fine_loss, result.matching_loss), (4, 4, 3), strict=True)
     losses = (f"{loss:.{digits}f}" if math.isfinite(loss) else "n/a" for loss, digits in found)
     gains = (f"{result.gains_db[kind]:+.2f}" for kind in KINDS)
-    return [result.name, f"{result.steps:,}", f"{result.crops:,}", *losses, *gains, f"{result.feature_distance:.4f}"]
+    spent = (f"{result.minutes:.1f}", f"{result.steps:,}", f"{result.crops:,}")
+    return [result.name, *spent, *losses, *gains, f"{result.feature_distance:.4f}"]

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from rethined.ablate.measure import Result, Ruler, to_markdown
-from rethined.ablate.variants import Plan, Variant, facts_of, read_plan
+from rethined.ablate.variants import Length, Plan, Variant, facts_of, read_plan
 from rethined.data.photos import open_photos
 from rethined.data.samples import Sampler
 from rethined.errors import ConfigError
@@ -42,10 +42,10 @@ def ablate(
     threads: int | None = None,
     device: str = "cpu",
 ) -> str:
-    """Trains each variant for the same minutes from the same start and measures it.
+    """Trains each variant for the same minutes or steps from the same start and measures it.
 
     Minutes are those spent in steps: saving, measuring and breaks do not count. The rate of each variant falls over the
-    second half of its minutes. Variants that are done are not trained again; one that was stopped goes on.
+    second half of them. Variants that are done are not trained again; one that was stopped goes on.
 
     Args:
         folder: Photographs to train on, or tar shards.
@@ -80,7 +80,7 @@ def ablate(
         "val_photographs": len(watched),
     }
     for variant in plan.variants:
-        _expect_same(out / variant.folder / FACTS_FILE, {**facts_of(variant, plan.minutes), **given})
+        _expect_same(out / variant.folder / FACTS_FILE, {**facts_of(variant, plan.length), **given})
     ruler = Ruler(watched)
     results: list[Result] = []
     with stop_on_signal() as stop:
@@ -89,11 +89,11 @@ def ablate(
             result = _read_result(run)
             if result is None:
                 run.mkdir(parents=True, exist_ok=True)
-                write_text(run / FACTS_FILE, _json({**facts_of(variant, plan.minutes), **given}))
+                write_text(run / FACTS_FILE, _json({**facts_of(variant, plan.length), **given}))
                 write_text(run / CONFIG_FILE, _json(variant.config.to_dict()))
                 sampler = make_sampler(photos, variant.config)
-                state = _train(variant, plan, sampler, run, start_from, chosen, stop)
-                if state.minutes < plan.minutes:
+                state = _train(variant, plan.length, sampler, run, start_from, chosen, stop)
+                if plan.length.share_done(state.minutes, state.step) < 1:
                     break  # told to stop
                 result = ruler.measure(variant.name, state, run / LOG_FILE)
                 write_text(run / RESULT_FILE, _json(dataclasses.asdict(result)))
@@ -104,7 +104,7 @@ def ablate(
 
 def _train(
     variant: Variant,
-    plan: Plan,
+    length: Length,
     sampler: Sampler,
     run: Path,
     start_from: Path | None,
@@ -116,18 +116,24 @@ def _train(
         state = load_state(run / STATE_FILE, config, device)
     else:
         state = new_state(config, start_from, device)
-    if state.minutes >= plan.minutes:
+
+    def share_done() -> float:
+        return length.share_done(state.minutes, state.step)
+
+    if share_done() >= 1:
         return state
-    rate = TimedRate(
-        config.learning_rate, plan.minutes, config.warmup_steps, clock=lambda: 60 * state.minutes, began_s=0.0
-    )
+    rate = None  # as the settings say, which know the steps
+    if length.minutes is not None:
+        rate = TimedRate(
+            config.learning_rate, length.minutes, config.warmup_steps, clock=lambda: 60 * state.minutes, began_s=0.0
+        )
     with tqdm(
-        total=plan.minutes, initial=state.minutes, desc=variant.name, bar_format="{desc}: {percentage:3.0f}% {bar}"
+        total=1.0, initial=min(share_done(), 1.0), desc=variant.name, bar_format="{desc}: {percentage:3.0f}% {bar}"
     ) as bar:
 
         def is_over() -> bool:
-            bar.update(min(state.minutes, bar.total) - bar.n)
-            return state.minutes >= plan.minutes or stop.is_set()
+            bar.update(min(share_done(), bar.total) - bar.n)
+            return share_done() >= 1 or stop.is_set()
 
         train(
             state,
@@ -164,9 +170,9 @@ def _text(plan: Plan, results: list[Result]) -> str:
     count = len(results)
     waiting = len(plan.variants) - count
     return (
-        f"Each variant trained for {plan.minutes:g} minutes. Losses: last fifth of the time, training samples. dB: gain"
-        " of the fill over its prefill on validation photographs, higher is better; features: distance of the same"
-        " fills in windows round their holes, lower is better.\n\n"
+        f"Each variant trained for {plan.length}. Minutes: spent in steps. Losses: last fifth of the time, training"
+        " samples. dB: gain of the fill over its prefill on validation photographs, higher is better; features:"
+        " distance of the same fills in windows round their holes, lower is better.\n\n"
         + (to_markdown(results) if results else "")
         + (f"\n{waiting} of {len(plan.variants)} variants are still to be trained.\n" if waiting else "")
     )

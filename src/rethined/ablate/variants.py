@@ -13,13 +13,36 @@ from typing import Any
 
 from rethined.errors import ConfigError
 from rethined.train.config import TrainConfig
+from rethined.train.schedule import COOLDOWN_SHARE
 from rethined.train.settings import check_settings, merge
 
 ENDLESS_STEPS = 1_000_000_000
-KEYS = ("minutes", "settings", "variants")
+KEYS = ("minutes", "steps", "settings", "variants")
 VARIANT_KEYS = ("name", "settings")
-BY_TIME = ("steps", "cooldown_steps")
-"""Settings that mean nothing where time ends a run."""
+BY_LENGTH = ("steps", "cooldown_steps")
+"""Settings that the length of the ablation decides."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long each variant of an ablation is trained; one of the two is ``None``.
+
+    Attributes:
+        minutes: Time spent in steps: what a variant costs counts, and so does what else the machine has to do.
+        steps: Steps, whatever they cost.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+
+    def share_done(self, minutes: float, steps: int) -> float:
+        """How much of it a run has behind it that has taken so long; 1 and more when it is over."""
+        if self.minutes is not None:
+            return minutes / self.minutes
+        return steps / (self.steps or 1)
+
+    def __str__(self) -> str:
+        return f"{self.steps:,} steps" if self.minutes is None else f"{self.minutes:g} minutes"
 
 
 @dataclass(frozen=True)
@@ -45,16 +68,16 @@ class Plan:
     """An ablation.
 
     Attributes:
-        minutes: Time that each variant is trained for.
+        length: Of each variant.
         variants: In the order of the file.
     """
 
-    minutes: float
+    length: Length
     variants: tuple[Variant, ...]
 
 
 def read_plan(file: Path) -> Plan:
-    """Reads an ablation: ``minutes``, a table ``[settings]`` for all variants, and ``[[variants]]``.
+    """Reads an ablation: ``minutes`` or ``steps``, a table ``[settings]`` for all variants, and ``[[variants]]``.
 
     Each variant has a ``name`` and may have ``settings`` of its own, as in a file for ``rethined train``.
 
@@ -78,18 +101,34 @@ def read_plan(file: Path) -> Plan:
 
 def _plan(content: Mapping[str, Any]) -> Plan:
     _expect_keys(content, KEYS, "the file")
-    minutes = content.get("minutes")
-    if type(minutes) not in (int, float) or not 0 < minutes < float("inf"):  # type: ignore[operator]
-        raise ConfigError(f"minutes is {minutes!r}; expected a number above 0")
+    length = _length(content)
     entries = content.get("variants")
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError("there are no variants; expected tables, [[variants]], each with a name")
-    base = _settled(TrainConfig(cooldown_steps=0, steps=ENDLESS_STEPS), content.get("settings", {}), "[settings]")
+    steps = length.steps or ENDLESS_STEPS
+    cooldown_steps = round(COOLDOWN_SHARE * length.steps) if length.steps else 0
+    first = TrainConfig(cooldown_steps=cooldown_steps, steps=steps)
+    base = _settled(first, content.get("settings", {}), "[settings]")
     variants = tuple(_variant(entry, base) for entry in entries)
     folders = Counter(variant.folder for variant in variants)
     if repeated := [variant.name for variant in variants if folders[variant.folder] > 1]:
         raise ConfigError(f"variants have the same name but for signs: {', '.join(repeated)}; give each its own")
-    return Plan(float(minutes), variants)  # type: ignore[arg-type]
+    return Plan(length, variants)
+
+
+def _length(content: Mapping[str, Any]) -> Length:
+    if ("minutes" in content) == ("steps" in content):
+        given = "both minutes and steps" if "minutes" in content else "neither minutes nor steps"
+        raise ConfigError(f"there are {given}; expected one of them: how long each variant is trained")
+    if "steps" in content:
+        steps = content["steps"]
+        if type(steps) is not int or not 0 < steps < ENDLESS_STEPS:
+            raise ConfigError(f"steps is {steps!r}; expected a whole number above 0")
+        return Length(steps=steps)
+    minutes = content["minutes"]
+    if type(minutes) not in (int, float) or not 0 < minutes < float("inf"):
+        raise ConfigError(f"minutes is {minutes!r}; expected a number above 0")
+    return Length(minutes=float(minutes))
 
 
 def _variant(entry: Mapping[str, Any], base: TrainConfig) -> Variant:
@@ -104,8 +143,11 @@ def _settled(base: TrainConfig, settings: object, where: str) -> TrainConfig:
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}: settings are {settings!r}; expected a table")
     try:
-        if by_time := sorted(set(settings) & set(BY_TIME)):
-            raise ConfigError(f"{', '.join(by_time)} cannot be set: time ends each run, and the rate falls with it")
+        if decided := sorted(set(settings) & set(BY_LENGTH)):
+            raise ConfigError(
+                f"{', '.join(decided)} cannot be set here; minutes or steps, the same for all variants, end each run,"
+                " and the rate falls over their second half"
+            )
         return merge(base, check_settings(settings))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
@@ -116,6 +158,6 @@ def _expect_keys(content: Mapping[str, Any], known: tuple[str, ...], where: str)
         raise ConfigError(f"{where} has {', '.join(unknown)}; expected {', '.join(known)}")
 
 
-def facts_of(variant: Variant, minutes: float) -> dict[str, object]:
+def facts_of(variant: Variant, length: Length) -> dict[str, object]:
     """What makes a variant what it is, as plain values for a file."""
-    return {"minutes": minutes, **dataclasses.asdict(variant.config)}
+    return {"minutes": length.minutes, **dataclasses.asdict(variant.config)}

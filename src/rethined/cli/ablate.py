@@ -12,10 +12,10 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
     """Adds ``ablate`` to the commands."""
     parser = commands.add_parser(
         "ablate",
-        help="train variants for the same time each and compare them",
-        description="Trains each variant of VARIANTS on the photographs below FOLDER, for the same minutes and from the"
-        " same start, and writes a table, OUT/ablation.md. Run the same command again to go on where it stopped. Needs:"
-        " pip install 'rethined[train]'.",
+        help="train variants for the same time or steps each and compare them",
+        description="Trains each variant of VARIANTS on the photographs below FOLDER, for the same minutes or steps and"
+        " from the same start, and writes a table, OUT/ablation.md. Run the same command again to go on where it"
+        " stopped. Needs: pip install 'rethined[train]'.",
     )
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="photographs, at any depth; or tar shards, as for rethined train"

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -483,10 +484,21 @@ def test_without_fastapi_the_server_says_what_to_install(
     )
 
 
-def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path) -> None:
+@pytest.fixture
+def process_kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keeps the server from changing the process of the tests; hears what it would have done."""
+    done: list[str] = []
+    # The modules that the command will import: a test above has had some of them imported twice.
+    monkeypatch.setattr(import_module("rethined.serve.memory"), "share_heaps", lambda: done.append("heaps"))
+    monkeypatch.setattr(import_module("rethined.runtime"), "share_cores", lambda: done.append("cores"))
+    return done
+
+
+def test_serve_passes_its_options(
+    process_kept: list[str], monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path
+) -> None:
     pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
     heard: list[ServeSettings] = []
-    monkeypatch.setattr("rethined.serve.memory.share_heaps", lambda: None)  # not in the process of the tests
     monkeypatch.setattr("rethined.serve.run.serve", lambda _inpainter, settings, _tell, **_more: heard.append(settings))
     given = "--host ::1 --port 0 --max-pixels 1000 --max-mb 7 --max-memory 900 --queue 3 --timeout 1.5 --workers 4"
     more = "--preset best --allow-origin https://a.example --allow-origin http://b.example:1 --network"
@@ -499,6 +511,16 @@ def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_
             allow_origins=origins,
         )
     ]  # fmt: skip
+    assert process_kept == ["heaps", "cores"]
+
+
+def test_a_server_that_fills_one_at_a_time_shares_no_cores(
+    process_kept: list[str], monkeypatch: pytest.MonkeyPatch, tiny_network_path: Path
+) -> None:
+    pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
+    monkeypatch.setattr("rethined.serve.run.serve", lambda *_, **_more: None)
+    assert main(["serve", "--workers", "1", "--network", str(tiny_network_path)]) == 0
+    assert process_kept == ["heaps"]
 
 
 @pytest.mark.parametrize(
@@ -511,11 +533,11 @@ def test_serve_passes_its_options(monkeypatch: pytest.MonkeyPatch, tiny_network_
         (["--network", "missing.onnx"], "no network file at missing.onnx"),
     ],
 )
+@pytest.mark.usefixtures("process_kept")
 def test_a_server_that_cannot_be_ends_with_two_and_one_line(
-    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("prometheus_client", reason="the server is an extra: pip install 'rethined[serve]'")
-    monkeypatch.setattr("rethined.serve.memory.share_heaps", lambda: None)  # not in the process of the tests
     assert main(["serve", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

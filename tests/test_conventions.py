@@ -76,9 +76,9 @@ def test_convention_network_range_is_zero_to_one(tmp_path: Path, write_network: 
     inner = session._session
 
     class Watch:
-        def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
+        def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
             feeds.append(feed)
-            return list(inner.run(outputs, feed, options))
+            return list(inner.run(outputs, feed))
 
     session._session = Watch()
     hole = np.zeros((32, 64), bool)

@@ -85,6 +85,7 @@ def add_command(commands: Commands[argparse.ArgumentParser]) -> None:
 def _run_serve(parsed: argparse.Namespace) -> None:
     from rethined.engine import Inpainter
     from rethined.options import InpaintOptions
+    from rethined.runtime import share_cores
     from rethined.serve.memory import share_heaps
 
     settings = ServeSettings(
@@ -103,6 +104,8 @@ def _run_serve(parsed: argparse.Namespace) -> None:
     except ImportError as error:
         raise missing_extra("serve", error) from error
     share_heaps()  # before there are threads
+    if settings.workers > 1:
+        share_cores()
     network = None if parsed.network is None else Path(parsed.network)
     inpainter = Inpainter(network, threads=parsed.threads, runtime=parsed.runtime)
     serve(inpainter, settings, tell, access_log=parsed.access_log)

@@ -44,19 +44,20 @@ def test_an_untrained_network_gains_nothing_and_a_bad_one_loses(
 
 
 @pytest.mark.parametrize(
-    ("minutes", "expected"),
+    ("steps", "expected"),
     [
-        ([1.0, 7.9, 8.0, 9.0], (0.35, 0.45, 3.5)),  # the last two of ten minutes
-        ([1.0, 2.0, 3.0, 4.0], (0.4, 0.5, 4.0)),  # none so late: the last there is
+        ([10, 31, 32, 36], (0.35, 0.45, 3.5)),  # the last two of forty steps
+        ([10, 20, 25, 31], (0.4, 0.5, 4.0)),  # none so late: the last there is
     ],
 )
 def test_final_losses_are_those_of_the_last_fifth(
-    minutes: list[float], expected: tuple[float, float, float], ruler: Ruler, state: TrainState, tmp_path: Path
+    steps: list[int], expected: tuple[float, float, float], ruler: Ruler, state: TrainState, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.jsonl"
     rows = [
-        {"step": 50 * n, "minutes": at, "coarse_fill": n / 10, "fine_fill": n / 10 + 0.1, "coarse_matching": float(n)}
-        for n, at in enumerate(minutes, 1)
+        # Time stands for nothing: a run may have been held up at any step.
+        {"step": at, "minutes": 9.9, "coarse_fill": n / 10, "fine_fill": n / 10 + 0.1, "coarse_matching": float(n)}
+        for n, at in enumerate(steps, 1)
     ]
     # The last was reported before, by a run that was cut off.
     again = {**rows[-1], "coarse_fill": 99.0}

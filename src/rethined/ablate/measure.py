@@ -33,7 +33,7 @@ class Result:
         steps: Steps that it took.
         crops: Crops that it saw, two a sample.
         coarse_loss: Distance of fills from the truth on training samples, coarse view, mean over the last fifth of the
-            time; ``nan`` if the run was too short for a report.
+            steps; ``nan`` if the run was too short for a report.
         fine_loss: The same of the fine view.
         matching_loss: Cross-entropy of the soft map with what the truth prefers, coarse view, likewise.
         gains_db: Gain of the averaged weights' fill over its prefill on validation photographs, by kind of hole.
@@ -76,18 +76,18 @@ class Ruler:
             state.minutes,
             state.step,
             2 * state.position,
-            *_final_losses(log, state.minutes),
+            *_final_losses(log, state.step),
             {kind: watched.gain_db(network) for kind, watched in self._sets.items()},
             fmean(watched.feature_distance(network, self._distance) for watched in self._sets.values()),
         )
 
 
-def _final_losses(log: Path, minutes: float) -> tuple[float, float, float]:
+def _final_losses(log: Path, steps: int) -> tuple[float, float, float]:
     """Mean losses of the last fifth: coarse fill, fine fill, matching."""
     if not log.exists():
         return math.nan, math.nan, math.nan
     rows = read_log(log)
-    last = [row for row in rows if row["minutes"] >= (1 - LAST_SHARE) * minutes] or rows[-1:]
+    last = [row for row in rows if row["step"] >= (1 - LAST_SHARE) * steps] or rows[-1:]
     coarse, fine, matching = (fmean(row[name] for row in last) for name in LOSSES)
     return coarse, fine, matching
 

@@ -170,7 +170,7 @@ def _text(plan: Plan, results: list[Result]) -> str:
     count = len(results)
     waiting = len(plan.variants) - count
     return (
-        f"Each variant trained for {plan.length}. Minutes: spent in steps. Losses: last fifth of the time, training"
+        f"Each variant trained for {plan.length}. Minutes: spent in steps. Losses: last fifth of the steps, training"
         " samples. dB: gain of the fill over its prefill on validation photographs, higher is better; features:"
         " distance of the same fills in windows round their holes, lower is better.\n\n"
         + (to_markdown(results) if results else "")

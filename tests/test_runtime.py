@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import onnxruntime as ort
@@ -9,14 +8,6 @@ import pytest
 from rethined import runtime
 from rethined.runtime import open_graph, share_cores
 from rethined.weights import RANKING_GRAPH
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    before = dict(runtime._waiting)
-    yield
-    runtime._waiting.clear()
-    runtime._waiting.update(before)
 
 
 def settings(session: ort.InferenceSession) -> dict[str, str]:
@@ -32,7 +23,7 @@ def test_threads_spin_during_a_run_alone() -> None:
     assert settings(open_graph(RANKING_GRAPH, threads=2)) == {"session.force_spinning_stop": "1"}
 
 
-@pytest.mark.usefixtures("restored")
-def test_where_cores_are_shared_threads_sleep_while_they_wait() -> None:
+def test_where_cores_are_shared_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_waiting", dict(runtime._waiting))  # the process of the tests stays as it is
     share_cores()
     assert settings(open_graph(RANKING_GRAPH, threads=2)) == {"session.intra_op.allow_spinning": "0"}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 COOLDOWN_SHARE = 0.5
-"""Share of the time during which the rate falls."""
+"""Share of a run, in time or in steps, during which the rate falls."""
 
 
 class TimedRate:

@@ -128,13 +128,22 @@ def test_colours_are_clipped_to_the_range(tmp_path: Path, write_network: WriteNe
     np.testing.assert_allclose(fill, np.broadcast_to(np.float32((255, 50, 0)), fill.shape), atol=1e-3)
 
 
-def test_the_network_sees_the_hole(session: OnnxSession) -> None:
-    prefilled = np.full((64, 64, 3), 100, np.float32)
+def test_the_network_sees_the_hole(session: OnnxSession, rng: np.random.Generator) -> None:
+    prefilled = rng.uniform(0, 255, (64, 64, 3)).astype(np.float32)
     holes = [np.zeros((64, 64), bool) for _ in range(2)]
     holes[0][20, 20] = True
     holes[1][10:30, 10:30] = True
     fills = [session.run(prefilled, hole).fill[20, 20] for hole in holes]
     assert np.abs(fills[0] - fills[1]).max() > 0.01
+
+
+def test_a_fill_has_no_colours_that_the_rim_lacks(tmp_path: Path, write_network: WriteNetwork) -> None:
+    session = OnnxSession(write_network(tmp_path / "strong.onnx", gain=(3, 0.5, -1)))
+    prefilled, hole = np.full((64, 64, 3), 100, np.float32), np.zeros((64, 64), bool)
+    hole[20:30, 20:40] = True
+    np.testing.assert_array_equal(session.run(prefilled, hole).fill, 100)
+    session.fill(prefilled, hole)
+    np.testing.assert_array_equal(prefilled, 100)
 
 
 def test_known_pixels_come_back_as_they_were_given(session: OnnxSession, rng: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
+from rethined.bounds import hold_within_rim
 from rethined.doors import option
 from rethined.errors import InferenceError, ModelSignatureError, OptionError
 from rethined.openvino_graph import OpenVinoGraph
@@ -131,7 +132,8 @@ class OnnxSession:
 
 
 def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:
-    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255."""
+    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, colours as at its rim."""
     place = np.flatnonzero(hole)
     colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
     picture.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T
+    hold_within_rim(picture, hole)

@@ -42,7 +42,7 @@ from rethined.native.tables import (
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 from rethined.workers import Workers, parts
 
-VERSION = 8
+VERSION = 9
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 BAND = 64
@@ -51,6 +51,8 @@ PER_PIXEL, MOST_LEVELS = 14, 32
 """Numbers that copying takes for each pixel, and halvings of a pyramid."""
 MOST_WINDOWS = 2
 """That may be compared at a time."""
+CELL_PX = 4
+"""Side of a cell of limits."""
 _ARGUMENTS: dict[str, list[Any]] = {
     "blend": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 4,
     "tell": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2,
@@ -62,6 +64,8 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "copied": [ADDRESS] * 2 + [SIZE] * 2 + [ADDRESS] * 2 + [FLOAT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
     "sample": [ADDRESS] + [SIZE] * 2 + [ADDRESS] + [SIZE] * 2 + [ADDRESS],
     "cost": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2 + [SIZE] * 3 + [ADDRESS],
+    "extremes": [ADDRESS] * 2 + [SIZE] * 2 + [FLOAT] + [ADDRESS] * 2,
+    "hold": [ADDRESS] * 2 + [SIZE] * 2 + [ADDRESS] * 2,
 }
 """Of each function; none gives anything back."""
 
@@ -347,6 +351,42 @@ class Loops:
             *(tokens.start, tokens.stop),
             address_of(own, np.uint8, (count, SAMPLES, 3)),
         )
+
+    def extremes(self, picture: Float32, is_rim: HoleMap, rounding: float) -> tuple[Image8, Image8]:
+        """Lowest and highest of what the rim pixels in each cell of 4 x 4 px hold, 255 and 0 where there are none.
+
+        Args:
+            picture: ``(H, W, 3)`` float32 in 0..255; sides are multiples of 4.
+            is_rim: ``(H, W)``.
+            rounding: Grey levels up to which a value counts as the whole level beyond it; below a half.
+        """
+        rows, columns = _in_cells(picture.shape)
+        low, high = np.empty((rows, columns, 3), np.uint8), np.empty((rows, columns, 3), np.uint8)
+        self._call["extremes"](
+            address_of(picture, np.float32, (*picture.shape[:2], 3)),
+            address_of(is_rim, np.bool_, picture.shape[:2]),
+            *picture.shape[:2],
+            rounding,
+            *(low.ctypes.data, high.ctypes.data),
+        )
+        return low, high
+
+    def hold(self, picture: Float32, hole: HoleMap, low: Image8, high: Image8) -> None:
+        """Limits the hole of a picture ``(H, W, 3)`` float32 to what its cells, as of :meth:`extremes`, allow."""
+        cells = (*_in_cells(picture.shape), 3)
+        self._call["hold"](
+            address_of(picture, np.float32, (*picture.shape[:2], 3)),
+            address_of(hole, np.bool_, picture.shape[:2]),
+            *picture.shape[:2],
+            *(address_of(each, np.uint8, cells) for each in (low, high)),
+        )
+
+
+def _in_cells(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of cells of a picture."""
+    if shape[0] % CELL_PX or shape[1] % CELL_PX:
+        raise TypeError(f"a picture of {shape[0]} x {shape[1]}; expected multiples of {CELL_PX}")
+    return shape[0] // CELL_PX, shape[1] // CELL_PX
 
 
 def _level_pixels(height: int, width: int) -> int:

@@ -30,7 +30,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 8; }
+API int32_t rethined_loops_version(void) { return 9; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -928,5 +928,52 @@ WIDE API void rethined_sample(const uint8_t *picture, int64_t height, int64_t wi
             for (int c = 0; c < 3; c++)
                 own[3 * (token * SAMPLES + i) + c] =
                     (uint8_t)((here[c] + here[c + back] + above[c] + above[c + back] + 3) >> 2);
+        }
+}
+
+/* ---- What colours a fill may have: rethined.bounds ----------------------------------------------------------------- */
+
+enum { CELL_PX = 4 };
+
+/* The extremes of what the rim pixels in each cell hold, in whole grey levels; 255 and 0 where there are none.
+
+   picture: (height, width, 3) in 0..255; is_rim: (height, width), both sides multiples of CELL_PX; low, high: (height /
+   CELL_PX, width / CELL_PX, 3). */
+API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t height, int64_t width, float rounding,
+                           uint8_t *low, uint8_t *high) {
+    for (int64_t top = 0; top < height; top += CELL_PX)
+        for (int64_t left = 0; left < width; left += CELL_PX, low += 3, high += 3) {
+            for (int c = 0; c < 3; c++) low[c] = 255, high[c] = 0;
+            for (int64_t y = top; y < top + CELL_PX; y++) {
+                uint32_t any;
+                memcpy(&any, is_rim + y * width + left, CELL_PX);
+                if (!any) continue;
+                for (int64_t at = y * width + left; at < y * width + left + CELL_PX; at++)
+                    for (int c = 0; c < 3 && is_rim[at]; c++) {
+                        const float value = picture[3 * at + c];
+                        const uint8_t below = level8(value - rounding), above = level8(value + rounding);
+                        if (below < low[c]) low[c] = below;
+                        if (above > high[c]) high[c] = above;
+                    }
+            }
+        }
+}
+
+/* Limits what is hole in a picture to what its cell allows; arrays as above. */
+API void rethined_hold(float *picture, const uint8_t *is_hole, int64_t height, int64_t width, const uint8_t *low,
+                       const uint8_t *high) {
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t left = 0; left < width; left += CELL_PX) {
+            uint32_t any;
+            memcpy(&any, is_hole + y * width + left, CELL_PX);
+            if (!any) continue;
+            const int64_t cell = 3 * (y / CELL_PX * (width / CELL_PX) + left / CELL_PX);
+            for (int64_t at = y * width + left; at < y * width + left + CELL_PX; at++)
+                for (int c = 0; c < 3 && is_hole[at]; c++) {
+                    float *value = picture + 3 * at + c;
+                    const float least = low[cell + c], most = high[cell + c];
+                    *value = *value < least ? least : *value;
+                    *value = *value > most ? most : *value;
+                }
         }
 }

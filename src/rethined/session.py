@@ -132,7 +132,7 @@ class OnnxSession:
 
 
 def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:
-    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, colours as at its rim."""
+    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, in its colours."""
     place = np.flatnonzero(hole)
     colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
     picture.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T

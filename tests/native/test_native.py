@@ -350,6 +350,21 @@ def test_what_does_not_fit_is_refused_before_it_reaches_c(rng: np.random.Generat
         loops.sample(grey, corners, slice(0, 3), search.own)
 
 
+@needs_loops
+def test_limits_that_do_not_fit_are_refused_before_they_reach_c() -> None:
+    compiled = native.loops()
+    assert compiled
+    picture, hole = np.zeros((16, 24, 3), np.float32), np.zeros((16, 24), bool)
+    low, high = compiled.extremes(picture, hole, 0.49)
+    assert low.shape == high.shape == (4, 6, 3)
+    with pytest.raises(TypeError, match="a picture of 15 x 24; expected multiples of 4"):
+        compiled.extremes(picture[:15], hole[:15], 0.49)
+    with pytest.raises(TypeError):
+        compiled.extremes(picture, hole[:, :20].copy(), 0.49)
+    with pytest.raises(TypeError):
+        compiled.hold(picture, hole, low[:3].copy(), high)
+
+
 def test_without_a_library_there_are_no_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "loops.so")
     native.loops.cache_clear()

@@ -16,8 +16,8 @@ It is written to be read, not to be fast; in Python :class:`rethined.Inpainter` 
 7. Seam: what is missing at the known pixels round the hole is averaged on the small grid and spread inwards there;
    hole pixels next to known ones take what those miss.
 
-The engine does more: it looks closer, ranks near sources too, refines their offsets to single pixels, bends the base
-gates the detail, and spreads what is missing at full size.
+The engine does more: it looks closer, keeps the fill to the colours of the rim, ranks near sources too, refines their
+offsets to single pixels, bends the base, gates the detail, and spreads what is missing at full size.
 
 Reference: RETHINED, sections 3.2 to 3.4.
 """

@@ -43,13 +43,14 @@ def hold_within_rim(picture: Float32, hole: HoleMap) -> None:
         picture: ``(H, W, 3)`` float32 in 0..255, C-contiguous, the hole filled; sides are multiples of 4.
         hole: ``(H, W)`` bool, ``True`` = filled.
     """
-    if not hole.any() or hole.all():
+    rim = _rim(hole)
+    if not rim.any():
         return
     holds_hole = _greatest(hole.view(np.uint8), CELL_PX)
     is_open = np.zeros_like(holds_hole)
     for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         is_open[border] = holds_hole[border]
-    low, high = _limits(*_extremes(picture, _rim(hole)), holds_hole, is_open)
+    low, high = _limits(*_extremes(picture, rim), holds_hole, is_open)
     if compiled := native.loops():
         compiled.hold(picture, hole, low, high)
         return

@@ -28,7 +28,8 @@ class NetworkResult:
     """What one run gives for a picture of H x W pixels.
 
     Attributes:
-        fill: ``(H, W, 3)`` float32 in 0..255: the network's in the hole, elsewhere as it was given.
+        fill: ``(H, W, 3)`` float32 in 0..255: the network's in the hole, within the colours of its rim
+            (:mod:`rethined.bounds`), elsewhere as it was given.
         query: ``(d, H / 8, W / 8)`` float32, unit length.
         key: ``(d, H / 8, W / 8)`` float32, unit length.
     """
@@ -132,7 +133,7 @@ class OnnxSession:
 
 
 def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:
-    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, in its colours."""
+    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, held to its rim."""
     place = np.flatnonzero(hole)
     colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
     picture.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T

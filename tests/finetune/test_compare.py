@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rethined import session
 from rethined.finetune import compare as module
 from rethined.finetune.compare import Row, compare, to_markdown, verdict
 from rethined.types import HoleMap, Image8
@@ -18,8 +19,10 @@ def row(*pairs: tuple[float, float], fill: str = "whole") -> Row:
 
 
 def test_a_network_that_darkens_is_told_from_one_that_does_not(
-    photos: Path, tmp_path: Path, write_network: WriteNetwork
+    photos: Path, tmp_path: Path, write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So that how dark it is follows from the network alone: the rim would not let it be as dark.
+    monkeypatch.setattr(session, "hold_within_rim", lambda _picture, _hole: None)
     dark, plain = write_network(tmp_path / "dark.onnx", gain=(0.5, 0.5, 0.5)), write_network(tmp_path / "plain.onnx")
     files = {photos / "a.png": 300, photos / "below" / "e.png": 300}
     done: list[None] = []
@@ -31,8 +34,8 @@ def test_a_network_that_darkens_is_told_from_one_that_does_not(
         ("lama-medium", "coarse"),
         ("lama-medium", "whole"),
     ]
-    # Half of the brightness is missing, some 60 grey levels or 12.5 dB, but never more than the rim allows.
-    assert all(12 < db < 35 for r in rows if r.fill == "coarse" for db in r.before_db)
+    # Half of the brightness is missing, some 60 grey levels: 12.5 dB.
+    assert all(10 < db < 15 for r in rows if r.fill == "coarse" for db in r.before_db)
     assert all(r.gain_db.mean > 3 for r in rows)
     back = compare(photos, files, plain, dark, threads=1)
     assert [(r.before_db, r.after_db) for r in back] == [(r.after_db, r.before_db) for r in rows]

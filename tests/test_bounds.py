@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rethined import bounds, native
-from rethined.bounds import hold_within_rim
+from rethined.bounds import write_within_rim
 from rethined.types import Float32, HoleMap
 
 WILD = (255.0, 0.0, 130.0)
@@ -22,8 +22,10 @@ def disc(side_px: int, radius_px: int) -> HoleMap:
 
 
 def held(picture: Float32, hole: HoleMap) -> Float32:
-    held = picture.copy()
-    hold_within_rim(held, hole)
+    """A picture with its hole filled, held to the rest of it."""
+    fill = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    held = np.where(hole[..., None], np.float32(111), picture)
+    write_within_rim(held, hole, fill, gain=1)
     return held
 
 

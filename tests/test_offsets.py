@@ -58,25 +58,27 @@ def test_sources_keep_clear_of_what_is_forbidden(
         assert not (touched | forbidden)[y : y + 8, x : x + 8].any()
 
 
-def test_copies_come_to_fit_each_other_where_the_fill_tells_nothing(rng: np.random.Generator) -> None:
+def test_copies_come_to_fit_each_other_where_the_fill_tells_nothing() -> None:
     """A flat fill over stripes: any phase is as good by it. What is known around and copied beside it knows better."""
     image = stripes((96, 256)).astype(np.float32)
     touched = square_hole((96, 256), Box(24, 104, 72, 152))
     filled = np.where(touched[..., None], image.mean((0, 1)), image)
     corrupted = corrupted_tokens(touched)
-    start = rng.integers(-60, 61, (int(corrupted.sum()), 4, 2)).astype(np.int32)
-    start[:6, 0] = -PERIOD_PX, 0  # the first row is offered one that fits what is known
 
-    def share_in_phase(rounds: int, threads: int = 1) -> tuple[float, OffsetField]:
+    def share_in_phase(seed: int, rounds: int, threads: int = 1) -> tuple[float, OffsetField]:
+        start = np.random.default_rng(seed).integers(-60, 61, (int(corrupted.sum()), 4, 2)).astype(np.int32)
+        start[:6, 0] = -PERIOD_PX, 0  # the first row is offered one that fits what is known
         field = choose_offsets(
             filled, touched, corrupted, start, steps_px=(), agree_rounds=rounds, workers=Workers(threads)
         )
-        assert field.is_set.sum() > 30
+        assert field.is_set.sum() > 24
         return float((field.offset_yx[field.is_set] % PERIOD_PX == 0).all(1).mean()), field
 
-    (before, _), (after, field), (_, again) = share_in_phase(0), share_in_phase(6), share_in_phase(6, threads=2)
-    assert before < 0.2, "hardly more than those that are offered one that fits"
-    assert after > 2 * before
+    # How far it gets is a matter of chance: from a third of the tokens to two thirds.
+    before, after = ([share_in_phase(seed, rounds)[0] for seed in range(12)] for rounds in (0, 6))
+    assert np.mean(before) < 0.2, "hardly more than those that are offered one that fits"
+    assert np.mean(after) > 2.3 * np.mean(before)
+    (_, field), (_, again) = share_in_phase(0, 6), share_in_phase(0, 6, threads=2)
     np.testing.assert_array_equal(field.offset_yx, again.offset_yx)
 
 

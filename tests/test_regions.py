@@ -182,3 +182,4 @@ def test_mask_of_names_the_cell_that_holds_the_pixel() -> None:
             box = Box(1, 2, *size_hw)
             np.testing.assert_array_equal(groups.mask_of(label, Box(0, 0, *size_hw), size_hw), expected)
             np.testing.assert_array_equal(groups.mask_of(label, box, size_hw), expected[box.slices])
+            assert groups.is_in(label, box, size_hw) == expected[box.slices].any()

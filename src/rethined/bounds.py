@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined import native
+from rethined.depth import LEVELS
 from rethined.native import CELL_PX
 from rethined.types import Float32, HoleMap, Image8
 
@@ -36,27 +37,33 @@ Map = NDArray[np.uint8]
 """Of cells: ``(h, w)`` of 0 and 1."""
 
 
-def hold_within_rim(picture: Float32, hole: HoleMap) -> None:
-    """Limits what is inside the hole of ``picture``, in place, to the colours of the rim; if nothing is known, to none.
+def write_within_rim(picture: Float32, hole: HoleMap, fill: Float32, gain: float = LEVELS) -> None:
+    """Writes a fill into the hole of ``picture``, held to the colours of the rim.
+
+    If nothing is known, it is held to black and white.
 
     Args:
-        picture: ``(H, W, 3)`` float32 in 0..255, C-contiguous, the hole filled; sides are multiples of 4.
-        hole: ``(H, W)`` bool, ``True`` = filled.
+        picture: ``(H, W, 3)`` float32 in 0..255, C-contiguous; sides are multiples of 4.
+        hole: ``(H, W)`` bool, ``True`` = fill.
+        fill: ``(3, H, W)`` float32, C-contiguous.
+        gain: Grey levels for each unit of it.
     """
     rim = _rim(hole)
-    if not rim.any():
-        return
-    holds_hole = _greatest(hole.view(np.uint8), CELL_PX)
-    is_open = np.zeros_like(holds_hole)
-    for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        is_open[border] = holds_hole[border]
-    low, high = _limits(*_extremes(picture, rim), holds_hole, is_open)
+    if rim.any():
+        holds_hole = _greatest(hole.view(np.uint8), CELL_PX)
+        is_open = np.zeros_like(holds_hole)
+        for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+            is_open[border] = holds_hole[border]
+        low, high = _limits(*_extremes(picture, rim), holds_hole, is_open)
+    else:
+        cells = (hole.shape[0] // CELL_PX, hole.shape[1] // CELL_PX, 3)
+        low, high = np.zeros(cells, np.uint8), np.full(cells, LEVELS, np.uint8)
     if compiled := native.loops():
-        compiled.hold(picture, hole, low, high)
+        compiled.write(fill, gain, hole, low, high, picture)
         return
     y, x = np.nonzero(hole)
-    cells = (y // CELL_PX, x // CELL_PX)
-    picture[y, x] = np.minimum(np.maximum(picture[y, x], low[cells]), high[cells])
+    within = (y // CELL_PX, x // CELL_PX)
+    picture[y, x] = np.minimum(np.maximum(fill[:, y, x].T * np.float32(gain), low[within]), high[within])
 
 
 def _rim(hole: HoleMap) -> HoleMap:

@@ -10,6 +10,7 @@ from rethined import native
 from rethined.depth import WHITE, from_levels, in_levels
 from rethined.distance import distance_px
 from rethined.types import Float32, HoleMap, Ints, Pixels
+from rethined.workers import SERIAL, Workers
 
 CHUNK = 1 << 18
 """Pixels pasted at a time, so that what rounding takes does not grow with the hole."""
@@ -41,7 +42,9 @@ def to_grey(colours: Float32) -> None:
         part[:] = part.mean(1, keepdims=True)
 
 
-def paste(image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = False) -> Pixels:
+def paste(
+    image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = False, workers: Workers = SERIAL
+) -> Pixels:
     """A copy of ``image`` with ``colours`` at the given pixels, rounded and clipped to black and white.
 
     Args:
@@ -50,11 +53,11 @@ def paste(image: Pixels, y: Ints, x: Ints, colours: Float32, *, inplace: bool = 
         colours: ``(N, 1)`` or ``(N, 3)`` float32 in about 0..255, for the first channels; others, alpha, stay.
         inplace: Write into ``image``, which is C-contiguous, and give it back, no copy; the last step, so that an error
             leaves it as it was.
+        workers: Threads to use; the result does not depend on them.
     """
     result = image if inplace else image.copy(order="C")
-    compiled = native.loops()
-    if compiled:
-        compiled.paste(result, WHITE[image.dtype], y, x, colours)
+    if compiled := native.loops():
+        compiled.paste(result, WHITE[image.dtype], y, x, colours, workers)
         return result
     flat = result.reshape(image.shape[0] * image.shape[1], -1)[:, : colours.shape[1]]
     for start in range(0, len(y), CHUNK):

@@ -235,8 +235,7 @@ class Inpainter:
             if inplace:
                 _expect_fillable(image)
             picture, hole, forbidden = self._check(image, mask, forbid)
-            share = np.count_nonzero(hole) / hole.size
-            if not share:
+            if not hole.any():
                 clock.finish()
                 given = picture.given if inplace else picture.given.copy()
                 return InpaintResult(given, clock.stages_ms, None, 0.0, used_transfer=False)
@@ -266,8 +265,8 @@ class Inpainter:
             if self.options.feather_px:
                 fade_in(picture.pixels, hole, y, x, colours, self.options.feather_px)
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
-            result = paste(picture.given, y, x, colours, inplace=inplace)
-        used_transfer = bool(sources.field.is_set.any())
+            result = paste(picture.given, y, x, colours, inplace=inplace, workers=found.workers)
+        used_transfer, share = bool(sources.field.is_set.any()), len(y) / hole.size
         return InpaintResult(result, clock.stages_ms, sources.plan, share, used_transfer=used_transfer, sources=sources)
 
     def explain(self, image: ImageLike, mask: ImageLike, *, forbid: ImageLike | None = None) -> Explanation:

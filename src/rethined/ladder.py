@@ -79,7 +79,7 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     native: tuple[Window, ...] = ()
     is_wanted = working_px is None or working_px >= long_px
     if is_wanted and NATIVE_RATIO[0] <= long_px / max(ladder.working_hw) <= NATIVE_RATIO[1]:
-        native = windows_of(cells, size_hw)
+        native = windows_of(cells, size_hw) if _least_cost_px(cells, size_hw) <= budget_px else ()
         if _cost_px(native) > budget_px:
             native = ()
     return Plan(size_hw, tuple(rungs_hw), tuple(windows), native)
@@ -183,6 +183,17 @@ def _in_px(corners: Corners, size_hw: SizeHW) -> Box:
 def _whole(size_hw: SizeHW) -> Window:
     box = Box(0, 0, *size_hw)
     return Window(box, box)
+
+
+def _least_cost_px(cells: HoleMap, size_hw: SizeHW) -> int:
+    """What windows of a picture cost at least, which together see all holes with their surroundings."""
+    side = 2 * MARGIN_CELLS + 1
+    seen = cv2.dilate(cells.view(np.uint8), np.ones((side, side), np.uint8))
+    height_px, width_px = (
+        np.minimum(SIZE_MULTIPLE, length - SIZE_MULTIPLE * np.arange(count))
+        for length, count in zip(size_hw, seen.shape, strict=True)
+    )
+    return int(height_px @ seen @ width_px)
 
 
 def _cost_px(windows: Sequence[Window]) -> int:

@@ -37,9 +37,9 @@ class Matches:
 
 def corrupted_tokens(hole: HoleMap) -> HoleMap:
     """``(H, W)`` hole map, sides multiples of 8, to the ``(H / 8, W / 8)`` map of tokens that hold any hole."""
-    height, width = hole.shape
-    tokens = hole.reshape(height // TOKEN_PX, TOKEN_PX, width // TOKEN_PX, TOKEN_PX)
-    return np.asarray(tokens.any(axis=(1, 3)))
+    # The eight pixels of a row of a token as one number: what lies side by side, NumPy reduces slowly.
+    rows = np.ascontiguousarray(hole).view(np.uint64)
+    return np.asarray(np.bitwise_or.reduce(rows.reshape(-1, TOKEN_PX, rows.shape[1]), axis=1) != 0)
 
 
 def match_tokens(

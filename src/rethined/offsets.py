@@ -20,13 +20,12 @@ from rethined import native
 from rethined.detail import DetailLevels, detail_levels
 from rethined.distance import MOST_PX, distance_px
 from rethined.matching import Matches, free_positions
-from rethined.native import Loops, SearchTables, Windows
+from rethined.native import MARGIN_PX, SearchTables, Windows, laid_out_shape
 from rethined.regions import TOKEN_PX
-from rethined.resample import sample_at
 from rethined.types import Float32, HoleMap, Image8, Ints
 from rethined.workers import SERIAL, OnDone, Workers, parts
 
-KNOWN_WEIGHT = 7.0
+KNOWN_WEIGHT = 7
 """How much more a known pixel counts than a filled one when surroundings are compared."""
 FILL_BLUR_PX = 9
 """What the network filled is compared in bands below this many pixels only. Measured at a factor of 2: sharpness .62 of
@@ -51,10 +50,10 @@ TRIES_PX = (3, 3, 24, 24)
 the last."""
 LEAST_TRUST = np.float32(0.02)
 """What copies count at least in rounds that trust those near the rim more, beside the 7 of what is known."""
+MOST_WEIGHT = 127
+"""Of a sample, see :class:`rethined.native.Windows`."""
 WINDOWS = 4096
 """Windows compared at a time: what they need stays in the cache."""
-TOKENS, PIXELS = 256, 1 << 14
-"""Tokens and pixels that compiled loops work on at a time, so that threads have a share each."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +97,30 @@ def near_offsets(corrupted: HoleMap, forbidden: HoleMap | None = None, *, diagon
     """
     height, width = corrupted.shape
     passed = corrupted if forbidden is None else corrupted | forbidden
-    tokens_yx = np.argwhere(corrupted).astype(np.int32)
-    directions = _AROUND if diagonals else _CROSS
-    distance = np.full((len(tokens_yx), len(directions)), max(height, width), np.int32)
+    tokens_yx = np.ascontiguousarray(np.argwhere(corrupted), np.int32)
+    directions = np.array(_AROUND if diagonals else _CROSS, np.int32)
+    most = max(height, width)
+    if compiled := native.loops():
+        distance = compiled.walk(passed, tokens_yx, directions, NEAREST_TOKENS, most)
+    else:
+        distance = _walk(passed, tokens_yx, directions, NEAREST_TOKENS, most)
+    return distance[..., None] * directions * np.int32(TOKEN_PX)
+
+
+def _walk(is_passed: HoleMap, tokens_yx: Ints, directions: Ints, least: int, most: int) -> Ints:
+    """What the loop does."""
+    height, width = is_passed.shape
+    distance = np.full((len(tokens_yx), len(directions)), most, np.int32)
     for direction, (dy, dx) in enumerate(directions):
-        walking, steps = np.arange(len(tokens_yx)), NEAREST_TOKENS
+        walking, steps = np.arange(len(tokens_yx)), least
         while len(walking):
             y, x = tokens_yx[walking, 0] + steps * dy, tokens_yx[walking, 1] + steps * dx
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             walking, y, x = walking[inside], y[inside], x[inside]
-            there = ~passed[y, x]
+            there = ~is_passed[y, x]
             distance[walking[there], direction] = steps
             walking, steps = walking[~there], steps + 1
-    return distance[..., None] * np.array(directions, np.int32) * np.int32(TOKEN_PX)
+    return distance
 
 
 def finer_offsets(field: OffsetField, corrupted: HoleMap) -> Ints:
@@ -171,7 +181,7 @@ def choose_offsets(
         return field
     tokens_yx = np.ascontiguousarray(np.argwhere(corrupted), np.int32)
     free = free_positions(touched if forbidden is None else touched | forbidden)
-    detail = detail or detail_levels(picture, touched)
+    detail = detail or detail_levels(picture, touched, workers=workers)
     search = _Search(picture, touched, free, tokens_yx * TOKEN_PX, detail, far_px, workers)
     search.offer(candidates)
     passes = 1 + len(steps_px) + agree_rounds
@@ -195,6 +205,9 @@ def choose_offsets(
 _CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _AROUND = (*_CROSS, (-1, -1), (-1, 1), (1, -1), (1, 1))
 _STEPS = np.array(_CROSS, np.int32)
+_BEYOND = 2
+_IS_OWN = np.pad(np.ones((4, 4), bool), 2).ravel()
+"""Samples of a window that lie in its token."""
 
 
 class _Search:
@@ -224,36 +237,40 @@ class _Search:
             cv2.blur(self.grey, (FILL_BLUR_PX, FILL_BLUR_PX), borderType=cv2.BORDER_REPLICATE), np.uint8
         )
         self.corners_yx = corners_yx
-        self._height = picture.shape[0]
+        self.token_yx = (corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX)
         self._tables = SearchTables(
-            # One above the other, so that one gather takes known samples from the first and hole samples from the
-            # second. A 2 x 2 mean before the samples are taken 2 px apart.
-            np.asarray(cv2.vconcat([_smooth(self.grey), self.low]), np.uint8),
+            _laid_out(self.grey, self.low, workers),
             free,
             detail.offered,
-            detail.asked[corners_yx[:, 0] // TOKEN_PX, corners_yx[:, 1] // TOKEN_PX],
+            detail.asked[self.token_yx],
             corners_yx,
             *(far_px, FAR_MOST, LESS_DETAIL, MORE_DETAIL, MEAN_FORGIVEN),
         )
-        steps = np.arange(-TOKEN_PX // 2, TOKEN_PX + TOKEN_PX // 2, 2, dtype=np.int32)
-        grid_y, grid_x = np.meshgrid(steps, steps, indexing="ij")
-        self.samples_y = corners_yx[:, :1] + grid_y.ravel()
-        self.samples_x = corners_yx[:, 1:] + grid_x.ravel()
-        height, width = touched.shape
-        inside = (self.samples_y >= 0) & (self.samples_y < height) & (self.samples_x >= 0) & (self.samples_x < width)
-        is_hole = self.at_samples(touched)
-        self.weight = np.where(is_hole, 1, KNOWN_WEIGHT).astype(np.float32) * inside
-        self.weight /= self.weight.sum(1, keepdims=True)
-        self.is_hole = is_hole
-        self.own = self.sample(self.samples_y, self.samples_x, is_hole)
-        self._windows = Windows(is_hole, self.own, self.weight)
+        marked = self.at_samples(touched.view(np.uint8), _BEYOND)
+        self.is_hole = marked == 1
+        self.weight = np.array([KNOWN_WEIGHT, 1, 0], np.uint8)[marked]  # known, hole, beyond the picture
+        known, inside = (self.own_samples(picture) for picture in self._tables.pictures)
+        self.own = np.where(self.is_hole[..., None], inside, known)
+        self._windows = Windows(self.is_hole, self.own, self.weight)
         self.best_yx = np.zeros((len(corners_yx), 2), np.int32)
         self.best_cost = np.full(len(corners_yx), np.inf, np.float32)
 
-    def at_samples(self, values: NDArray[Any]) -> NDArray[Any]:
-        """``(R, 64)`` values of an ``(H, W)`` map where windows are sampled; beyond it, those at its edge."""
-        height, width = values.shape
-        return np.asarray(values[self.samples_y.clip(0, height - 1), self.samples_x.clip(0, width - 1)])
+    def at_samples(self, values: NDArray[Any], beyond: int) -> NDArray[Any]:
+        """``(R, 64)`` values of an ``(H, W)`` map where windows are sampled, or one for what lies beyond it."""
+        margins = (MARGIN_PX,) * 4
+        return self._blocks(
+            np.asarray(cv2.copyMakeBorder(values, *margins, cv2.BORDER_CONSTANT, value=beyond)[::2, ::2])
+        )
+
+    def own_samples(self, picture: Image8) -> Image8:
+        """``(R, 64, 4)`` samples of the tokens' own windows in a picture that is laid out."""
+        return np.asarray(self._blocks(picture[::2, 0].view(np.uint32)[..., 0])[..., None].view(np.uint8), np.uint8)
+
+    def _blocks(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """``(R, 64)``, the tokens' windows of what is sampled every 2 px of a picture with its margin."""
+        width, step = samples.shape[1], np.arange(8)
+        first = self.token_yx[0] * (4 * width) + self.token_yx[1] * 4
+        return np.asarray(samples.ravel().take(first[:, None] + (step[:, None] * width + step).ravel()))
 
     def offer(self, offsets_yx: Ints) -> None:
         """Takes over, per token, the best of ``(R, C, 2)`` candidates where it is better than what it has."""
@@ -265,11 +282,6 @@ class _Search:
         self.best_yx[better] = offsets_yx[rows, pick][better]
         self.best_cost[better] = cost[better]
 
-    def sample(self, y: Ints, x: Ints, is_hole: HoleMap | np.bool_) -> Image8:
-        """Colours at some places, low bands alone where ``is_hole``."""
-        place_y = np.clip(y, 0, self._height - 1) + is_hole * np.int32(self._height)
-        return sample_at(self._tables.pictures, place_y, x).astype(np.uint8)
-
     def cost(self, offsets_yx: Ints, *windows: Windows, wanted: HoleMap | None = None) -> Float32:
         """``(R, C)`` costs of candidates: the sum of those of some windows, and what else counts.
 
@@ -278,15 +290,9 @@ class _Search:
         """
         if wanted is None:
             wanted = np.ones(offsets_yx.shape[:2], bool)
-        loops = native.loops()
-        if not loops:
-            return self._cost(offsets_yx, windows, wanted)
-        offsets_yx = np.ascontiguousarray(offsets_yx)
-        cost = np.empty(wanted.shape, np.float32)
-        self.workers.map(
-            lambda part: loops.cost(self._tables, windows, offsets_yx, wanted, part, cost), parts(len(cost), TOKENS)
-        )
-        return cost
+        if loops := native.loops():
+            return loops.cost(self._tables, windows, np.ascontiguousarray(offsets_yx), wanted, self.workers)
+        return self._cost(offsets_yx, windows, wanted)
 
     def _cost(self, offsets_yx: Ints, windows: tuple[Windows, ...], wanted: HoleMap) -> Float32:
         """What the loop does."""
@@ -297,27 +303,36 @@ class _Search:
         allowed = (source == clipped).all(2) & tables.is_free[clipped[..., 0], clipped[..., 1]]
         allowed &= wanted & ~_is_repeated(offsets_yx)
         rows, columns = np.divmod(np.flatnonzero(allowed).astype(np.int32), np.int32(allowed.shape[1]))
-        moved = offsets_yx[rows, columns]
+        moved, source_y, source_x = offsets_yx[rows, columns], *source[rows, columns].T
+        missing = tables.asked[rows] - tables.offered[source_y, source_x]
+        total = np.square(missing) * np.where(missing > 0, np.float32(LESS_DETAIL), np.float32(MORE_DETAIL))
+
+        def compare(part: slice) -> None:
+            for each in windows:
+                total[part] += self._unlike(each, rows[part], source_y[part], source_x[part])
+
+        self.workers.map(compare, parts(len(rows), WINDOWS))
+        away = np.sqrt(np.square(moved, dtype=np.float32).sum(1)) / np.float32(tables.far_px)
         cost = np.full(allowed.shape, np.inf, np.float32)
-
-        def compare(part: slice) -> Float32:
-            costs = [self._unlike(each, rows[part], moved[part]) for each in windows]
-            return np.asarray(sum(costs), np.float32)
-
-        found = self.workers.map(compare, parts(len(rows), WINDOWS))
-        if found:
-            missing = tables.asked[rows] - tables.offered[source[rows, columns, 0], source[rows, columns, 1]]
-            unlike = np.square(missing) * np.where(missing > 0, np.float32(LESS_DETAIL), np.float32(MORE_DETAIL))
-            away = np.sqrt(np.square(moved, dtype=np.float32).sum(1)) / np.float32(tables.far_px)
-            cost[rows, columns] = (np.concatenate(found) + unlike) * (1 + np.minimum(away, FAR_MOST))
+        cost[rows, columns] = total * (1 + np.minimum(away, np.float32(FAR_MOST)))
         return cost
 
-    def _unlike(self, windows: Windows, rows: Ints, moved_yx: Ints) -> Float32:
-        """Costs ``(N,)`` of moving the windows of N tokens, given by their number, by so much."""
-        y, x = self.samples_y[rows] + moved_yx[:, :1], self.samples_x[rows] + moved_yx[:, 1:]
-        difference = self.sample(y, x, windows.is_hole[rows]).astype(np.float32)
-        difference -= windows.own[rows]
-        return _unlike(difference, windows.weight[rows])
+    def _unlike(self, windows: Windows, rows: Ints, source_y: Ints, source_x: Ints) -> Float32:
+        """``(N,)`` differences of the windows of N tokens, given by their number, from those of their sources."""
+        pictures = self._tables.pictures
+        half, step = pictures.shape[3], np.arange(8, dtype=np.int32)
+        samples = (4 * half * step[:, None] + step).ravel() + windows.is_hole[rows] * np.int32(pictures[0].size // 4)
+        samples += ((2 * source_y + source_x % 2) * np.int32(half) + source_x // 2)[:, None]
+        taken = pictures.view(np.uint32).ravel().take(samples)[..., None].view(np.uint8)
+        # Whole numbers throughout, so that nothing depends on the order of sums.
+        weight = windows.weight[rows].astype(np.int16)
+        difference = taken.astype(np.int16) - windows.own[rows]
+        weighted = difference * weight[..., None]
+        square = np.einsum("nsc,nsc->n", difference, weighted, dtype=np.int32)
+        share = 1 / np.maximum(weight.sum(1, dtype=np.int32), 1).astype(np.float32)
+        mean = weighted.sum(1, dtype=np.int32).astype(np.float32) * share[:, None]
+        forgiven = mean[:, 0] * mean[:, 0] + mean[:, 1] * mean[:, 1] + mean[:, 2] * mean[:, 2]
+        return np.asarray(square.astype(np.float32) * share - np.float32(MEAN_FORGIVEN) * forgiven, np.float32)
 
 
 class _Agreement:
@@ -334,33 +349,26 @@ class _Agreement:
     def __init__(self, search: _Search, touched: HoleMap, trust_px: float | None) -> None:
         self._search = search
         has_source = np.isfinite(search.best_cost)
-        self._rows = np.flatnonzero(has_source)
-        tokens_yx = search.corners_yx // TOKEN_PX
+        self._rows = np.flatnonzero(has_source).astype(np.int32)
+        token_y, token_x = search.token_yx
         number = np.full((touched.shape[0] // TOKEN_PX + 2, touched.shape[1] // TOKEN_PX + 2), -1, np.int32)
-        number[tokens_yx[self._rows, 0] + 1, tokens_yx[self._rows, 1] + 1] = self._rows
-        own = np.arange(len(tokens_yx), dtype=np.int32)
-        around = [number[tokens_yx[:, 0] + 1 + dy, tokens_yx[:, 1] + 1 + dx] for dy, dx in _AROUND]
-        self._is_new = np.ones(len(tokens_yx), bool)
+        number[token_y[self._rows] + 1, token_x[self._rows] + 1] = self._rows
+        own = np.arange(len(token_y), dtype=np.int32)
+        around = [number[token_y + 1 + dy, token_x + 1 + dx] for dy, dx in _AROUND]
+        self._is_new = np.ones(len(token_y), bool)
         # A token without such a neighbour offers itself what it has.
         self._offering = np.stack([own, *(np.where(each >= 0, each, own) for each in around)], 1)
-        y, x = (axis.astype(np.int32) for axis in np.nonzero(touched))
-        token = number[y // TOKEN_PX + 1, x // TOKEN_PX + 1]
-        self._pixel_y, self._pixel_x, self._token = (axis[token >= 0] for axis in (y, x, token))
-        self._pixel = self._pixel_y * np.int32(touched.shape[1]) + self._pixel_x
-        # Means of low bands over the patch whose top left is there.
-        self._tone: Image8 = np.asarray(
-            cv2.blur(search.low, (TOKEN_PX, TOKEN_PX), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE), np.uint8
-        )
+        self._touched = touched
         # All but the token's own hole, which would only agree with itself; and all of the hole.
-        inner = (search.samples_y - search.corners_yx[:, :1], search.samples_x - search.corners_yx[:, 1:])
-        is_own = np.logical_and(*((axis >= 0) & (axis < TOKEN_PX) for axis in inner))
-        weight = search.weight if trust_px is None else search.weight * search.at_samples(_trust(touched, trust_px))
-        self._around_weight = _normal(np.where(search.is_hole & is_own, 0, weight))
+        not_own = ~(search.is_hole & _IS_OWN)
+        if trust_px is None:
+            self._around_weight = search.weight * not_own
+        else:
+            self._around_weight = _in_steps(search.at_samples(_trust(touched, trust_px), 0) * not_own)
         self._nowhere = np.zeros(search.is_hole.shape, bool)
         self._fill: list[Windows] = []
         if trust_px is None:
-            hole_weight = _normal(np.where(search.is_hole, search.weight, 0))
-            self._fill.append(Windows(~self._nowhere, search.own, hole_weight))
+            self._fill.append(Windows(~self._nowhere, search.own, search.weight * search.is_hole))
 
     def take_round(self, tries_px: tuple[int, ...], *, seed: int) -> None:
         """Takes over, per token, its own offset, a neighbour's or one nearby.
@@ -389,34 +397,27 @@ class _Agreement:
         search.best_cost[rows] = cost[rows, pick]
 
     def _copied_around(self) -> Image8:
-        """``(R, 64, 3)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
-        search, loops = self._search, native.loops()
-        copied = np.array(search.grey)
-        if loops:
-            return self._copied_by(loops, copied)
-        corner_y, corner_x = search.corners_yx[self._rows].T
-        to_y, to_x = search.best_yx[self._rows].T
-        tone = np.zeros((len(search.best_yx), 3), np.float32)
-        tone[self._rows] = sample_at(self._tone, corner_y, corner_x)
-        tone[self._rows] -= sample_at(self._tone, corner_y + to_y, corner_x + to_x)
-        moved_y, moved_x = (search.best_yx[:, axis].take(self._token) for axis in range(2))
-        colours = sample_at(search.grey, self._pixel_y + moved_y, self._pixel_x + moved_x)
-        colours += np.float32(MEAN_FORGIVEN) * tone.take(self._token, 0)
-        copied.reshape(-1, 3)[self._pixel] = cv2.convertScaleAbs(np.maximum(colours, 0, out=colours))
-        return sample_at(_smooth(copied), search.samples_y, search.samples_x).astype(np.uint8)
-
-    def _copied_by(self, loops: Loops, copied: Image8) -> Image8:
-        """The same by compiled loops."""
+        """``(R, 64, 4)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""
         search = self._search
+        if loops := native.loops():
+            tables = (search.grey, search.low, self._touched, search.corners_yx, search.best_yx, MEAN_FORGIVEN)
+            copied = loops.copied(*tables, self._rows, search.workers)
+            return loops.sample(copied, search.corners_yx, search.workers)
+        copied = self._copied()
+        return search.own_samples(_laid_out(copied, copied, search.workers)[0])
 
-        def copy(part: slice) -> None:
-            pixels = (self._pixel_y[part], self._pixel_x[part], self._token[part])
-            loops.copied(search.grey, self._tone, search.corners_yx, search.best_yx, MEAN_FORGIVEN, *pixels, copied)
-
-        search.workers.map(copy, parts(len(self._token), PIXELS))
-        own = np.empty(search.own.shape, np.uint8)
-        search.workers.map(lambda part: loops.sample(copied, search.corners_yx, part, own), parts(len(own), TOKENS))
-        return own
+    def _copied(self) -> Image8:
+        """What the loop does."""
+        search, step = self._search, np.arange(TOKEN_PX)
+        here, moved = search.corners_yx[self._rows], search.best_yx[self._rows]
+        y, x = here[:, :1, None] + step[:, None], here[:, 1:, None] + step
+        from_y, from_x = y + moved[:, :1, None], x + moved[:, 1:, None]
+        own, source = (search.low[each].sum((1, 2), np.int32) for each in ((y, x), (from_y, from_x)))
+        missing = np.float32(MEAN_FORGIVEN) * ((own - source).astype(np.float32) / np.float32(TOKEN_PX**2))
+        colours = search.grey[from_y, from_x] + (missing + np.float32(0.5))[:, None, None]
+        copied, is_touched = search.grey.copy(), self._touched[y, x]
+        copied[y.repeat(TOKEN_PX, 2)[is_touched], x.repeat(TOKEN_PX, 1)[is_touched]] = colours[is_touched].clip(0, 255)
+        return copied
 
 
 def _is_repeated(candidates: Ints) -> HoleMap:
@@ -429,27 +430,40 @@ def _is_repeated(candidates: Ints) -> HoleMap:
 
 
 def _trust(touched: HoleMap, trust_px: float) -> Float32:
-    """``(H, W)``, how much more than any other hole pixel each counts: as much as a known one at the rim."""
+    """``(H, W)``, what each pixel counts: hole pixels as much as known ones at the rim."""
     depth_px = distance_px(touched, MOST_PX)
     trust = np.maximum(KNOWN_WEIGHT * np.exp(-depth_px / np.float32(trust_px)), LEAST_TRUST)
-    return np.asarray(np.where(touched, trust, 1), np.float32)
+    return np.asarray(trust, np.float32)
 
 
-def _smooth(picture: Image8) -> Image8:
-    return np.asarray(cv2.blur(picture, (2, 2), borderType=cv2.BORDER_REPLICATE), np.uint8)
+def _in_steps(weight: Float32) -> Image8:
+    """``(R, 64)`` weights in whole numbers, as large as may be in each window: only their ratios count."""
+    most = np.maximum(weight.max(1, keepdims=True), np.float32(1e-6))
+    return np.asarray(np.rint(weight * (MOST_WEIGHT / most)), np.uint8)
 
 
-def _unlike(difference: Float32, weight: Float32) -> Float32:
-    """``(N,)`` weighted squares of ``(N, S, 3)`` differences, less what is forgiven of their mean; taken to pieces."""
-    weight = weight[:, None]
-    mean = (weight @ difference)[:, 0]
-    mean_square = (weight @ np.square(difference, out=difference))[:, 0]
-    return np.asarray((mean_square - MEAN_FORGIVEN * np.square(mean)).sum(1), np.float32)
+def _laid_out(known: Image8, inside: Image8, workers: Workers) -> Image8:
+    """Two pictures as windows are taken from them: means of 2 x 2 px of the first, and the second as it is.
 
+    Args:
+        known, inside: ``(H, W, 3)``.
+        workers: Threads to use.
 
-def _normal(weight: NDArray[Any]) -> Float32:
-    """Weights of each row that sum to one; all zero where there are none."""
-    return np.asarray(weight / np.maximum(weight.sum(1, keepdims=True), 1e-6), np.float32)
+    Returns:
+        See :func:`rethined.native.laid_out_shape`.
+    """
+    to = np.empty(laid_out_shape((known.shape[0], known.shape[1])), np.uint8)
+    if compiled := native.loops():
+        compiled.lay(known, to[0], workers, is_mean=True)
+        compiled.lay(inside, to[1], workers, is_mean=False)
+        return to
+    above = np.pad(known, ((1, 0), (1, 0), (0, 0)), "edge").astype(np.uint16)
+    mean = (above[1:, 1:] + above[1:, :-1] + above[:-1, 1:] + above[:-1, :-1] + 2) >> 2
+    to[..., 3] = 0
+    for each, picture in zip(to, (mean.astype(np.uint8), inside), strict=True):
+        padded = np.pad(picture, ((MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX), (0, 0)), "edge")
+        each[..., :3] = padded.reshape(len(padded), -1, 2, 3).swapaxes(1, 2)
+    return to
 
 
 def _token_yx(index: NDArray[np.integer[Any]], width: int) -> Ints:

@@ -123,6 +123,14 @@ class HoleGroups:
         columns = np.arange(box.left, box.right, dtype=np.int64) * self.labels.shape[1] // size_hw[1]
         return np.asarray(self.labels[np.ix_(rows, columns)] == label)
 
+    def is_in(self, label: int, box: Box, size_hw: SizeHW) -> bool:
+        """Whether any pixel of a box of a picture of ``size_hw`` lies in cells of one group."""
+        (top, left), (bottom, right) = (
+            (y * self.labels.shape[0] // size_hw[0], x * self.labels.shape[1] // size_hw[1])
+            for y, x in ((box.top, box.left), (box.bottom - 1, box.right - 1))
+        )
+        return bool((self.labels[top : bottom + 1, left : right + 1] == label).any())
+
     def pieces(self, size_hw: SizeHW, *, margin_px: int) -> Iterator[Piece]:
         """All groups, large ones cut into tiles, so that memory does not grow with a scratch across the picture.
 
@@ -140,7 +148,7 @@ class HoleGroups:
             for top in range(box.top, box.bottom, TILE_PX):
                 for left in range(box.left, box.right, TILE_PX):
                     core = Box(top, left, min(top + TILE_PX, box.bottom), min(left + TILE_PX, box.right))
-                    if not self.mask_of(label, core.grown(1, size_hw), size_hw).any():
+                    if not self.is_in(label, core.grown(1, size_hw), size_hw):
                         continue
                     around = Box(
                         max(core.top - margin_px, box.top),

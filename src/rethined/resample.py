@@ -192,12 +192,11 @@ def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_
     hole = coverage < KNOWN_COVERAGE
     if hole.all():
         hole = coverage <= 0
-    image = np.array(total, np.float32)
+    image = np.array(cv2.copyTo(total, (~hole).view(np.uint8)), np.float32)
     # Wholly known pixels are right as they are, and they are most.
-    partly = np.flatnonzero(~hole & (coverage < 1))
+    partly = np.flatnonzero((coverage < 1) & ~hole)
     flat = image.reshape(-1, 3)
     flat[partly] = np.minimum(flat[partly] / coverage.ravel()[partly, None], np.float32(255))
-    flat[np.flatnonzero(hole)] = 0
     return Shrunk(image, hole, touched)
 
 

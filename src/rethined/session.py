@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-from rethined.bounds import hold_within_rim
+from rethined.bounds import write_within_rim
 from rethined.doors import option
 from rethined.errors import InferenceError, ModelSignatureError, OptionError
 from rethined.openvino_graph import OpenVinoGraph
@@ -102,7 +102,7 @@ class OnnxSession:
         """
         fill, query, key = self._run(OUTPUTS, prefilled, hole)
         composed = prefilled.copy()
-        _write_fill(composed, hole, fill[0])
+        write_within_rim(composed, hole, fill[0])
         return NetworkResult(composed, query[0], key[0])
 
     def fill(self, prefilled: Float32, hole: HoleMap) -> None:
@@ -111,7 +111,7 @@ class OnnxSession:
         ONNX Runtime computes them all the same, which costs nothing that can be measured; OpenVINO does not.
         """
         (fill,) = self._run(OUTPUTS[:1], prefilled, hole)
-        _write_fill(prefilled, hole, fill[0])
+        write_within_rim(prefilled, hole, fill[0])
 
     def _run(self, outputs: tuple[str, ...], prefilled: Float32, hole: HoleMap) -> list[Float32]:
         feed = {
@@ -130,11 +130,3 @@ class OnnxSession:
                 f"the network failed on a picture of {hole.shape} pixels: it gave {results[0].shape[2:]}"
             )
         return results
-
-
-def _write_fill(picture: Float32, hole: HoleMap, fill: Float32) -> None:
-    """``fill``, ``(3, H, W)`` in about 0..1, into the hole of a picture ``(H, W, 3)`` in 0..255, held to its rim."""
-    place = np.flatnonzero(hole)
-    colours = np.take(fill.reshape(3, -1), place, axis=1) * np.float32(255)
-    picture.reshape(-1, 3)[place] = np.clip(colours, 0, 255).T
-    hold_within_rim(picture, hole)

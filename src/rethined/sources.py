@@ -110,7 +110,7 @@ def find_sources(
     )
     offered = np.concatenate([match_offsets(learned, corrupted.shape[1]), near_offsets(corrupted, no_source)], 1)
     tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
-    detail = detail_levels(first.filled, first.touched)
+    detail = detail_levels(first.filled, first.touched, workers=workers)
     field = choose_offsets(
         first.filled,
         first.touched,
@@ -126,7 +126,7 @@ def find_sources(
         corrupted = corrupted_tokens(rung.touched)
         no_source = None if barred is None else corrupted_tokens(barred)
         finer = finer_offsets(field, corrupted)
-        detail = detail_levels(rung.filled, rung.touched)
+        detail = detail_levels(rung.filled, rung.touched, workers=workers)
         field = choose_offsets(
             rung.filled,
             rung.touched,

@@ -102,7 +102,7 @@ def transfer(
     size_hw, small_hw = (hole.shape[0], hole.shape[1]), (touched.shape[0], touched.shape[1])
     between = Between(size_hw, small_hw)
     if gate is None:
-        gate = detail_gate(detail_levels(filled, touched), field)
+        gate = detail_gate(detail_levels(filled, touched, workers=workers), field)
     barred = unknown if forbidden is None else unknown | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
     copied, membrane = copy_small(

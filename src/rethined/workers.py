@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -19,7 +20,7 @@ POLL_S = 0.05
 class Workers:
     """Runs a function over items on some threads; safe to share.
 
-    What it runs must not call it again: all threads could then wait for each other.
+    What it runs must not call it again with a listener: all threads could then wait for each other.
 
     Args:
         threads: At least 1; with 1 everything runs in the caller's thread.
@@ -57,7 +58,7 @@ class Workers:
                     on_done(len(results) / len(items))
             return results
         if on_done is None:
-            return list(self._pool.map(function, items))
+            return self._share(self._pool, function, items)
         futures = [self._pool.submit(function, item) for item in items]
         try:
             _listen(futures, on_done)
@@ -65,6 +66,32 @@ class Workers:
         finally:
             for future in futures:
                 future.cancel()
+
+    def _share(self, pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+        """The caller's thread works as well: one less to be woken, which takes as long as many an item does."""
+        left, results = deque(enumerate(items)), dict[int, Result]()
+        errors = dict[int, BaseException]()
+
+        def work() -> None:
+            while left:
+                try:
+                    number, item = left.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                try:
+                    results[number] = function(item)
+                except BaseException as error:  # noqa: BLE001 - raised where all threads have met
+                    errors[number] = error
+                    left.clear()
+
+        helpers = [pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)]
+        work()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+        if errors:
+            raise errors[min(errors)]
+        return [results[number] for number in range(len(items))]
 
 
 def _listen(futures: list[Future[Result]], on_done: OnDone) -> None:

@@ -22,8 +22,10 @@ from rethined.native.tables import (
     ADDRESS,
     FLOAT,
     INT,
+    MARGIN_PX,
     SAMPLES,
     SIZE,
+    TOKEN_PX,
     WINDOWS,
     Between,
     BlendTables,
@@ -38,15 +40,24 @@ from rethined.native.tables import (
     Windows,
     address_of,
     cells_of,
+    laid_out_shape,
 )
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 from rethined.workers import Workers, parts
 
-VERSION = 9
+VERSION = 10
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 BAND = 64
 """Rows of a smaller picture that a thread makes at a time."""
+PASTED = 1 << 17
+"""Pixels that a thread pastes at a time."""
+TOKEN_ROWS = 8
+"""Rows of tokens whose detail a thread measures at a time."""
+LAID_ROWS = 256
+"""Rows of a picture that a thread lays out at a time."""
+TOKENS = 256
+"""Tokens that a thread works on at a time, so that each has a share."""
 PER_PIXEL, MOST_LEVELS = 14, 32
 """Numbers that copying takes for each pixel, and halvings of a pyramid."""
 MOST_WINDOWS = 2
@@ -61,11 +72,14 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "spread": [ADDRESS] * 2 + [SIZE] * 2 + [INT, SIZE, INT, FLOAT] + [ADDRESS] * 2,
     "copy": [ADDRESS] * 4 + [SIZE, ADDRESS],
     "paste": [ADDRESS, SIZE, INT, INT, FLOAT, ADDRESS, ADDRESS, SIZE, ADDRESS, INT],
-    "copied": [ADDRESS] * 2 + [SIZE] * 2 + [ADDRESS] * 2 + [FLOAT] + [ADDRESS] * 3 + [SIZE, ADDRESS],
+    "lay": [ADDRESS] + [SIZE] * 2 + [INT] + [SIZE] * 2 + [ADDRESS] * 2,
+    "copied": [ADDRESS] * 3 + [SIZE] + [ADDRESS] * 2 + [FLOAT, ADDRESS, SIZE, ADDRESS],
     "sample": [ADDRESS] + [SIZE] * 2 + [ADDRESS] + [SIZE] * 2 + [ADDRESS],
     "cost": [ADDRESS] * 2 + [SIZE] + [ADDRESS] * 2 + [SIZE] * 3 + [ADDRESS],
+    "walk": [ADDRESS] + [SIZE] * 2 + [ADDRESS, SIZE] * 2 + [INT] * 2 + [ADDRESS],
+    "detail": [ADDRESS] * 2 + [SIZE] * 4 + [ADDRESS] * 4,
     "extremes": [ADDRESS] * 2 + [SIZE] * 2 + [FLOAT] + [ADDRESS] * 2,
-    "hold": [ADDRESS] * 2 + [SIZE] * 2 + [ADDRESS] * 2,
+    "write": [ADDRESS, FLOAT, ADDRESS] + [SIZE] * 2 + [ADDRESS] * 3,
 }
 """Of each function; none gives anything back."""
 
@@ -250,22 +264,30 @@ class Loops:
             work.ctypes.data,
         )
 
-    def paste(self, picture: Pixels, white: float, y: Ints, x: Ints, colours: Float32) -> None:
-        """Writes ``(N, C)`` colours in grey levels at N pixels into the first channels of a picture ``(H, W, ...)``."""
+    def paste(self, picture: Pixels, white: float, y: Ints, x: Ints, colours: Float32, workers: Workers) -> None:
+        """Writes ``(N, C)`` colours in grey levels at N pixels into the first channels of a picture ``(H, W, ...)``.
+
+        Each pixel is there once.
+        """
         count, channels = colours.shape
         _expect_inside(y, x, picture.shape[:2])
-        self._call["paste"](
+        into = (
             address_of(picture, picture.dtype, picture.shape),
-            picture.shape[1],
-            picture[0, 0].size,
-            picture.itemsize,
+            *(picture.shape[1], picture[0, 0].size, picture.itemsize),
             white,
-            address_of(y, np.int32, (count,)),
-            address_of(x, np.int32, (count,)),
-            count,
-            address_of(colours, np.float32, (count, channels)),
-            channels,
         )
+        first = [
+            *(address_of(axis, np.int32, (count,)) for axis in (y, x)),
+            address_of(colours, np.float32, (count, channels)),
+        ]
+        sizes = (y.itemsize, x.itemsize, channels * colours.itemsize)
+        call = self._call["paste"]
+
+        def paste(part: slice) -> None:
+            y, x, colours = (address + part.start * size for address, size in zip(first, sizes, strict=True))
+            call(*into, y, x, part.stop - part.start, colours, channels)
+
+        workers.map(paste, parts(count, PASTED))
 
     def cost(
         self,
@@ -273,84 +295,158 @@ class Loops:
         windows: Sequence[Windows],
         offsets_yx: Ints,
         is_wanted: HoleMap,
-        tokens: slice,
-        cost: Float32,
-    ) -> None:
-        """Writes what the candidates of some tokens cost.
+        workers: Workers,
+    ) -> Float32:
+        """``(R, C)`` float32, what the candidates of tokens cost.
 
         Args:
             tables: What tells it.
             windows: One or two; their costs are added.
-            offsets_yx: ``(R, C, 2)`` int32, of all tokens.
+            offsets_yx: ``(R, C, 2)`` int32.
             is_wanted: ``(R, C)``; where ``False`` the cost is infinite.
-            tokens: Which, with a start and a stop.
-            cost: ``(R, C)`` float32, gets it.
+            workers: Threads to use.
         """
         shape = (len(tables.asked), offsets_yx.shape[1])
-        if not (1 <= len(windows) <= MOST_WINDOWS and 0 <= tokens.start <= tokens.stop <= shape[0]):
-            raise IndexError(f"{len(windows)} windows of tokens {tokens.start} to {tokens.stop}; there are {shape[0]}")
+        if not 1 <= len(windows) <= MOST_WINDOWS:
+            raise TypeError(f"{len(windows)} windows; expected 1 to {MOST_WINDOWS}")
         if any(len(each.is_hole) != shape[0] for each in windows):
             raise TypeError(f"windows of {[len(each.is_hole) for each in windows]} tokens; there are {shape[0]}")
-        self._call["cost"](
+        cost = np.empty(shape, np.float32)
+        arguments = (
             ctypes.byref(tables.in_c),
             (WINDOWS * len(windows))(*(each.in_c for each in windows)),
             len(windows),
             address_of(offsets_yx, np.int32, (*shape, 2)),
             address_of(is_wanted, np.bool_, shape),
-            *(shape[1], tokens.start, tokens.stop),
-            address_of(cost, np.float32, shape),
+            shape[1],
         )
+        address = cost.ctypes.data
+        call = self._call["cost"]
+        workers.map(lambda part: call(*arguments, part.start, part.stop, address), parts(shape[0], TOKENS))
+        return cost
+
+    def lay(self, picture: Image8, to: Image8, workers: Workers, *, is_mean: bool) -> None:
+        """Lays out a picture ``(H, W, 3)``, or its means of 2 x 2 px, see :func:`laid_out_shape`."""
+        (height, width), rows = picture.shape[:2], len(to)
+        arguments = (address_of(picture, np.uint8, (height, width, 3)), height, width, is_mean)
+        address = address_of(to, np.uint8, laid_out_shape((height, width))[1:])
+        call = self._call["lay"]
+
+        def lay(part: slice) -> None:
+            work = np.empty(3 * (width + 2 * MARGIN_PX) + 2, np.uint8)
+            call(*arguments, part.start, part.stop, work.ctypes.data, address)
+
+        workers.map(lay, parts(rows, LAID_ROWS))
 
     def copied(
         self,
         grey: Image8,
-        tone: Image8,
+        low: Image8,
+        touched: HoleMap,
         corners_yx: Ints,
         best_yx: Ints,
         forgiven: float,
-        y: Ints,
-        x: Ints,
-        token: Ints,
-        copied: Image8,
-    ) -> None:
-        """Writes into a picture ``(H, W, 3)`` what the tokens of N pixels copy, in the tone of the fill.
+        tokens: Ints,
+        workers: Workers,
+    ) -> Image8:
+        """A picture ``(H, W, 3)`` with what some of R tokens copy, in the tone of the fill.
 
         Args:
-            grey: ``(H, W, 3)``, what is copied.
-            tone: ``(H, W, 3)``, means of the fill over the patch that begins there.
-            corners_yx, best_yx: ``(R, 2)`` int32, of the tokens, and where each copies from.
+            grey: ``(H, W, 3)``, what is copied, and stays elsewhere.
+            low: ``(H, W, 3)``, its low bands, which tell the tone.
+            touched: ``(H, W)`` bool, the pixels that are copied.
+            corners_yx, best_yx: ``(R, 2)`` int32, of the tokens, and from where each copies, relative to that.
             forgiven: Share of the difference in tone that is made good.
-            y, x, token: ``(N,)`` int32, the pixels and their tokens' numbers.
-            copied: Gets it.
+            tokens: ``(N,)`` int32, which.
+            workers: Threads to use.
         """
-        shape, tokens, count = grey.shape, len(corners_yx), len(y)
-        _expect_inside(y, x, shape[:2])
-        _expect_inside(token, token, (tokens, tokens))
-        _expect_inside(corners_yx[:, 0], corners_yx[:, 1], shape[:2])
-        self._call["copied"](
+        shape, count = grey.shape, len(tokens)
+        _expect_inside(tokens, tokens, (len(corners_yx), len(corners_yx)))
+        for corners in (corners_yx[tokens], corners_yx[tokens] + best_yx[tokens]):
+            _expect_inside(corners[:, 0], corners[:, 1], (shape[0] - TOKEN_PX + 1, shape[1] - TOKEN_PX + 1))
+        copied = grey.copy()
+        arguments = (
             address_of(grey, np.uint8, (*shape[:2], 3)),
-            address_of(tone, np.uint8, shape),
-            *shape[:2],
-            address_of(corners_yx, np.int32, (tokens, 2)),
-            address_of(best_yx, np.int32, (tokens, 2)),
+            address_of(low, np.uint8, shape),
+            address_of(touched, np.bool_, shape[:2]),
+            shape[1],
+            *(address_of(each, np.int32, (len(corners_yx), 2)) for each in (corners_yx, best_yx)),
             forgiven,
-            *(address_of(each, np.int32, (count,)) for each in (y, x, token)),
-            count,
-            address_of(copied, np.uint8, shape),
         )
+        first, address = address_of(tokens, np.int32, (count,)), copied.ctypes.data
+        call = self._call["copied"]
 
-    def sample(self, picture: Image8, corners_yx: Ints, tokens: slice, own: Image8) -> None:
-        """Writes the samples ``(R, 64, 3)`` of the windows of some of R tokens, each the mean of 2 x 2 px."""
+        def copy(part: slice) -> None:
+            call(*arguments, first + part.start * tokens.itemsize, part.stop - part.start, address)
+
+        workers.map(copy, parts(count, TOKENS))
+        return copied
+
+    def sample(self, picture: Image8, corners_yx: Ints, workers: Workers) -> Image8:
+        """``(R, 64, 4)``, the windows of tokens as they are in the means of a picture ``(H, W, 3)``, laid out."""
         shape, count = picture.shape, len(corners_yx)
-        if not 0 <= tokens.start <= tokens.stop <= count:
-            raise IndexError(f"windows of tokens {tokens.start} to {tokens.stop}; there are {count}")
-        self._call["sample"](
+        own = np.empty((count, SAMPLES, 4), np.uint8)
+        arguments = (
             address_of(picture, np.uint8, (*shape[:2], 3)),
             *shape[:2],
             address_of(corners_yx, np.int32, (count, 2)),
-            *(tokens.start, tokens.stop),
-            address_of(own, np.uint8, (count, SAMPLES, 3)),
         )
+        address = own.ctypes.data
+        call = self._call["sample"]
+        workers.map(lambda part: call(*arguments, part.start, part.stop, address), parts(count, TOKENS))
+        return own
+
+    def walk(self, is_passed: HoleMap, tokens_yx: Ints, directions_yx: Ints, least: int, most: int) -> Ints:
+        """``(R, D)`` int32, steps from R tokens to the first that is not passed, in each of D directions.
+
+        Args:
+            is_passed: ``(h, w)``.
+            tokens_yx: ``(R, 2)`` int32.
+            directions_yx: ``(D, 2)`` int32, each other than 0, 0.
+            least: Steps from which on tokens are looked at.
+            most: What is given where there is none that way.
+        """
+        count, columns = len(tokens_yx), len(directions_yx)
+        _expect_inside(tokens_yx[:, 0], tokens_yx[:, 1], is_passed.shape)
+        if not directions_yx.any(1).all():
+            raise ValueError("a direction leads nowhere")
+        steps = np.empty((count, columns), np.int32)
+        self._call["walk"](
+            address_of(is_passed, np.bool_, is_passed.shape),
+            *is_passed.shape,
+            address_of(tokens_yx, np.int32, (count, 2)),
+            count,
+            address_of(directions_yx, np.int32, (columns, 2)),
+            columns,
+            *(least, most),
+            steps.ctypes.data,
+        )
+        return steps
+
+    def detail(self, picture: Float32, touched: HoleMap, workers: Workers) -> tuple[Float32, Float32, Float32]:
+        """Detail of a picture, see :func:`rethined.detail.detail_levels`.
+
+        Returns:
+            ``(H, W)`` float32, of the patch that begins there; ``(H / 8, W / 8)`` float32, of the known pixels of each
+            token, over the area of all; and how much of that is known.
+        """
+        height, width = touched.shape
+        if height % TOKEN_PX or width % TOKEN_PX:
+            raise TypeError(f"a picture of {height} x {width}; expected multiples of {TOKEN_PX}")
+        tokens_hw = (height // TOKEN_PX, width // TOKEN_PX)
+        offered = np.empty((height, width), np.float32)
+        amount, share = np.empty(tokens_hw, np.float32), np.empty(tokens_hw, np.float32)
+        pictures = (address_of(picture, np.float32, (height, width, 3)), address_of(touched, np.bool_, (height, width)))
+        addresses = [each.ctypes.data for each in (offered, amount, share)]
+        call = self._call["detail"]
+
+        def measure(part: slice) -> None:
+            rows = TOKEN_PX * (part.stop - part.start + 1)
+            work = np.empty(2 * width * (rows + 1) + TOKEN_PX, np.float32)
+            call(*pictures, height, width, part.start, part.stop, work.ctypes.data, *addresses)
+
+        workers.map(measure, parts(tokens_hw[0], TOKEN_ROWS))
+        return offered, amount, share
 
     def extremes(self, picture: Float32, is_rim: HoleMap, rounding: float) -> tuple[Image8, Image8]:
         """Lowest and highest of what the rim pixels in each cell of 4 x 4 px hold, 255 and 0 where there are none.
@@ -371,14 +467,19 @@ class Loops:
         )
         return low, high
 
-    def hold(self, picture: Float32, hole: HoleMap, low: Image8, high: Image8) -> None:
-        """Limits the hole of a picture ``(H, W, 3)`` float32 to what its cells, as of :meth:`extremes`, allow."""
+    def write(self, fill: Float32, gain: float, hole: HoleMap, low: Image8, high: Image8, picture: Float32) -> None:
+        """Writes a fill ``(3, H, W)`` float32 times ``gain`` into the hole of a picture ``(H, W, 3)`` float32.
+
+        It is limited to what the cells of the picture, as of :meth:`extremes`, allow.
+        """
         cells = (*_in_cells(picture.shape), 3)
-        self._call["hold"](
-            address_of(picture, np.float32, (*picture.shape[:2], 3)),
+        self._call["write"](
+            address_of(fill, np.float32, (3, *picture.shape[:2])),
+            gain,
             address_of(hole, np.bool_, picture.shape[:2]),
             *picture.shape[:2],
             *(address_of(each, np.uint8, cells) for each in (low, high)),
+            address_of(picture, np.float32, (*picture.shape[:2], 3)),
         )
 
 
@@ -414,6 +515,8 @@ def _expect_inside(y: Ints, x: Ints, size_hw: tuple[int, ...]) -> None:
 
 __all__ = [
     "LIBRARY",
+    "MARGIN_PX",
+    "SAMPLES",
     "VERSION",
     "Between",
     "BlendTables",
@@ -427,5 +530,6 @@ __all__ = [
     "SmallPictures",
     "Told",
     "Windows",
+    "laid_out_shape",
     "loops",
 ]

@@ -25,12 +25,14 @@
 
 #if defined(_MSC_VER)
 #define INLINE static __forceinline
+#define RESTRICT __restrict
 #else
 #define INLINE static inline __attribute__((always_inline))
+#define RESTRICT restrict
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 9; }
+API int32_t rethined_loops_version(void) { return 10; }
 
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
@@ -779,16 +781,119 @@ WIDE API void rethined_paste(void *picture, int64_t width, int32_t channels, int
     }
 }
 
+/* ---- Detail: rethined.detail.detail_levels ------------------------------------------------------------------------- */
+
+enum { TOKEN_PX = 8 };
+
+/* The distance of luma from its mean over 3 x 3 px; sums: (width), for work. */
+INLINE void detail_row(const float *above, const float *here, const float *below, int64_t width, float *RESTRICT sums,
+                       float *RESTRICT detail) {
+    for (int64_t x = 0; x < width; x++) sums[x] = above[x] + here[x] + below[x];
+    for (int64_t x = 1; x < width - 1; x++)
+        detail[x] = fabsf(here[x] - (sums[x - 1] + sums[x] + sums[x + 1]) * (1.0f / 9));
+    for (int64_t x = 0; x < width; x += width > 1 ? width - 1 : 1)
+        detail[x] =
+            fabsf(here[x] - (sums[clamped(x - 1, width - 1)] + sums[x] + sums[clamped(x + 1, width - 1)]) * (1.0f / 9));
+}
+
+/* Of some rows of tokens, first to last: the detail of the patch that begins at each pixel; that of the known pixels in
+   each token, over the area of all; and how much of it is known.
+
+   picture: (height, width, 3); touched: (height, width); both sides multiples of TOKEN_PX; offered: (height, width);
+   amount, share: (height / TOKEN_PX, width / TOKEN_PX); work: width * (2 * (rows + TOKEN_PX) + 1) + width + TOKEN_PX
+   numbers, for so many rows of pixels. */
+WIDE API void rethined_detail(const float *picture, const uint8_t *touched, int64_t height, int64_t width,
+                              int64_t first, int64_t last, float *work, float *offered, float *amount, float *share) {
+    const int64_t top = first * TOKEN_PX, bottom = last * TOKEN_PX;
+    const int64_t end = bottom + TOKEN_PX - 1 < height ? bottom + TOKEN_PX - 1 : height; /* of the rows of detail */
+    const int64_t begin = top ? top - 1 : 0, luma_end = end < height ? end + 1 : height;
+    float *luma = work, *detail = luma + (luma_end - begin) * width, *sums = detail + (end - top) * width;
+    for (int64_t i = 0; i < (luma_end - begin) * width; i++) {
+        const float *colour = picture + 3 * (begin * width + i);
+        luma[i] = colour[0] * 0.299f + colour[1] * 0.587f + colour[2] * 0.114f;
+    }
+    for (int64_t y = top; y < end; y++) {
+        const float *here = luma + (y - begin) * width;
+        detail_row(y ? here - width : here, here, y < height - 1 ? here + width : here, width, sums,
+                   detail + (y - top) * width);
+    }
+    for (int64_t y = top; y < bottom; y++) {
+        const float *rows[TOKEN_PX];
+        for (int i = 0; i < TOKEN_PX; i++) rows[i] = detail + (clamped(y + i, height - 1) - top) * width;
+        for (int64_t x = 0; x < width; x++)
+            sums[x] = ((rows[0][x] + rows[1][x]) + (rows[2][x] + rows[3][x])) +
+                      ((rows[4][x] + rows[5][x]) + (rows[6][x] + rows[7][x]));
+        for (int64_t x = width; x < width + TOKEN_PX; x++) sums[x] = sums[width - 1];
+        float *RESTRICT to = offered + y * width;
+        for (int64_t x = 0; x < width; x++)
+            to[x] = (((sums[x] + sums[x + 1]) + (sums[x + 2] + sums[x + 3])) +
+                     ((sums[x + 4] + sums[x + 5]) + (sums[x + 6] + sums[x + 7]))) *
+                    (1.0f / (TOKEN_PX * TOKEN_PX));
+    }
+    for (int64_t y = top; y < bottom; y += TOKEN_PX)
+        for (int64_t x = 0; x < width; x += TOKEN_PX, amount++, share++) {
+            float total = 0, known = 0;
+            for (int64_t i = y; i < y + TOKEN_PX; i++)
+                for (int64_t j = x; j < x + TOKEN_PX; j++) {
+                    const float is_known = 1 - touched[i * width + j];
+                    total += detail[(i - top) * width + j] * is_known;
+                    known += is_known;
+                }
+            amount[first * (width / TOKEN_PX)] = total * (1.0f / (TOKEN_PX * TOKEN_PX));
+            share[first * (width / TOKEN_PX)] = known * (1.0f / (TOKEN_PX * TOKEN_PX));
+        }
+}
+
 /* ---- What offsets cost: rethined.offsets._Search.cost ------------------------------------------------------------ */
 
-#define SIDE 8 /* samples of a window, down and across: every 2 px, the first 4 px above and left of the token */
+#define SIDE 8 /* samples of a window, down and across: every 2 px, the first MARGIN px above and left of the token */
 #define SAMPLES (SIDE * SIDE)
-#define SPAN (2 * (SIDE - 1)) /* pixels from the first sample to the last */
-#define CELLS (4 * SAMPLES)   /* three channels, and one that does not count: a sample is one load */
-#define LANES 32
+#define CELLS (4 * SAMPLES) /* three channels, and one that is always alike: a sample is four bytes */
+#define LANES 16
+#define MARGIN 4 /* pixels around a picture that repeat its edge, so that no window leaves it */
+
+/* A picture as windows are taken from it: even columns of each row, then odd ones, so that what is sampled lies
+   together. */
+INLINE int64_t half_row(int64_t width) { return 4 * ((width + 2 * MARGIN) / 2); }
+INLINE int64_t picture_bytes(int64_t height, int64_t width) { return (height + 2 * MARGIN) * 2 * half_row(width); }
+
+/* Means of 2 x 2 px, each up and to the left of one, of a row of the picture and the one above it; before the first pixel
+   there is another one. */
+INLINE void means_of_four(const uint8_t *above, const uint8_t *here, int64_t pixels, uint8_t *RESTRICT mean) {
+    for (int64_t i = 0; i < 3 * pixels; i++)
+        mean[i] = (uint8_t)((above[i] + above[i - 3] + here[i] + here[i - 3] + 2) >> 2);
+}
+
+/* Lays out some rows, margin and all, of a picture (height, width, 3), or of its means of 2 x 2 px.
+
+   work: 3 * (width + 2 * MARGIN) + 2 bytes. */
+WIDE API void rethined_lay(const uint8_t *picture, int64_t height, int64_t width, int32_t is_mean, int64_t first,
+                           int64_t last, uint8_t *work, uint8_t *to) {
+    uint8_t *begin = work + 3 * MARGIN;
+    for (int64_t row = first; row < last; row++) {
+        const int64_t y = clamped(row - MARGIN, height - 1);
+        const uint8_t *here = picture + 3 * y * width, *above = y ? here - 3 * width : here;
+        if (is_mean) {
+            means_of_four(above + 3, here + 3, width - 1, begin + 3);
+            for (int c = 0; c < 3; c++) begin[c] = (uint8_t)((2 * above[c] + 2 * here[c] + 2) >> 2);
+        } else {
+            memcpy(begin, here, 3 * (size_t)width);
+        }
+        for (int64_t i = 1; i <= MARGIN; i++) {
+            memcpy(begin - 3 * i, begin, 3);
+            memcpy(begin + 3 * (width - 1 + i), begin + 3 * (width - 1), 3);
+        }
+        uint8_t *even = to + 2 * row * half_row(width), *odd = even + half_row(width);
+        for (int64_t i = 0; i < half_row(width); i += 4) {
+            memcpy(even + i, work + 3 * (i / 2), 4); /* three of them, and one that is not meant */
+            memcpy(odd + i, work + 3 * (i / 2) + 3, 4);
+            even[i + 3] = odd[i + 3] = 0;
+        }
+    }
+}
 
 typedef struct {
-    const uint8_t *pictures; /* (2 * height, width, 3): what is compared outside of holes, and below it inside */
+    const uint8_t *pictures; /* two, laid out: what is compared outside of holes, and inside */
     const uint8_t *is_free;  /* (free_height, free_width), where sources may begin */
     const float *offered;    /* (height, width), detail */
     const float *asked;      /* (tokens) */
@@ -799,56 +904,55 @@ typedef struct {
 
 typedef struct {
     const uint8_t *is_hole; /* (tokens, SAMPLES) */
-    const uint8_t *own;     /* (tokens, SAMPLES, 3) */
-    const float *weight;    /* (tokens, SAMPLES) */
+    const uint8_t *own;     /* (tokens, CELLS) */
+    const uint8_t *weight;  /* (tokens, SAMPLES), at most 127 */
 } Windows;
 
 /* A window, laid out as samples are taken. */
 typedef struct {
-    float own[CELLS], weight[CELLS];
-    int64_t place[SAMPLES]; /* from the first sample's, in a window within the picture */
-    const uint8_t *is_hole;
+    const uint8_t *own;
+    uint8_t weight[CELLS], is_hole[CELLS]; /* the latter 0 or 255 */
+    float share;                           /* 1 over the sum of the weights; 0 where there are none */
 } Window;
 
-INLINE void lay_out(const Search *s, const Windows *of, int64_t token, Window *to) {
-    to->is_hole = of->is_hole + token * SAMPLES;
+INLINE void lay_out(const Windows *of, int64_t token, Window *to) {
+    const uint8_t *weight = of->weight + token * SAMPLES, *is_hole = of->is_hole + token * SAMPLES;
+    uint32_t weights[SAMPLES], holes[SAMPLES];
+    int32_t sum = 0;
     for (int i = 0; i < SAMPLES; i++) {
-        const int64_t row = 2 * (i / SIDE) + (to->is_hole[i] ? s->height : 0);
-        to->place[i] = 3 * (row * s->width + 2 * (i % SIDE));
-        for (int c = 0; c < 4; c++) {
-            to->own[4 * i + c] = c < 3 ? of->own[(token * SAMPLES + i) * 3 + c] : 0;
-            to->weight[4 * i + c] = c < 3 ? of->weight[token * SAMPLES + i] : 0;
-        }
+        weights[i] = weight[i] * 0x01010101u;
+        holes[i] = is_hole[i] * 0xffffffffu;
+        sum += weight[i];
     }
+    memcpy(to->weight, weights, CELLS);
+    memcpy(to->is_hole, holes, CELLS);
+    to->own = of->own + token * CELLS;
+    to->share = sum ? 1 / (float)sum : 0;
 }
 
-/* The weighted mean square of differences, less what is forgiven of their mean. */
+/* The weighted mean square of differences, less what is forgiven of their mean. Sums are whole numbers. */
 INLINE float unlike(const Search *s, const Window *window, int64_t top, int64_t left) {
-    uint8_t taken[CELLS];
-    /* One column more: four bytes are taken of three. */
-    if (top >= 0 && left >= 0 && top + SPAN < s->height && left + SPAN + 1 < s->width) {
-        const uint8_t *first = s->pictures + 3 * (top * s->width + left);
-        for (int i = 0; i < SAMPLES; i++) memcpy(taken + 4 * i, first + window->place[i], 4);
-    } else {
-        for (int i = 0; i < SAMPLES; i++) {
-            const int64_t y = clamped(top + 2 * (i / SIDE), s->height - 1) + (window->is_hole[i] ? s->height : 0);
-            memcpy(taken + 4 * i, s->pictures + 3 * (y * s->width + clamped(left + 2 * (i % SIDE), s->width - 1)), 3);
-            taken[4 * i + 3] = 0;
-        }
+    uint8_t known[CELLS], inside[CELLS];
+    int16_t difference[CELLS], weighted[CELLS];
+    const uint8_t *first = s->pictures + (2 * top + (left & 1)) * half_row(s->width) + 4 * (left >> 1);
+    const uint8_t *second = first + picture_bytes(s->height, s->width);
+    for (int i = 0; i < SIDE; i++) memcpy(known + 4 * SIDE * i, first + 4 * i * half_row(s->width), 4 * SIDE);
+    for (int i = 0; i < SIDE; i++) memcpy(inside + 4 * SIDE * i, second + 4 * i * half_row(s->width), 4 * SIDE);
+    for (int i = 0; i < CELLS; i++) {
+        const uint8_t taken = (uint8_t)((known[i] & ~window->is_hole[i]) | (inside[i] & window->is_hole[i]));
+        difference[i] = (int16_t)(taken - window->own[i]);
+        weighted[i] = (int16_t)(difference[i] * window->weight[i]);
     }
-    float mean[LANES] = {0}, square[LANES] = {0}, result = 0;
+    int32_t square = 0, mean[LANES] = {0};
+    for (int i = 0; i < CELLS; i++) square += (int32_t)difference[i] * weighted[i];
     for (int i = 0; i < CELLS; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            const float d = (float)taken[i + l] - window->own[i + l], dw = d * window->weight[i + l];
-            mean[l] += dw;
-            square[l] += dw * d;
-        }
+        for (int l = 0; l < LANES; l++) mean[l] += weighted[i + l];
+    float forgiven = 0;
     for (int c = 0; c < 3; c++) {
-        float m = 0, q = 0;
-        for (int l = c; l < LANES; l += 4) m += mean[l], q += square[l];
-        result += q - s->mean_forgiven * (m * m);
+        const float of_channel = (float)(mean[c] + mean[4 + c] + mean[8 + c] + mean[12 + c]) * window->share;
+        forgiven += of_channel * of_channel;
     }
-    return result;
+    return (float)square * window->share - s->mean_forgiven * forgiven;
 }
 
 INLINE int is_repeated(const int32_t *offsets_yx, int64_t number) {
@@ -876,12 +980,12 @@ WIDE API void rethined_cost(const Search *s, const Windows *windows, int64_t win
                 from_x >= s->free_width || !s->is_free[from_y * s->free_width + from_x] || is_repeated(candidates, n))
                 continue;
             if (!is_laid_out)
-                for (int64_t w = 0; w < window_count; w++) lay_out(s, &windows[w], token, &own[w]);
+                for (int64_t w = 0; w < window_count; w++) lay_out(&windows[w], token, &own[w]);
             is_laid_out = 1;
             const float missing = s->asked[token] - s->offered[from_y * s->width + from_x];
             const float away = sqrtf((float)dy * (float)dy + (float)dx * (float)dx) / s->far_px;
             float total = missing * missing * (missing > 0 ? s->less_detail : s->more_detail);
-            for (int64_t w = 0; w < window_count; w++) total += unlike(s, &own[w], from_y - 4, from_x - 4);
+            for (int64_t w = 0; w < window_count; w++) total += unlike(s, &own[w], from_y, from_x);
             *to = total * (1 + (away < s->far_most ? away : s->far_most));
         }
     }
@@ -889,45 +993,87 @@ WIDE API void rethined_cost(const Search *s, const Windows *windows, int64_t win
 
 /* ---- What tokens copy: rethined.offsets._Agreement._copied_around ------------------------------------------------- */
 
-INLINE uint8_t level8(float value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : rintf(value)); }
-
-/* Writes into a picture what the tokens of some pixels copy, in the tone of the fill.
-
-   grey, tone: (height, width, 3), the picture, and its means over patches that begin there; corners_yx, best_yx: of the
-   tokens, and where each copies from; y, x, token: of the pixels. */
-WIDE API void rethined_copied(const uint8_t *grey, const uint8_t *tone, int64_t height, int64_t width,
-                              const int32_t *corners_yx, const int32_t *best_yx, float forgiven, const int32_t *y,
-                              const int32_t *x, const int32_t *token, int64_t count, uint8_t *copied) {
-    int64_t own = -1;
-    float missing[3] = {0, 0, 0};
-    for (int64_t n = 0; n < count; n++) {
-        const int64_t dy = best_yx[2 * token[n]], dx = best_yx[2 * token[n] + 1];
-        if (token[n] != own) {
-            own = token[n];
-            const int64_t top = corners_yx[2 * own], left = corners_yx[2 * own + 1];
-            const int64_t here = top * width + left;
-            const int64_t there = clamped(top + dy, height - 1) * width + clamped(left + dx, width - 1);
-            for (int c = 0; c < 3; c++) missing[c] = forgiven * ((float)tone[3 * here + c] - tone[3 * there + c]);
-        }
-        const int64_t to = (int64_t)y[n] * width + x[n];
-        const int64_t from = clamped(y[n] + dy, height - 1) * width + clamped(x[n] + dx, width - 1);
-        for (int c = 0; c < 3; c++) copied[3 * to + c] = level8(grey[3 * from + c] + missing[c]);
+/* Sums of the three channels over the patch of a token. */
+INLINE void patch_sums(const uint8_t *first, int64_t width, int32_t *sums) {
+    int32_t columns[3 * TOKEN_PX] = {0};
+    for (int y = 0; y < TOKEN_PX; y++)
+        for (int i = 0; i < 3 * TOKEN_PX; i++) columns[i] += first[3 * y * width + i];
+    for (int c = 0; c < 3; c++) {
+        sums[c] = 0;
+        for (int i = c; i < 3 * TOKEN_PX; i += 3) sums[c] += columns[i];
     }
 }
 
-/* Samples of the windows of some tokens, each the mean of 2 x 2 px up and to the left of it. */
+/* Writes into a picture what some tokens copy where they are touched, in the tone of the fill.
+
+   grey, low: (height, width, 3), the picture and its low bands; touched: (height, width); corners_yx, best_yx: of all
+   tokens, and from where each copies, relative to that; forgiven: share of the difference in tone that is made good;
+   tokens: which. */
+WIDE API void rethined_copied(const uint8_t *grey, const uint8_t *low, const uint8_t *touched, int64_t width,
+                              const int32_t *corners_yx, const int32_t *best_yx, float forgiven,
+                              const int32_t *tokens, int64_t count, uint8_t *copied) {
+    for (int64_t n = 0; n < count; n++) {
+        const int32_t *corner_yx = corners_yx + 2 * tokens[n], *moved_yx = best_yx + 2 * tokens[n];
+        const int64_t here = corner_yx[0] * width + corner_yx[1], moved = moved_yx[0] * width + moved_yx[1];
+        int32_t own[3], source[3];
+        float missing[3 * TOKEN_PX];
+        patch_sums(low + 3 * here, width, own);
+        patch_sums(low + 3 * (here + moved), width, source);
+        for (int i = 0; i < 3 * TOKEN_PX; i++)
+            missing[i] = forgiven * ((float)(own[i % 3] - source[i % 3]) / (TOKEN_PX * TOKEN_PX)) + 0.5f;
+        for (int64_t at = here; at < here + TOKEN_PX * width; at += width) {
+            uint8_t level[3 * TOKEN_PX];
+            for (int i = 0; i < 3 * TOKEN_PX; i++) {
+                const float value = grey[3 * (at + moved) + i] + missing[i];
+                level[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+            }
+            for (int x = 0; x < TOKEN_PX; x++)
+                if (touched[at + x]) memcpy(copied + 3 * (at + x), level + 3 * x, 3);
+        }
+    }
+}
+
+/* Samples of the windows of some tokens as they are in a picture's means of 2 x 2 px, laid out. */
 WIDE API void rethined_sample(const uint8_t *picture, int64_t height, int64_t width, const int32_t *corners_yx,
                               int64_t first, int64_t last, uint8_t *own) {
     for (int64_t token = first; token < last; token++)
-        for (int i = 0; i < SAMPLES; i++) {
-            const int64_t y = clamped(corners_yx[2 * token] - 4 + 2 * (i / SIDE), height - 1);
-            const int64_t x = clamped(corners_yx[2 * token + 1] - 4 + 2 * (i % SIDE), width - 1);
-            const uint8_t *here = picture + 3 * (y * width + x), *above = y ? here - 3 * width : here;
-            const int64_t back = x ? -3 : 0;
-            /* Rounded up, as OpenCV 5 does: what these are compared with has been. */
-            for (int c = 0; c < 3; c++)
-                own[3 * (token * SAMPLES + i) + c] =
-                    (uint8_t)((here[c] + here[c + back] + above[c] + above[c + back] + 3) >> 2);
+        for (int i = 0; i < SIDE; i++) {
+            const int64_t y = clamped(corners_yx[2 * token] - MARGIN + 2 * i, height - 1);
+            const int64_t left = corners_yx[2 * token + 1] - MARGIN;
+            const uint8_t *here = picture + 3 * y * width, *above = y ? here - 3 * width : here;
+            uint8_t rows[2][3 * 2 * SIDE], mean[3 * (2 * SIDE - 1) + 1], *to = own + token * CELLS + 4 * SIDE * i;
+            if (left >= 1 && left + 2 * SIDE - 1 <= width) {
+                memcpy(rows[0], above + 3 * (left - 1), sizeof *rows);
+                memcpy(rows[1], here + 3 * (left - 1), sizeof *rows);
+            } else {
+                for (int x = 0; x < 2 * SIDE; x++) {
+                    memcpy(rows[0] + 3 * x, above + 3 * clamped(left - 1 + x, width - 1), 3);
+                    memcpy(rows[1] + 3 * x, here + 3 * clamped(left - 1 + x, width - 1), 3);
+                }
+            }
+            means_of_four(rows[0] + 3, rows[1] + 3, 2 * SIDE - 1, mean);
+            for (int x = 0; x < SIDE; x++) {
+                memcpy(to + 4 * x, mean + 6 * x, 4);
+                to[4 * x + 3] = 0;
+            }
+        }
+}
+
+/* ---- Near sources: rethined.offsets.near_offsets ------------------------------------------------------------------- */
+
+/* How many steps it takes from each token to the first that is not passed, but at least so many; most where there is
+   none that way.
+
+   is_passed: (height, width); tokens_yx: (count, 2); directions_yx: (columns, 2); steps: (count, columns). */
+API void rethined_walk(const uint8_t *is_passed, int64_t height, int64_t width, const int32_t *tokens_yx, int64_t count,
+                       const int32_t *directions_yx, int64_t columns, int32_t least, int32_t most, int32_t *steps) {
+    for (int64_t n = 0; n < count; n++)
+        for (int64_t i = 0; i < columns; i++) {
+            const int64_t dy = directions_yx[2 * i], dx = directions_yx[2 * i + 1];
+            int32_t walked = least;
+            int64_t y = tokens_yx[2 * n] + walked * dy, x = tokens_yx[2 * n + 1] + walked * dx;
+            while (y >= 0 && y < height && x >= 0 && x < width && is_passed[y * width + x]) y += dy, x += dx, walked++;
+            steps[n * columns + i] = y >= 0 && y < height && x >= 0 && x < width ? walked : most;
         }
 }
 
@@ -935,11 +1081,13 @@ WIDE API void rethined_sample(const uint8_t *picture, int64_t height, int64_t wi
 
 enum { CELL_PX = 4 };
 
+INLINE uint8_t level8(float value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : rintf(value)); }
+
 /* The extremes of what the rim pixels in each cell hold, in whole grey levels; 255 and 0 where there are none.
 
    picture: (height, width, 3) in 0..255; is_rim: (height, width), both sides multiples of CELL_PX; low, high: (height /
    CELL_PX, width / CELL_PX, 3). */
-API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t height, int64_t width, float rounding,
+WIDE API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t height, int64_t width, float rounding,
                            uint8_t *low, uint8_t *high) {
     for (int64_t top = 0; top < height; top += CELL_PX)
         for (int64_t left = 0; left < width; left += CELL_PX, low += 3, high += 3) {
@@ -959,9 +1107,10 @@ API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t 
         }
 }
 
-/* Limits what is hole in a picture to what its cell allows; arrays as above. */
-API void rethined_hold(float *picture, const uint8_t *is_hole, int64_t height, int64_t width, const uint8_t *low,
-                       const uint8_t *high) {
+/* Writes a fill (3, height, width) times gain into what is hole in a picture, within what its cell allows; the other
+   arrays as above. */
+API void rethined_write(const float *fill, float gain, const uint8_t *is_hole, int64_t height, int64_t width,
+                        const uint8_t *low, const uint8_t *high, float *picture) {
     for (int64_t y = 0; y < height; y++)
         for (int64_t left = 0; left < width; left += CELL_PX) {
             uint32_t any;
@@ -970,10 +1119,10 @@ API void rethined_hold(float *picture, const uint8_t *is_hole, int64_t height, i
             const int64_t cell = 3 * (y / CELL_PX * (width / CELL_PX) + left / CELL_PX);
             for (int64_t at = y * width + left; at < y * width + left + CELL_PX; at++)
                 for (int c = 0; c < 3 && is_hole[at]; c++) {
-                    float *value = picture + 3 * at + c;
+                    const float value = fill[c * height * width + at] * gain;
                     const float least = low[cell + c], most = high[cell + c];
-                    *value = *value < least ? least : *value;
-                    *value = *value > most ? most : *value;
+                    const float held = value < least ? least : value;
+                    picture[3 * at + c] = held > most ? most : held;
                 }
         }
 }

@@ -18,7 +18,11 @@ from numpy.typing import DTypeLike, NDArray
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels, SizeHW
 
 SAMPLES = 64
-"""Samples of a window that is compared."""
+"""Samples of a window that is compared: 8 x 8, every 2 px, the first ``MARGIN_PX`` above and left of the token."""
+MARGIN_PX = 4
+"""Pixels around a picture that is laid out; they repeat its edge, so that no window leaves it."""
+TOKEN_PX = 8
+"""Side of what is copied."""
 
 ADDRESS, SIZE, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_float
 
@@ -397,7 +401,7 @@ class SearchTables:
     """What tells the cost of an offset, of R tokens; see :mod:`rethined.offsets`.
 
     Attributes:
-        pictures: ``(2 H, W, 3)`` uint8: what is compared outside of holes, and below it what is inside.
+        pictures: What is compared outside of holes, and what is inside; see :func:`laid_out_shape`.
         is_free: ``(h, w)`` bool, where sources may begin; no larger than ``offered``.
         offered: ``(H, W)`` float32, detail of sources.
         asked: ``(R,)`` float32.
@@ -426,7 +430,7 @@ class SearchTables:
         if free_hw[0] > height or free_hw[1] > width:
             raise TypeError(f"places of {free_hw} in a picture of {height} x {width}")
         return _Search(
-            address_of(self.pictures, np.uint8, (2 * height, width, 3)),
+            address_of(self.pictures, np.uint8, laid_out_shape((height, width))),
             address_of(self.is_free, np.bool_, free_hw),
             address_of(self.offered, np.float32, (height, width)),
             address_of(self.asked, np.float32, (tokens,)),
@@ -442,13 +446,13 @@ class Windows:
 
     Attributes:
         is_hole: ``(R, 64)`` bool, which samples are taken from what fills holes.
-        own: ``(R, 64, 3)`` uint8.
-        weight: ``(R, 64)`` float32.
+        own: ``(R, 64, 4)`` uint8, the last of each as in a picture that is laid out.
+        weight: ``(R, 64)`` uint8, at most 127, so that sums fit into 32 bits; in a window without any, nothing differs.
     """
 
     is_hole: HoleMap
     own: Image8
-    weight: Float32
+    weight: Image8
 
     @cached_property
     def in_c(self) -> _Windows:
@@ -456,9 +460,21 @@ class Windows:
         shape = (len(self.is_hole), SAMPLES)
         return _Windows(
             address_of(self.is_hole, np.bool_, shape),
-            address_of(self.own, np.uint8, (*shape, 3)),
-            address_of(self.weight, np.float32, shape),
+            address_of(self.own, np.uint8, (*shape, 4)),
+            address_of(self.weight, np.uint8, shape),
         )
+
+
+def laid_out_shape(size_hw: SizeHW) -> tuple[int, int, int, int, int]:
+    """Of two pictures as windows are taken from them, so that what a window samples of a row lies together.
+
+    The axes are: picture, row, even or odd column, half of the column, and of the last three channels and a 0. Rows and
+    columns have a margin.
+    """
+    height, width = size_hw
+    if width % 2:
+        raise TypeError(f"a picture {width} px wide; expected an even number")
+    return 2, height + 2 * MARGIN_PX, 2, width // 2 + MARGIN_PX, 4
 
 
 def address_of(array: NDArray[Any], dtype: DTypeLike, shape: tuple[int, ...]) -> int:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from rethined import __version__
-from rethined.bounds import hold_within_rim
+from rethined.bounds import write_within_rim
 from rethined.errors import CheckpointError, ExportParityError
 from rethined.export import onnx as module
 from rethined.export.onnx import HALF_FROM_SIZE, PARITY_TOLERANCE, export_onnx, export_tensors
@@ -88,9 +88,8 @@ def test_engine_accepts_the_file(
     expected = rounded(
         torch.from_numpy(prefilled).permute(2, 0, 1)[None] / 255, torch.from_numpy(hole)[None, None].float()
     )
-    fill = expected.fill[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
-    composed = np.where(hole[..., None], fill, prefilled)
-    hold_within_rim(composed, hole)
+    composed = prefilled.copy()
+    write_within_rim(composed, hole, expected.fill[0].numpy())
     np.testing.assert_allclose(result.fill, composed, atol=0.03, rtol=0)
     np.testing.assert_allclose(result.query, expected.query[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(result.key, expected.key[0].numpy(), atol=1e-4)

@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rethined import session
+from rethined import bounds
 from rethined.finetune import compare as module
 from rethined.finetune.compare import Row, compare, to_markdown, verdict
 from rethined.types import HoleMap, Image8
@@ -22,7 +23,7 @@ def test_a_network_that_darkens_is_told_from_one_that_does_not(
     photos: Path, tmp_path: Path, write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that how dark it is follows from the network alone: the rim would not let it be as dark.
-    monkeypatch.setattr(session, "hold_within_rim", lambda _picture, _hole: None)
+    monkeypatch.setattr(bounds, "_rim", np.zeros_like)
     dark, plain = write_network(tmp_path / "dark.onnx", gain=(0.5, 0.5, 0.5)), write_network(tmp_path / "plain.onnx")
     files = {photos / "a.png": 300, photos / "below" / "e.png": 300}
     done: list[None] = []

@@ -34,6 +34,31 @@
 /* A number for each change of what is below; rethined.native refuses another. */
 API int32_t rethined_loops_version(void) { return 10; }
 
+/* Four numbers at a time, which compilers do not find by themselves where a pixel has three channels. */
+#if defined(__GNUC__)
+typedef float Four __attribute__((vector_size(16)));
+INLINE Four times(Four a, float b) { return a * b; }
+INLINE Four plus(Four a, Four b) { return a + b; }
+#else
+typedef struct {
+    float of[4];
+} Four;
+INLINE Four times(Four a, float b) {
+    for (int i = 0; i < 4; i++) a.of[i] *= b;
+    return a;
+}
+INLINE Four plus(Four a, Four b) {
+    for (int i = 0; i < 4; i++) a.of[i] += b.of[i];
+    return a;
+}
+#endif
+INLINE Four four_at(const float *from) {
+    Four four;
+    memcpy(&four, from, sizeof four);
+    return four;
+}
+INLINE void put(Four four, float *to) { memcpy(to, &four, sizeof four); }
+
 INLINE int64_t clamped(int64_t value, int64_t last) { return value < 0 ? 0 : value > last ? last : value; }
 
 /* ---- Blending what the four nearest tokens point at: rethined.taps.Blend ----------------------------------------- */
@@ -55,7 +80,7 @@ typedef struct {
 } Blend;
 
 typedef struct {
-    float mean[3], norm, gate;
+    float mean[4], norm, gate; /* the last mean is no channel */
     uint8_t is_valid;
 } Tap;
 
@@ -63,6 +88,14 @@ INLINE float level(const void *colours, int32_t bytes_each, int64_t at) {
     return bytes_each == 1   ? (float)((const uint8_t *)colours)[at]
            : bytes_each == 2 ? (float)((const uint16_t *)colours)[at]
                              : ((const float *)colours)[at];
+}
+
+/* Of one pixel, up to three channels. */
+INLINE Four levels_at(const void *colours, int32_t channels, int32_t bytes_each, int64_t pixel) {
+    const int64_t at = pixel * channels;
+    const Four levels = {level(colours, bytes_each, at), channels > 1 ? level(colours, bytes_each, at + 1) : 0,
+                         channels > 2 ? level(colours, bytes_each, at + 2) : 0, 0};
+    return levels;
 }
 
 /* The four tokens nearest to a pixel. The same for all pixels of a row between two columns of tokens. */
@@ -99,7 +132,9 @@ INLINE void look_up(const Blend *b, int64_t y, int64_t x, Nearest *to) {
 }
 
 INLINE Tap tap_at(const Blend *b, Nearest *nearest, int64_t y, int64_t x, int32_t channels, int32_t bytes_each) {
-    float total[3] = {0, 0, 0}, gate = 0, weight[4], sum, share, squared = 0;
+    static const float none[4] = {0, 0, 0, 0};
+    Four total = four_at(none);
+    float gate = 0, weight[4], sum, share, squared = 0;
     look_up(b, y, x, nearest);
     for (int i = 0; i < 4; i++) {
         const int64_t from_x = x + nearest->shift[i];
@@ -108,7 +143,7 @@ INLINE Tap tap_at(const Blend *b, Nearest *nearest, int64_t y, int64_t x, int32_
         const int64_t place = nearest->row[i] + from_x;
         if (b->barred[place]) continue;
         weight[i] = b->weight_x[i & 1][x] * nearest->weight_y[i];
-        for (int c = 0; c < channels; c++) total[c] += level(b->colours, bytes_each, place * channels + c) * weight[i];
+        total = plus(total, times(levels_at(b->colours, channels, bytes_each, place), weight[i]));
         gate += nearest->gate[i] * weight[i];
     }
     sum = weight[0] + weight[1] + weight[2] + weight[3];
@@ -123,7 +158,7 @@ INLINE Tap tap_at(const Blend *b, Nearest *nearest, int64_t y, int64_t x, int32_
     tap.is_valid = sum > 1e-3f;
     tap.norm = tap.is_valid ? sqrtf(squared) * share : 1;
     tap.gate = gate * share;
-    for (int c = 0; c < channels; c++) tap.mean[c] = total[c] * (share * b->gain);
+    put(times(total, share * b->gain), tap.mean);
     return tap;
 }
 
@@ -162,9 +197,10 @@ INLINE Corners corners_at(const Between *g, int64_t y, int64_t x) {
     return corners;
 }
 
-INLINE float value_at(const float *grid, const Corners *at, int32_t channels, int c) {
-    return grid[at->place[0] * channels + c] * at->weight[0] + grid[at->place[1] * channels + c] * at->weight[1] +
-           grid[at->place[2] * channels + c] * at->weight[2] + grid[at->place[3] * channels + c] * at->weight[3];
+INLINE Four values_at(const float *grid, const Corners *at, int32_t channels) {
+    Four value = times(levels_at(grid, channels, 4, at->place[0]), at->weight[0]);
+    for (int i = 1; i < 4; i++) value = plus(value, times(levels_at(grid, channels, 4, at->place[i]), at->weight[i]));
+    return value;
 }
 
 typedef struct {
@@ -178,10 +214,10 @@ INLINE void colour_at(const Blend *b, const Small *s, Nearest *nearest, int64_t 
     const Tap tap = tap_at(b, nearest, y, x, channels, bytes_each);
     const Corners at = corners_at(&s->between, y, x);
     const float amount = tap.gate / tap.norm;
-    for (int c = 0; c < channels; c++) {
-        const float low = value_at(s->copied, &at, channels, c);
-        colour[c] = (tap.mean[c] - low) * amount + low + value_at(s->membrane, &at, channels, c);
-    }
+    float low[4], added[4];
+    put(values_at(s->copied, &at, channels), low);
+    put(values_at(s->membrane, &at, channels), added);
+    for (int c = 0; c < channels; c++) colour[c] = (tap.mean[c] - low[c]) * amount + low[c] + added[c];
 }
 
 /* A loop for each form that a picture has, so that nothing is asked pixel by pixel. */
@@ -322,7 +358,7 @@ INLINE void pull(const Level *from, float pull_gain, const Level *to) {
             const float *a = above + 8 * x, *b = has_right ? a + 4 : none;
             const float *c = below ? below + 8 * x : none, *d = below && has_right ? below + 8 * x + 4 : none;
             float total[4];
-            for (int i = 0; i < 4; i++) total[i] = a[i] + b[i] + (c[i] + d[i]);
+            put(plus(plus(four_at(a), four_at(b)), plus(four_at(c), four_at(d))), total);
             pull_pixel(total, pull_gain, to->pixels + 4 * (y * to->width + x));
         }
     }
@@ -340,25 +376,23 @@ INLINE void pull_given(const Given *from, float pull_gain, const Level *to) {
 }
 
 /* What a level says at a pixel of one of twice its size, between its own; its borders are repeated. */
-INLINE void enlarged(const Level *from, int64_t y, int64_t x, float *to) {
+INLINE Four enlarged(const Level *from, int64_t y, int64_t x) {
     const int64_t top = (y + 1) / 2 - 1, left = (x + 1) / 2 - 1;
     const float down = y % 2 ? 0.25f : 0.75f, right = x % 2 ? 0.25f : 0.75f;
     const float *above = from->pixels + 4 * clamped(top, from->height - 1) * from->width;
     const float *below = from->pixels + 4 * clamped(top + 1, from->height - 1) * from->width;
     const int64_t before = 4 * clamped(left, from->width - 1), after = 4 * clamped(left + 1, from->width - 1);
-    for (int c = 0; c < 4; c++)
-        to[c] = (above[before + c] * (1 - right) + above[after + c] * right) * (1 - down) +
-                (below[before + c] * (1 - right) + below[after + c] * right) * down;
+    const Four over = plus(times(four_at(above + before), 1 - right), times(four_at(above + after), right));
+    const Four under = plus(times(four_at(below + before), 1 - right), times(four_at(below + after), right));
+    return plus(times(over, 1 - down), times(under, down));
 }
 
 INLINE void push(const Level *from, const Level *to) {
     for (int64_t y = 0; y < to->height; y++)
         for (int64_t x = 0; x < to->width; x++) {
-            float *pixel = to->pixels + 4 * (y * to->width + x), above[4];
+            float *pixel = to->pixels + 4 * (y * to->width + x);
             const float missing = 1 - pixel[3];
-            if (missing == 0) continue;
-            enlarged(from, y, x, above);
-            for (int c = 0; c < 4; c++) pixel[c] += above[c] * missing;
+            if (missing != 0) put(plus(four_at(pixel), times(enlarged(from, y, x), missing)), pixel);
         }
 }
 
@@ -405,7 +439,7 @@ INLINE void spread(const float *values, const float *weight, int64_t height, int
             if (!count && is_whole) /* one pixel, which has nothing around it */
                 for (int c = 0; c < channels; c++) total[c] /= total[3] > 1e-6f ? total[3] : 1e-6f;
             if (count && missing != 0) {
-                enlarged(&levels[0], y, x, above);
+                put(enlarged(&levels[0], y, x), above);
                 for (int c = 0; c < channels; c++) total[c] += above[c] * missing;
             }
             for (int c = 0; c < channels; c++) out[at * channels + c] = total[c];
@@ -599,7 +633,7 @@ INLINE void fill(const Blend *b, const Small *s, const Seam *seam, const Piece *
                 for (int c = 0; c < channels; c++) colour[c] += total[c] / met;
             } else {
                 float far[4];
-                enlarged(&correction.level, i - correction.top, j - correction.left, far);
+                put(enlarged(&correction.level, i - correction.top, j - correction.left), far);
                 for (int c = 0; c < channels; c++) colour[c] += far[c];
             }
         }
@@ -683,10 +717,9 @@ INLINE int lay_piece(const Region *r, const Piece *p, int64_t cell, float *work,
 
 /* The sum of the nine pixels around one, of four numbers each. */
 INLINE void add_nine(const float *pixel, int64_t width, float *total) {
-    for (int c = 0; c < 4; c++) total[c] = 0;
-    for (int64_t i = -1; i < 2; i++)
-        for (int64_t j = -1; j < 2; j++)
-            for (int c = 0; c < 4; c++) total[c] += pixel[4 * (i * width + j) + c];
+    Four sum = four_at(pixel - 4 * (width + 1));
+    for (int k = 1; k < 9; k++) sum = plus(sum, four_at(pixel + 4 * ((k / 3 - 1) * width + k % 3 - 1)));
+    put(sum, total);
 }
 
 INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const Piece *p, const Sheet *t) {
@@ -733,7 +766,7 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
             if (!t->value[4 * at + 3] || !is_core(p, y, x)) continue;
             const float *value = t->value + 4 * at, *error = t->error + 4 * at, *base = t->base + 4 * at;
             float above[4] = {0, 0, 0, 0}, around[4] = {0, 0, 0, 1};
-            if (base[3] != 1) enlarged(&levels[0], i, j, above);
+            if (base[3] != 1) put(enlarged(&levels[0], i, j), above);
             if (t->lost[at] != 0) add_nine(value, t->width, around);
             for (int c = 0; c < 3; c++) {
                 const float bent = base[c] + above[c] * (1 - base[3]);

@@ -89,7 +89,7 @@ def test_engine_accepts_the_file(
         torch.from_numpy(prefilled).permute(2, 0, 1)[None] / 255, torch.from_numpy(hole)[None, None].float()
     )
     composed = prefilled.copy()
-    write_within_rim(composed, hole, expected.fill[0].numpy())
+    write_within_rim(composed, hole, expected.fill[0].contiguous().numpy())
     np.testing.assert_allclose(result.fill, composed, atol=0.03, rtol=0)
     np.testing.assert_allclose(result.query, expected.query[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(result.key, expected.key[0].numpy(), atol=1e-4)

@@ -106,11 +106,12 @@ def _sums(
     if loops and _is_for_loop(hole, size_hw):
         shrinking = Shrinking(np.ascontiguousarray(image), np.ascontiguousarray(hole), size_hw)
         means, share, looked_up = loops.shrink(shrinking, workers)
-        if image.dtype != np.float32:
-            means = np.rint(means, out=means).astype(image.dtype)
+        if image.dtype == np.uint16:
+            means = np.rint(means, out=means).astype(np.uint16)
         # What rounding leaves of a hole is not known.
         share = np.rint(share * steps) / steps
-        return in_levels(means), np.asarray(share, np.float32), looked_up & _may_hide(hole, size_hw)
+        total = np.rint(means, out=means) if image.dtype == np.uint8 else in_levels(means)
+        return total, np.asarray(share, np.float32), looked_up & _may_hide(hole, size_hw)
     known = _known8(hole)
     total = in_levels(_resize_area(cv2.copyTo(image, known), size_hw))
     coverage = _resize_area(known, size_hw)
@@ -192,7 +193,7 @@ def _normalise(total: NDArray[Any], coverage: Float32, touched: NDArray[np.bool_
     hole = coverage < KNOWN_COVERAGE
     if hole.all():
         hole = coverage <= 0
-    image = np.array(cv2.copyTo(total, (~hole).view(np.uint8)), np.float32)
+    image = np.asarray(cv2.copyTo(total, (~hole).view(np.uint8)), np.float32)
     # Wholly known pixels are right as they are, and they are most.
     partly = np.flatnonzero((coverage < 1) & ~hole)
     flat = image.reshape(-1, 3)

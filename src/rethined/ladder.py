@@ -70,8 +70,9 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
     for rung_hw in ladder.rungs_hw[1:]:
         grid_hw = (rung_hw[0] // SIZE_MULTIPLE, rung_hw[1] // SIZE_MULTIPLE)
-        wanted = windows_of(cells_on(cells, size_hw, grid_hw), rung_hw)
-        if (cost_px := _cost_px(wanted)) > budget_px:
+        marked = cells_on(cells, size_hw, grid_hw)
+        wanted = windows_of(marked, rung_hw) if _least_cost_px(marked, rung_hw) <= budget_px else None
+        if wanted is None or (cost_px := _cost_px(wanted)) > budget_px:
             return Plan(size_hw, tuple(rungs_hw), tuple(windows))
         budget_px -= cost_px
         rungs_hw.append(rung_hw)
@@ -97,6 +98,8 @@ def windows_of(cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...]:
     """
     if not cells.any():
         return ()
+    if np.count_nonzero(_with_neighbours(cells, MARGIN_CELLS)) > WHOLE_SHARE * cells.size:
+        return (_whole(size_hw),)  # where the search below would end
     side = 1
     marked = cells
     while len(boxes := group_cells(_with_neighbours(marked)).boxes) > MOST_WINDOWS:
@@ -141,8 +144,9 @@ def cells_on(cells: HoleMap, size_hw: SizeHW, grid_hw: SizeHW) -> HoleMap:
     return np.ascontiguousarray(cells)
 
 
-def _with_neighbours(cells: HoleMap) -> HoleMap:
-    return np.asarray(cv2.dilate(cells.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+def _with_neighbours(cells: HoleMap, reach: int = 1) -> HoleMap:
+    side = 2 * reach + 1
+    return np.asarray(cv2.dilate(cells.view(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def _around(cores: Corners, size_hw: SizeHW) -> Corners:
@@ -187,13 +191,12 @@ def _whole(size_hw: SizeHW) -> Window:
 
 def _least_cost_px(cells: HoleMap, size_hw: SizeHW) -> int:
     """What windows of a picture cost at least, which together see all holes with their surroundings."""
-    side = 2 * MARGIN_CELLS + 1
-    seen = cv2.dilate(cells.view(np.uint8), np.ones((side, side), np.uint8))
+    seen = _with_neighbours(cells, MARGIN_CELLS)
     height_px, width_px = (
         np.minimum(SIZE_MULTIPLE, length - SIZE_MULTIPLE * np.arange(count))
         for length, count in zip(size_hw, seen.shape, strict=True)
     )
-    return int(height_px @ seen @ width_px)
+    return int(height_px @ (seen @ width_px))
 
 
 def _cost_px(windows: Sequence[Window]) -> int:

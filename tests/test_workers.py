@@ -23,6 +23,34 @@ def test_one_thread_is_the_callers() -> None:
     assert set(SERIAL.map(lambda _: threading.get_ident(), range(3))) == {threading.get_ident()}
 
 
+def test_the_caller_works_as_well() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def meet(_: int) -> int:
+        meeting.wait()
+        return threading.get_ident()
+
+    assert threading.get_ident() in Workers(2).map(meet, range(2))
+
+
+def test_work_may_be_shared_again_while_no_thread_is_free() -> None:
+    workers = Workers(2)
+    sums = workers.map(lambda i: sum(workers.map(lambda j: i * j, range(9))), range(9))
+    assert sums == [36 * i for i in range(9)]
+
+
+def test_after_an_error_nothing_more_is_begun() -> None:
+    begun: list[int] = []
+
+    def fail(i: int) -> None:
+        begun.append(i)
+        raise ValueError(i)
+
+    with pytest.raises(ValueError, match="0"):
+        Workers(3).map(fail, range(100))
+    assert len(begun) <= 3, "one by each thread"
+
+
 @pytest.mark.parametrize("workers", [SERIAL, Workers(2)], ids=["serial", "two"])
 def test_the_first_error_is_raised(workers: Workers) -> None:
     def fail(i: int) -> None:

@@ -206,6 +206,7 @@ _CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _AROUND = (*_CROSS, (-1, -1), (-1, 1), (1, -1), (1, 1))
 _STEPS = np.array(_CROSS, np.int32)
 _BEYOND = 2
+"""Marks samples beyond the picture, where 0 are known ones and 1 those in holes."""
 _IS_OWN = np.pad(np.ones((4, 4), bool), 2).ravel()
 """Samples of a window that lie in its token."""
 
@@ -444,6 +445,8 @@ def _in_steps(weight: Float32) -> Image8:
 
 def _laid_out(known: Image8, inside: Image8, workers: Workers) -> Image8:
     """Two pictures as windows are taken from them: means of 2 x 2 px of the first, and the second as it is.
+
+    Samples are 2 px apart, so nothing of what is known goes unseen; what is inside holes is smooth enough.
 
     Args:
         known, inside: ``(H, W, 3)``.

@@ -29,7 +29,7 @@ from rethined.native import (
     SmallPictures,
     Windows,
 )
-from rethined.offsets import OffsetField, _Search, choose_offsets
+from rethined.offsets import OffsetField, _Search, choose_offsets, near_offsets
 from rethined.regions import group_holes
 from rethined.resample import shrink_any, shrink_known, spread
 from rethined.taps import Blend
@@ -220,6 +220,17 @@ def test_copies_at_the_networks_size_are_equal(
     assert (np.abs(twin[1]) > 1).mean() > 0.1
     for got, expected in zip(compiled, twin, strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-2)
+
+
+@needs_loops
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30), st.floats(0, 1), st.booleans())
+def test_near_offsets_are_equal(seed: int, rows: int, columns: int, share: float, diagonals: bool) -> None:
+    rng = np.random.default_rng(seed)
+    corrupted, forbidden = rng.random((rows, columns)) < share, rng.random((rows, columns)) < 0.1
+    compiled = near_offsets(corrupted, forbidden, diagonals=diagonals)
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(native, "loops", lambda: None)
+        np.testing.assert_array_equal(compiled, near_offsets(corrupted, forbidden, diagonals=diagonals))
 
 
 @needs_loops

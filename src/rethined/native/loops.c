@@ -500,37 +500,67 @@ INLINE int is_grouped(const Region *r, const Piece *p, int64_t y, int64_t x) {
     return r->labels[r->label_row[y] * r->label_columns + r->label_column[x]] == p->label;
 }
 
-/* Whether any of the eight around a cell is of a kind. */
-INLINE int is_beside(const uint8_t *cell, int64_t stride, int kind) {
+#define BLOCK 256 /* cells that are looked at side by side */
+
+/* All kinds of the eight around a cell. */
+INLINE int around(const uint8_t *cell, int64_t stride) {
     const uint8_t *above = cell - stride, *below = cell + stride;
-    return (above[-1] | above[0] | above[1] | cell[-1] | cell[1] | below[-1] | below[0] | below[1]) & kind;
+    return above[-1] | above[0] | above[1] | cell[-1] | cell[1] | below[-1] | below[0] | below[1];
+}
+
+/* Whether a piece sees holes of its own group alone. */
+INLINE int is_alone(const Region *r, const Piece *p) {
+    for (int64_t y = r->label_row[p->top]; y <= r->label_row[p->bottom - 1]; y++)
+        for (int64_t x = r->label_column[p->left]; x <= r->label_column[p->right - 1]; x++) {
+            const int32_t label = r->labels[y * r->label_columns + x];
+            if (label && label != p->label) return 0;
+        }
+    return 1;
+}
+
+/* Marks the rim pixels of a row of a piece, and counts them. */
+INLINE int64_t mark_rim(const uint8_t *unknown, uint8_t *cell, int64_t stride, int64_t width) {
+    int64_t count = 0;
+    for (int64_t begin = 0; begin < width; begin += BLOCK) {
+        const int64_t length = width - begin < BLOCK ? width - begin : BLOCK;
+        const uint8_t *is_unknown = unknown + begin;
+        uint8_t *block = cell + begin, columns[BLOCK + 2], is_rim[BLOCK];
+        int32_t met = 0;
+        for (int64_t j = 0; j < length + 2; j++)
+            columns[j] = block[j - 1 - stride] | block[j - 1] | block[j - 1 + stride];
+        for (int64_t j = 0; j < length; j++)
+            is_rim[j] = (columns[j] | columns[j + 1] | columns[j + 2]) & (uint8_t)~(block[j] | is_unknown[j]) & HOLE;
+        for (int64_t j = 0; j < length; j++) block[j] = (uint8_t)(block[j] + is_rim[j] * RIM);
+        for (int64_t j = 0; j < length; j++) met += is_rim[j];
+        count += met;
+    }
+    return count;
 }
 
 INLINE Counts tell(const Region *r, const Piece *p, uint8_t *kind) {
     const int64_t height = p->bottom - p->top, width = p->right - p->left, stride = width + 2;
+    const int64_t core_left = p->core_left - p->left, core_right = p->core_right - p->left;
+    const int alone = height && width && is_alone(r, p);
     Counts counts = {0, 0, height, width, -1, -1};
     for (int64_t i = 0; i < height; i++) {
         const uint8_t *hole = r->hole + (p->top + i) * r->width + p->left;
         uint8_t *cell = kind + (i + 1) * stride + 1;
-        for (int64_t j = 0; j < width; j++)
-            if (hole[j] && is_grouped(r, p, p->top + i, p->left + j)) cell[j] = HOLE;
+        if (alone)
+            for (int64_t j = 0; j < width; j++) cell[j] = hole[j] ? HOLE : NEITHER;
+        else
+            for (int64_t j = 0; j < width; j++)
+                if (hole[j] && is_grouped(r, p, p->top + i, p->left + j)) cell[j] = HOLE;
     }
     for (int64_t i = 0; i < height; i++) {
-        const uint8_t *unknown = r->unknown + (p->top + i) * r->width + p->left;
+        const int64_t y = p->top + i;
         uint8_t *cell = kind + (i + 1) * stride + 1;
-        int64_t first = width, last = -1;
-        for (int64_t j = 0; j < width; j++) {
-            if (cell[j] == HOLE) {
-                counts.hole += is_core(p, p->top + i, p->left + j);
-            } else {
-                if (unknown[j] || !is_beside(cell + j, stride, HOLE)) continue;
-                cell[j] = RIM;
-                counts.rim++;
-            }
-            if (j < first) first = j;
-            last = j;
-        }
-        if (last < 0) continue;
+        int64_t first = 0, last = width - 1;
+        if (y >= p->core_top && y < p->core_bottom)
+            for (int64_t j = core_left; j < core_right; j++) counts.hole += cell[j] & HOLE;
+        counts.rim += mark_rim(r->unknown + y * r->width + p->left, cell, stride, width);
+        while (first < width && !cell[first]) first++;
+        if (first == width) continue;
+        while (!cell[last]) last--;
         if (i < counts.top) counts.top = i;
         if (first < counts.left) counts.left = first;
         if (last > counts.right) counts.right = last;
@@ -622,7 +652,7 @@ INLINE void fill(const Blend *b, const Small *s, const Seam *seam, const Piece *
             to->x[own] = (int32_t)x;
             own++;
             colour_at(b, s, &nearest, y, x, colour, channels, bytes_each);
-            if (is_beside(kind + cell, stride, RIM)) {
+            if (around(kind + cell, stride) & RIM) {
                 const int64_t near[8] = {cell - stride,     cell - 1,          cell + 1,          cell + stride,
                                          cell - stride - 1, cell - stride + 1, cell + stride - 1, cell + stride + 1};
                 float total[3] = {0, 0, 0}, met = 0;

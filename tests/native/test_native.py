@@ -29,7 +29,9 @@ from rethined.native import (
     SmallPictures,
     Windows,
 )
+from rethined.native.tables import cells_of
 from rethined.offsets import OffsetField, _Search, choose_offsets, near_offsets
+from rethined.pieces import hole_and_rim, in_numbers
 from rethined.regions import group_holes
 from rethined.resample import shrink_any, shrink_known, spread
 from rethined.taps import Blend
@@ -220,6 +222,37 @@ def test_copies_at_the_networks_size_are_equal(
     assert (np.abs(twin[1]) > 1).mean() > 0.1
     for got, expected in zip(compiled, twin, strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-2)
+
+
+@needs_loops
+@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(32, 400), st.integers(32, 700)), st.sampled_from([0, 0.1, 0.6]))
+@example(0, (64, 640), 0.1)  # wider than what is looked at side by side
+def test_hole_and_rim_are_told_alike(seed: int, size_hw: SizeHW, unknown_share: float) -> None:
+    rng = np.random.default_rng(seed)
+    hole = np.zeros(size_hw, bool)
+    for _ in range(4):
+        top, left = rng.integers(0, size_hw)
+        hole[top : top + rng.integers(1, 90), left : left + rng.integers(1, 300)] = True
+    unknown = hole | (rng.random(size_hw) < unknown_share)
+    small_hw = (-(-size_hw[0] // 96) * 32, -(-size_hw[1] // 96) * 32)
+    groups = group_holes(shrink_any(hole, small_hw))
+    with pytest.MonkeyPatch.context() as smaller:
+        smaller.setattr(regions, "TILE_PX", 128)
+        pieces = list(groups.pieces(size_hw, margin_px=32))
+    loops = native.loops()
+    assert loops is not None
+    told = loops.tell(Region(hole, unknown, groups.labels), in_numbers(pieces))
+    ends = np.cumsum(cells_of(told.pieces))
+    for piece, kind, counts in zip(pieces, np.split(told.kind, ends[:-1]), told.counts, strict=True):
+        box = piece.around
+        kind = kind.reshape(box.height + 2, box.width + 2)
+        y, x = hole_and_rim(hole, unknown, groups, piece)
+        np.testing.assert_array_equal(np.argwhere(kind), np.stack([y - box.top + 1, x - box.left + 1], 1))
+        np.testing.assert_array_equal(kind[1:-1, 1:-1] == 1, hole[box.slices] & (kind[1:-1, 1:-1] > 0))
+        owned = int((hole[y, x] & piece.owns(y, x)).sum())
+        assert counts[:2].tolist() == [owned, int((kind == 2).sum())]
+        if len(y):
+            assert counts[2:].tolist() == [y.min() - box.top, x.min() - box.left, y.max() - box.top, x.max() - box.left]
 
 
 @needs_loops

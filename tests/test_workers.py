@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 
@@ -31,6 +32,22 @@ def test_the_caller_works_as_well() -> None:
         return threading.get_ident()
 
     assert threading.get_ident() in Workers(2).map(meet, range(2))
+
+
+def test_an_interrupt_ends_the_work() -> None:
+    begun: list[int] = []
+    caller = threading.get_ident()
+
+    def work(i: int) -> None:
+        begun.append(i)
+        if threading.get_ident() != caller and len(begun) < 3:
+            _thread.interrupt_main()
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        Workers(2).map(work, range(50))
+    time.sleep(0.05)
+    assert len(begun) < 10
 
 
 def test_work_may_be_shared_again_while_no_thread_is_free() -> None:

@@ -84,11 +84,14 @@ class Workers:
                     errors[number] = error
                     left.clear()
 
-        helpers = [pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)]
-        work()
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        try:
+            helpers = [pool.submit(work) for _ in range(min(self.threads, len(items)) - 1)]
+            work()
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.result()
+        finally:
+            left.clear()  # after an interrupt: what has begun runs to its end unheard, and no more begins
         if errors:
             raise errors[min(errors)]
         return [results[number] for number in range(len(items))]

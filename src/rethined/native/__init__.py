@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ class Loops:
                 *(each.ctypes.data for each in (work, work[channels * width :], mean, share, looked_up)),
             )
 
-        workers.map(shrink, parts(shrinking.size_hw[0], BAND))
+        workers.map(partial(_holding, shrinking, shrink), parts(shrinking.size_hw[0], BAND))
         return mean, share, looked_up
 
     def spread(self, values: Float32, weight: Float32, levels: int | None, pull_gain: float) -> Float32:
@@ -287,7 +287,7 @@ class Loops:
             y, x, colours = (address + part.start * size for address, size in zip(first, sizes, strict=True))
             call(*into, y, x, part.stop - part.start, colours, channels)
 
-        workers.map(paste, parts(count, PASTED))
+        workers.map(partial(_holding, (picture, y, x, colours), paste), parts(count, PASTED))
 
     def cost(
         self,
@@ -322,7 +322,12 @@ class Loops:
         )
         address = cost.ctypes.data
         call = self._call["cost"]
-        workers.map(lambda part: call(*arguments, part.start, part.stop, address), parts(shape[0], TOKENS))
+
+        def weigh(part: slice) -> None:
+            call(*arguments, part.start, part.stop, address)
+
+        held = (tables, windows, offsets_yx, is_wanted, cost)
+        workers.map(partial(_holding, held, weigh), parts(shape[0], TOKENS))
         return cost
 
     def lay(self, picture: Image8, to: Image8, workers: Workers, *, is_mean: bool) -> None:
@@ -336,7 +341,7 @@ class Loops:
             work = np.empty(3 * (width + 2 * MARGIN_PX) + 2, np.uint8)
             call(*arguments, part.start, part.stop, work.ctypes.data, address)
 
-        workers.map(lay, parts(rows, LAID_ROWS))
+        workers.map(partial(_holding, (picture, to), lay), parts(rows, LAID_ROWS))
 
     def copied(
         self,
@@ -379,7 +384,8 @@ class Loops:
         def copy(part: slice) -> None:
             call(*arguments, first + part.start * tokens.itemsize, part.stop - part.start, address)
 
-        workers.map(copy, parts(count, TOKENS))
+        held = (grey, low, touched, corners_yx, best_yx, tokens, copied)
+        workers.map(partial(_holding, held, copy), parts(count, TOKENS))
         return copied
 
     def sample(self, picture: Image8, corners_yx: Ints, workers: Workers) -> Image8:
@@ -393,7 +399,11 @@ class Loops:
         )
         address = own.ctypes.data
         call = self._call["sample"]
-        workers.map(lambda part: call(*arguments, part.start, part.stop, address), parts(count, TOKENS))
+
+        def sample(part: slice) -> None:
+            call(*arguments, part.start, part.stop, address)
+
+        workers.map(partial(_holding, (picture, corners_yx, own), sample), parts(count, TOKENS))
         return own
 
     def walk(self, is_passed: HoleMap, tokens_yx: Ints, directions_yx: Ints, least: int, most: int) -> Ints:
@@ -445,7 +455,8 @@ class Loops:
             work = np.empty(2 * width * (rows + 1) + TOKEN_PX, np.float32)
             call(*pictures, height, width, part.start, part.stop, work.ctypes.data, *addresses)
 
-        workers.map(measure, parts(tokens_hw[0], TOKEN_ROWS))
+        held = (picture, touched, offered, amount, share)
+        workers.map(partial(_holding, held, measure), parts(tokens_hw[0], TOKEN_ROWS))
         return offered, amount, share
 
     def extremes(self, picture: Float32, is_rim: HoleMap, rounding: float) -> tuple[Image8, Image8]:
@@ -481,6 +492,14 @@ class Loops:
             *(address_of(each, np.uint8, cells) for each in (low, high)),
             address_of(picture, np.float32, (*picture.shape[:2], 3)),
         )
+
+
+def _holding(held: object, run: Callable[[slice], None], part: slice) -> None:  # noqa: ARG001 - to be held
+    """Runs a part of some work that knows arrays by their addresses alone.
+
+    ``held`` are those arrays: where an interrupt makes the caller let go of them, they stay until this part has ended.
+    """
+    run(part)
 
 
 def _in_cells(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 
@@ -46,8 +47,13 @@ def test_an_interrupt_ends_the_work() -> None:
             _thread.interrupt_main()
         time.sleep(0.01)
 
-    with pytest.raises(KeyboardInterrupt):
-        Workers(2).map(work, range(500))
+    # Whoever is started in the background of a shell does not hear of interrupts.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Workers(2).map(work, range(500))
+    finally:
+        signal.signal(signal.SIGINT, handler)
     met = len(begun)
     time.sleep(0.05)
     assert len(begun) <= met + 1 < 500

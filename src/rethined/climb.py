@@ -162,7 +162,7 @@ def _look_at_photograph(
         around = window.around
         seen, part = _as_seen(image[around.slices]), hole[around.slices]
         y, x = np.nonzero(part)
-        seen[y, x] = sample_at(filled, *on_grid(y + around.top, x + around.left, scale_yx), linear=True)
+        seen[y, x] = sample_at(filled, *on_grid(y + around.top, x + around.left, scale_yx))
         padded, padded_hole = _padded(seen, part)
         session.fill(padded, padded_hole)
         y, x = np.nonzero(part & _inside(window.core, around))

@@ -62,11 +62,11 @@ class Source:
     def _at(self, y: Ints, x: Ints) -> Float32:
         taps = self.blend.at(y, x)
         small_y, small_x = on_grid(y, x, self.small.between.scale_yx)
-        low = sample_at(self.small.copied, small_y, small_x, linear=True)
+        low = sample_at(self.small.copied, small_y, small_x)
         colours = taps.mean - low
         colours *= in_channels(taps.gate / taps.norm, colours.shape[1])
         colours += low
-        colours += sample_at(self.small.membrane, small_y, small_x, linear=True)
+        colours += sample_at(self.small.membrane, small_y, small_x)
         return colours
 
 

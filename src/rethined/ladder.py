@@ -70,20 +70,25 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
     for rung_hw in ladder.rungs_hw[1:]:
         grid_hw = (rung_hw[0] // SIZE_MULTIPLE, rung_hw[1] // SIZE_MULTIPLE)
-        marked = cells_on(cells, size_hw, grid_hw)
-        wanted = windows_of(marked, rung_hw) if _least_cost_px(marked, rung_hw) <= budget_px else None
-        if wanted is None or (cost_px := _cost_px(wanted)) > budget_px:
+        wanted = _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), rung_hw)
+        if wanted is None:
             return Plan(size_hw, tuple(rungs_hw), tuple(windows))
-        budget_px -= cost_px
+        budget_px -= _cost_px(wanted)
         rungs_hw.append(rung_hw)
         windows.append(wanted)
     native: tuple[Window, ...] = ()
     is_wanted = working_px is None or working_px >= long_px
     if is_wanted and NATIVE_RATIO[0] <= long_px / max(ladder.working_hw) <= NATIVE_RATIO[1]:
-        native = windows_of(cells, size_hw) if _least_cost_px(cells, size_hw) <= budget_px else ()
-        if _cost_px(native) > budget_px:
-            native = ()
+        native = _windows_within(budget_px, cells, size_hw) or ()
     return Plan(size_hw, tuple(rungs_hw), tuple(windows), native)
+
+
+def _windows_within(budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:
+    """:func:`windows_of`, or ``None`` where they cost more than that; mostly told before they are searched."""
+    if _least_cost_px(cells, size_hw) > budget_px:
+        return None
+    windows = windows_of(cells, size_hw)
+    return windows if _cost_px(windows) <= budget_px else None
 
 
 def windows_of(cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...]:

@@ -405,7 +405,7 @@ class _Agreement:
             copied = loops.copied(*tables, self._rows, search.workers)
             return loops.sample(copied, search.corners_yx, search.workers)
         copied = self._copied()
-        return search.own_samples(_laid_out(copied, copied, search.workers)[0])
+        return search.own_samples(_laid(copied, is_mean=True))
 
     def _copied(self) -> Image8:
         """What the loop does."""
@@ -460,12 +460,18 @@ def _laid_out(known: Image8, inside: Image8, workers: Workers) -> Image8:
         compiled.lay(known, to[0], workers, is_mean=True)
         compiled.lay(inside, to[1], workers, is_mean=False)
         return to
-    above = np.pad(known, ((1, 0), (1, 0), (0, 0)), "edge").astype(np.uint16)
-    mean = (above[1:, 1:] + above[1:, :-1] + above[:-1, 1:] + above[:-1, :-1] + 2) >> 2
-    to[..., 3] = 0
-    for each, picture in zip(to, (mean.astype(np.uint8), inside), strict=True):
-        padded = np.pad(picture, ((MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX), (0, 0)), "edge")
-        each[..., :3] = padded.reshape(len(padded), -1, 2, 3).swapaxes(1, 2)
+    to[0], to[1] = _laid(known, is_mean=True), _laid(inside, is_mean=False)
+    return to
+
+
+def _laid(picture: Image8, *, is_mean: bool) -> Image8:
+    """What the loop lays out of one picture."""
+    if is_mean:
+        wide = np.pad(picture, ((1, 0), (1, 0), (0, 0)), "edge").astype(np.uint16)
+        picture = ((wide[1:, 1:] + wide[1:, :-1] + wide[:-1, 1:] + wide[:-1, :-1] + 2) >> 2).astype(np.uint8)
+    padded = np.pad(picture, ((MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX), (0, 0)), "edge")
+    to = np.zeros(laid_out_shape((picture.shape[0], picture.shape[1]))[1:], np.uint8)
+    to[..., :3] = padded.reshape(len(padded), -1, 2, 3).swapaxes(1, 2)
     return to
 
 

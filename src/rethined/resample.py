@@ -20,7 +20,6 @@ from rethined.native import Shrinking
 from rethined.workers import SERIAL, Workers
 
 Float32 = NDArray[np.float32]
-Image8 = NDArray[np.uint8]
 
 KNOWN_COVERAGE = 0.3
 """Share of a small pixel's area that must be known for the pixel to count as known."""
@@ -243,15 +242,12 @@ def cell_means(
     return means.reshape(*grid_hw, channels), (count > 0).reshape(grid_hw)
 
 
-def sample_at(
-    picture: Float32 | Image8, y: NDArray[np.generic], x: NDArray[np.generic], *, linear: bool = False
-) -> Float32:
-    """Colours of a picture at some places, with replicated borders.
+def sample_at(picture: Float32, y: Float32, x: Float32) -> Float32:
+    """Colours of a picture at some places, interpolated between its pixels, with replicated borders.
 
     Args:
-        picture: ``(H, W, C)`` float32 or uint8, both sides below 32767 px.
+        picture: ``(H, W, C)`` float32, both sides below 32767 px.
         y, x: Rows and columns of any one shape.
-        linear: Whether to interpolate between pixels; else the nearest counts.
 
     Returns:
         ``(..., C)`` float32.
@@ -265,8 +261,7 @@ def sample_at(
         folded_axis = np.zeros(folded * columns, np.float32)
         folded_axis[:count] = axis.ravel()
         maps.append(folded_axis.reshape(folded, columns))
-    interpolation = cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST
-    taken = cv2.remap(picture, maps[0], maps[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+    taken = cv2.remap(picture, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(taken.reshape(-1, channels)[:count], np.float32).reshape(*y.shape, channels)
 
 

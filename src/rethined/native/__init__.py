@@ -284,8 +284,8 @@ class Loops:
         call = self._call["paste"]
 
         def paste(part: slice) -> None:
-            y, x, colours = (address + part.start * size for address, size in zip(first, sizes, strict=True))
-            call(*into, y, x, part.stop - part.start, colours, channels)
+            *places, values = (address + part.start * size for address, size in zip(first, sizes, strict=True))
+            call(*into, *places, part.stop - part.start, values, channels)
 
         workers.map(partial(_holding, (picture, y, x, colours), paste), parts(count, PASTED))
 

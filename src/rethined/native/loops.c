@@ -1153,8 +1153,8 @@ INLINE uint8_t level8(float value) { return (uint8_t)(value < 0 ? 0 : value > 25
 
    picture: (height, width, 3) in 0..255; is_rim: (height, width), both sides multiples of CELL_PX; low, high: (height /
    CELL_PX, width / CELL_PX, 3). */
-WIDE API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t height, int64_t width, float rounding,
-                           uint8_t *low, uint8_t *high) {
+WIDE API void rethined_extremes(const float *picture, const uint8_t *is_rim, int64_t height, int64_t width,
+                                float rounding, uint8_t *low, uint8_t *high) {
     for (int64_t top = 0; top < height; top += CELL_PX)
         for (int64_t left = 0; left < width; left += CELL_PX, low += 3, high += 3) {
             for (int c = 0; c < 3; c++) low[c] = 255, high[c] = 0;

@@ -14,7 +14,7 @@ from rethined.fullsize import DIAGONAL
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField
 from rethined.resample import shrink_any, shrink_known
-from rethined.transfer import bend_base, contrast_share, copy_small, detail_gate, transfer
+from rethined.transfer import VOICE, bend_base, contrast_share, copy_small, detail_gate, transfer, voice_weight
 from rethined.types import Box
 from rethined.workers import Workers
 
@@ -151,8 +151,30 @@ def test_without_sources_the_fill_of_the_network_is_enlarged() -> None:
 
 def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
     touched = square_hole((40, 40), Box(12, 12, 28, 28))
-    membrane = bend_base(np.full((40, 40, 3), 60, np.float32), touched, np.ones((40, 40), bool), 4)
+    error, is_copied = np.full((40, 40, 3), 60, np.float32), np.ones((40, 40), bool)
+    membrane = bend_base(error, touched, is_copied, 4, voice_weight(touched))
     np.testing.assert_allclose(membrane, 60, atol=0.1)
+
+
+def test_the_networks_voice_is_full_at_the_rim_and_fades_where_nothing_can_be_known() -> None:
+    touched = square_hole((192, 256), Box(48, 64, 144, 192))
+    row = voice_weight(touched)[96]
+    inwards = row[64:128]
+    np.testing.assert_allclose(inwards[:2], VOICE, rtol=1e-5)
+    assert (np.diff(inwards) <= 0).all()
+    np.testing.assert_allclose(inwards[20:], 4.0**-4, rtol=1e-5)
+    assert not voice_weight(touched, voice=0).any()
+
+
+def test_deep_in_a_hole_a_blur_does_not_wash_out_what_is_copied() -> None:
+    """The network knows nothing there but the mean tone, and its fill says so."""
+    image = stripes((192, 256))
+    hole = square_hole((192, 256), Box(48, 32, 112, 96))
+    blur = np.broadcast_to(image[~hole].mean(0), image.shape)
+    result = filled_by(image, hole, field_of((0, 8 * PERIOD_PX), corrupted_tokens(hole)), blur)
+    deep = square_hole(hole.shape, Box(68, 52, 92, 76))
+    kept = result[deep].std(0) / image[deep].std(0)
+    assert (kept > 0.6).all()  # .26 to .35 with a voice that does not fade
 
 
 def test_the_gate_lets_pass_what_is_no_stronger_than_its_surroundings(rng: np.random.Generator) -> None:

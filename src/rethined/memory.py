@@ -47,8 +47,8 @@ NETWORK_B = 125
 photograph itself is looked at."""
 KEPT_B = 94
 """What of that is kept to the end: the runtime does not give activations back."""
-COPIED_B = 24
-"""The copy at network size and what bends it."""
+COPIED_B = 28
+"""The copy at network size, what bends it, and what the network's fill weighs in that."""
 
 # Bytes for each of what is copied.
 SEARCHED_B = 45

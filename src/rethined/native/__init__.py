@@ -45,7 +45,7 @@ from rethined.native.tables import (
 from rethined.types import Float32, HoleMap, Image8, Ints, Pixels
 from rethined.workers import Workers, parts
 
-VERSION = 10
+VERSION = 11
 """What the library has to be."""
 LIBRARY = Path(__file__).with_name("loops" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 BAND = 64

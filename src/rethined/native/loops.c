@@ -32,7 +32,7 @@
 #endif
 
 /* A number for each change of what is below; rethined.native refuses another. */
-API int32_t rethined_loops_version(void) { return 10; }
+API int32_t rethined_loops_version(void) { return 11; }
 
 /* Four numbers at a time, which compilers do not find by themselves where a pixel has three channels. */
 #if defined(__GNUC__)
@@ -695,9 +695,10 @@ WIDE API void rethined_fill(const Blend *b, const Small *s, const Seam *seam, co
 
 typedef struct {
     const uint8_t *touched; /* (height, width), of the picture that is copied from */
+    const float *voice;     /* the same: what the fill weighs */
     float *copied;          /* (height, width, 3), written */
     float *membrane;        /* the same */
-    float voice, contrast, pull_gain;
+    float contrast, pull_gain;
     int32_t levels; /* halvings; cells of 2 ** levels pixels keep clear of what is around */
 } Copying;
 
@@ -777,8 +778,9 @@ INLINE void copy_piece(const Blend *b, const Copying *k, const Region *r, const 
         for (int64_t j = 1; j < t->width - 1; j++) {
             const int64_t at = i * t->width + j;
             if (!t->error[4 * at + 3]) continue;
-            const int is_touched = k->touched[(t->top + i) * b->width + t->left + j];
-            const float weight = is_touched ? k->voice : 1;
+            const int64_t place = (t->top + i) * b->width + t->left + j;
+            const int is_touched = k->touched[place];
+            const float weight = is_touched ? k->voice[place] : 1;
             float low[4];
             if (is_touched) {
                 add_nine(t->error + 4 * at, t->width, low);

@@ -75,8 +75,8 @@ class _Filled(ctypes.Structure):
 
 class _Copying(ctypes.Structure):
     _fields_ = (
-        *((name, ADDRESS) for name in ("touched", "copied", "membrane")),
-        *((name, FLOAT) for name in ("voice", "contrast", "pull_gain")),
+        *((name, ADDRESS) for name in ("touched", "voice", "copied", "membrane")),
+        *((name, FLOAT) for name in ("contrast", "pull_gain")),
         ("levels", INT),
     )
 
@@ -370,16 +370,17 @@ class Copying:
 
     Attributes:
         touched: ``(h, w)`` bool.
+        voice: ``(h, w)`` float32, see :func:`rethined.transfer.voice_weight`.
         copied, membrane: ``(h, w, 3)`` float32, written.
-        voice, contrast: As there.
+        contrast: As there.
         pull_gain: See :data:`rethined.resample.PULL_GAIN`.
         levels: Halvings of the pyramid that bends.
     """
 
     touched: HoleMap
+    voice: Float32
     copied: Float32
     membrane: Float32
-    voice: float
     contrast: float
     pull_gain: float
     levels: int
@@ -390,9 +391,10 @@ class Copying:
         size_hw = self.touched.shape
         return _Copying(
             address_of(self.touched, np.bool_, size_hw),
+            address_of(self.voice, np.float32, size_hw),
             address_of(self.copied, np.float32, (*size_hw, 3)),
             address_of(self.membrane, np.float32, (*size_hw, 3)),
-            *(self.voice, self.contrast, self.pull_gain, self.levels),
+            *(self.contrast, self.pull_gain, self.levels),
         )
 
 

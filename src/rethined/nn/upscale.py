@@ -18,9 +18,9 @@ from rethined.transfer import (
     BASE_LEVELS,
     DETAIL_FLOOR,
     DETAIL_TOLERANCE,
-    VOICE,
     VOICE_BLUR_PX,
     contrast_share,
+    voice_weight,
 )
 
 
@@ -157,7 +157,8 @@ def _bend_base(error: Tensor, touched: Tensor, is_copied: Tensor, tokens: Tensor
     share = is_copied[None].to(error.dtype)
     error = error * share
     low_error = _blur(error) / _blur(share).clamp_min(1e-6)
-    weight = torch.where(touched, VOICE, 1.0).to(error.dtype) * share
+    voice = torch.from_numpy(voice_weight(touched.numpy(force=True))).to(error)
+    weight = torch.where(touched, voice, 1.0).to(error.dtype) * share
     values = torch.where(touched, low_error, error)
     cell_px = 2**BASE_LEVELS
     (values, weight), box = _on_sheet(tokens, cell_px, values, weight)

@@ -23,8 +23,8 @@ from rethined.workers import SERIAL, Workers
 ROUNDS = 8
 """Rounds in which the copies are made to fit each other; twenty give no more."""
 BASE_LEVELS = 3
-"""Halvings of the pyramid that bends the base of the copies: one less than in a fill, where the network has a voice deep in
-the hole. With as many, distance of statistics at 512 px under LaMa medium +2 %."""
+"""Halvings of the pyramid that bends the base of the copies: one less than in a fill, where the network has a voice
+deep in the hole. With as many, distance of statistics (`texture`) at 512 px under LaMa medium +2 %."""
 TRUST_PX = 8.0
 """How fast copies lose weight in them towards the middle of a hole, in pixels of that grid."""
 

@@ -52,9 +52,10 @@ from rethined.workers import SERIAL, OnDone, Workers, parts, stretch
 VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole, near what is known."""
 VOICE_FADES_PX = (4.0, 16.0)
-"""Between these distances from that, in network pixels, the weight falls to a 256th: what lies deeper cannot be known, the fill is a blur there, and copies of pebbles are more like pebbles. Measured against .2 everywhere,
-hole PSNR, perceptual distance and distance of statistics (`texture`): 512 px under LaMa medium -.10 dB, 0 and -15 %,
-1024 px under DF8K blobs -.07 dB, +.2 and -11 %."""
+"""Between these distances from that, in network pixels, the weight falls to a 256th: what lies deeper cannot be known,
+the fill is a blur there, and copies of pebbles are more like pebbles. Measured against .2 everywhere, hole PSNR,
+perceptual distance and distance of statistics (`texture`): 512 px under LaMa medium -.08 dB, +.3 and -16 %, 1024 px
+under DF8K blobs -.07 dB, +.2 and -11 %."""
 VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
 DETAIL_TOLERANCE = 1.4
@@ -63,9 +64,9 @@ distance -.4 %, sharpness .97 to .92 of the truth's; with 1.0 they are +.20 dB, 
 DETAIL_FLOOR = 0.3
 """Grey levels of detail that are always allowed: noise."""
 BASE_LEVELS = 4
-"""Halvings of the pyramid that bends the base. From one to the next what weighs less than a quarter weighs four times as
-much: the network's voice has full weight from the second on where it is .2, and in the last alone, that is in bands below
-16 px, where it is ``4 ** -BASE_LEVELS``."""
+"""Halvings of the pyramid that bends the base. From one to the next what weighs less than a quarter weighs four times
+as much: the network's voice has full weight from the second on where it is .2, and in the last alone, that is in bands
+below 16 px, where it is ``4 ** -BASE_LEVELS``."""
 BATCH_PX = 1 << 15
 """Area of the boxes of groups that are worked on together at the network's size. With four times as much a fill takes
 as long and 30 MB more."""

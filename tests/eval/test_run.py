@@ -32,12 +32,12 @@ def cases(photos: Path) -> CaseList:
     return list_cases(photos, sizes_px=[64, 96], presets=["df8k-blobs"])
 
 
-def judge(result: Image8, original: Image8, hole: HoleMap) -> float:
-    return float(np.abs(result.astype(int) - original)[hole].mean() / 255)
+def judge(result: Image8, original: Image8, hole: HoleMap) -> tuple[float]:
+    return (float(np.abs(result.astype(int) - original)[hole].mean() / 255),)
 
 
 def run(cases: CaseList, out: Path, **methods: Any) -> list[Score]:  # noqa: ANN401
-    scores, _ = evaluate(cases, methods, out, judges={"perc": judge})
+    scores, _ = evaluate(cases, methods, out, judges={("perc",): judge})
     return scores
 
 
@@ -46,7 +46,9 @@ def figures(scores: list[Score]) -> list[dict[str, Any]]:
 
 
 def test_every_case_and_method_is_a_row(cases: CaseList, tmp_path: Path) -> None:
-    scores, broken = evaluate(cases, {"mean": mean_fill, "black": black_fill}, tmp_path / "out", judges={"perc": judge})
+    scores, broken = evaluate(
+        cases, {"mean": mean_fill, "black": black_fill}, tmp_path / "out", judges={("perc",): judge}
+    )
     assert [(s.photo, s.size_px, s.method) for s in scores] == [
         (photo, size, method)
         for photo, sizes in (("a.png", (64, 96)), ("c.png", (64,)), ("more/b.jpg", (64, 96)))
@@ -126,14 +128,14 @@ def test_scores_of_before_a_figure_existed_are_completed_and_not_measured_anew(c
     loaded = run(cases, tmp_path / "out", mean=mean_fill)
     assert all(np.isnan(score.lpips) and score.l1 == 0.5 for score in loaded)
 
-    def never(*_: object) -> float:
+    def never(*_: object) -> tuple[float]:
         raise AssertionError("judged again")
 
-    judges = {"perc": never, "lpips": lambda result, original, _: float((result != original).mean())}
+    judges = {("perc",): never, ("lpips",): lambda result, original, _: (float((result != original).mean()),)}
     completed, _ = evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judges=judges)
     assert all(0 < score.lpips < score.hole_share and score.l1 == 0.5 for score in completed), "over the composite"
     assert [score.perc for score in completed] == [score.perc for score in first]
-    assert figures(evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judges={"lpips": never})[0]) == figures(
+    assert figures(evaluate(cases, {"mean": mean_fill}, tmp_path / "out", judges={("lpips",): never})[0]) == figures(
         completed
     )
 

@@ -11,6 +11,7 @@ import pytest
 from rethined.cli import main
 from rethined.cli.export import size_of
 from rethined.errors import OptionError
+from rethined.eval.perceptual import HoleScores
 from rethined.export import command
 from rethined.export.check import CheckRow
 from rethined.export.command import Order
@@ -29,7 +30,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, Order, bool
         return replace(ROW, missed=missed) if check else None
 
     monkeypatch.setattr(command, "export", export)
-    monkeypatch.setattr("rethined.eval.perceptual.PerceptualDistance", lambda: lambda *_: 0.0)
+    monkeypatch.setattr("rethined.eval.perceptual.HoleJudge", lambda: lambda *_: HoleScores(0.0, 0.0))
     return heard
 
 
@@ -106,7 +107,7 @@ def test_the_table_orders_everything(
         return "the table"
 
     monkeypatch.setattr(command, "export_table", export_table)
-    monkeypatch.setattr("rethined.eval.perceptual.PerceptualDistance", lambda: None)
+    monkeypatch.setattr("rethined.eval.perceptual.HoleJudge", lambda: None)
     given = ["--formats", "onnx,tensorrt", "--precisions", "fp32", "--size", "256x256", "--hr", "512"]
     assert main(["export", "table", "-o", str(tmp_path / "edge"), *given]) == 0
     lr, pipeline = Order(size_hw=(256, 256)), Order(form="pipeline", size_hw=(256, 256), hr_px=512)

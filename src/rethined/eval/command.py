@@ -16,7 +16,7 @@ from rethined.eval.cases import list_cases
 from rethined.eval.fid import Group, fid_of_methods
 from rethined.eval.methods import label_of, make_method
 from rethined.eval.page import pick_looks, to_html
-from rethined.eval.perceptual import PerceptualDistance, TextureDistance
+from rethined.eval.perceptual import HoleJudge, HoleScores
 from rethined.eval.published import load_published
 from rethined.eval.run import SETTINGS_FILE, Judge, evaluate, is_undefined
 from rethined.eval.table import notes, summarise, to_csv, to_json, to_markdown
@@ -76,11 +76,11 @@ def run_eval(
     }
     facts = {"network_sha256": sha256_of(SHIPPED_NETWORK if network is None else Path(network))}
     published = load_published(metric_weights)
-    judges: dict[str, Judge] = {}
+    judges: dict[tuple[str, ...], Judge] = {}
     if with_perc:
-        judges = {"perc": PerceptualDistance(), "texture": TextureDistance()}
-    if published.lpips is not None:
-        judges["lpips"] = published.lpips
+        judges[HoleScores._fields] = HoleJudge()
+    if lpips := published.lpips:
+        judges["lpips",] = lambda *pictures: (lpips(*pictures),)
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
         scores, broken = evaluate(cases, ready, out, judges=judges, facts=facts, on_photo=lambda _: bar.update())
     fid: dict[Group, float] = {}

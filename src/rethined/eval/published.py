@@ -22,7 +22,6 @@ from torch import Tensor
 
 from rethined.errors import OptionError
 from rethined.eval.fid import FEATURES, Extractor
-from rethined.eval.run import Judge
 from rethined.files import sha256_of
 from rethined.types import Float32, HoleMap, Image8
 
@@ -43,13 +42,13 @@ class Published:
     """What of LPIPS and FID can be computed here.
 
     Attributes:
-        lpips: The judge behind LPIPS, or ``None``.
+        lpips: What gives LPIPS, or ``None``.
         features: What gives Inception features for FID, or ``None``.
         unavailable: Why not, and what to do about it, by the name of the score.
         weights: SHA-256 of the files that are used, by name.
     """
 
-    lpips: Judge | None = None
+    lpips: Lpips | None = None
     features: Extractor | None = None
     unavailable: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ SETTINGS_FILE = "settings.json"
 PRESET_FILES = "preset_files_sha256"
 """Where the settings hold checksums of the files that presets draw from."""
 
-Judge = Callable[[Image8, Image8, HoleMap], float]
+Judge = Callable[[Image8, Image8, HoleMap], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def evaluate(
     methods: dict[str, Method],
     out: Path,
     *,
-    judges: Mapping[str, Judge] | None = None,
+    judges: Mapping[tuple[str, ...], Judge] | None = None,
     facts: dict[str, Any] | None = None,
     on_photo: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Score], dict[str, str]]:
@@ -92,7 +92,7 @@ def evaluate(
         cases: What to fill.
         methods: By name.
         out: Folder of the evaluation: results as PNG, scores as JSON, one file a case and method.
-        judges: By the figure of :class:`Score` that they give of result, original and hole: ``perc``, ``texture``,
+        judges: By the figures of :class:`Score` that they give of result, original and hole: ``perc``, ``texture``,
             ``lpips``. A figure without one stays what it was in ``out``, or undefined.
         facts: What results depend on besides the settings, a checksum of the network for example.
         on_photo: Called with the name of each photograph when it is done.
@@ -147,11 +147,15 @@ def composited(case: Case, result: Image8) -> Image8:
     return np.where(case.hole[..., None], result, case.original)
 
 
-def _score(case: Case, name: str, method: Method, out: Path, judges: Mapping[str, Judge]) -> Score:
+def _score(case: Case, name: str, method: Method, out: Path, judges: Mapping[tuple[str, ...], Judge]) -> Score:
     file, kept = out / "scores" / name / f"{case.key}.json", result_file(out, name, case)
     before = _load_score(file)
     if before is not None:
-        missing = {figure: judge for figure, judge in judges.items() if is_undefined(getattr(before, figure))}
+        missing = {
+            figures: judge
+            for figures, judge in judges.items()
+            if any(is_undefined(getattr(before, figure)) for figure in figures)
+        }
         if before.error or not missing:
             return before
         if kept.exists():
@@ -216,9 +220,13 @@ def _measure(case: Case, result: Image8) -> dict[str, Any]:
     }
 
 
-def _judged(case: Case, result: Image8, judges: Mapping[str, Judge]) -> dict[str, Any]:
+def _judged(case: Case, result: Image8, judges: Mapping[tuple[str, ...], Judge]) -> dict[str, Any]:
     composite = composited(case, result)
-    return {figure: judge(composite, case.original, case.hole) for figure, judge in judges.items()}
+    return {
+        figure: value
+        for figures, judge in judges.items()
+        for figure, value in zip(figures, judge(composite, case.original, case.hole), strict=True)
+    }
 
 
 def _to_json(score: Score) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_by_hand() -> None:
     offsets[0, 1], offsets[1, 2] = (0, 13), (5, 5)
     learned = Matches(np.array([1, 6]), np.array([[3], [0]]), np.ones((2, 1), np.float32))
     gate = np.full((2, 4), 0.5, np.float32)
-    sources = SourceMap(Plan((32, 64), ((16, 32),)), touched, OffsetField(offsets, is_set), gate)
+    sources = SourceMap(Plan((32, 64), ((16, 32),)), touched, OffsetField(offsets, is_set), gate, gate)
     explained = explain_fill(image, sources, learned)
     assert explained.side_yx == (16, 16)
     assert explained.corner_yx.tolist() == [[0, 16], [16, 32]]

@@ -97,7 +97,9 @@ def test_the_low_band_is_not_copied_from_barred_pixels() -> None:
     field = field_of((0, -32), corrupted_tokens(touched))
     field.offset_yx[:, 5] = (0, 40)
     gate = np.ones(field.is_set.shape, np.float32)
-    free, clear = (copy_small(filled, touched, field, gate, barred=where)[0] for where in (touched, touched | barred))
+    free, clear = (
+        copy_small(filled, touched, field, gate, gate, barred=where)[0] for where in (touched, touched | barred)
+    )
     assert free[touched][:, 2].max() > 20
     assert clear[touched][:, 2].max() == 0
 
@@ -152,18 +154,20 @@ def test_without_sources_the_fill_of_the_network_is_enlarged() -> None:
 def test_the_base_meets_the_known_pixels_after_a_change_of_tone() -> None:
     touched = square_hole((40, 40), Box(12, 12, 28, 28))
     error, is_copied = np.full((40, 40, 3), 60, np.float32), np.ones((40, 40), bool)
-    membrane = bend_base(error, touched, is_copied, 4, voice_weight(touched))
+    membrane = bend_base(error, touched, is_copied, 4, voice_weight(touched, np.zeros((5, 5), np.float32)))
     np.testing.assert_allclose(membrane, 60, atol=0.1)
 
 
 def test_the_networks_voice_is_full_at_the_rim_and_fades_where_nothing_can_be_known() -> None:
     touched = square_hole((192, 256), Box(48, 64, 144, 192))
-    row = voice_weight(touched)[96]
+    rough = np.full((24, 32), 5, np.float32)
+    row = voice_weight(touched, rough)[96]
     inwards = row[64:128]
     np.testing.assert_allclose(inwards[:2], VOICE, rtol=1e-5)
     assert (np.diff(inwards) <= 0).all()
     np.testing.assert_allclose(inwards[20:], 4.0**-4, rtol=1e-5)
-    assert not voice_weight(touched, voice=0).any()
+    assert not voice_weight(touched, rough, voice=0).any()
+    np.testing.assert_allclose(voice_weight(touched, rough / 10), VOICE, rtol=1e-5)  # surroundings without detail
 
 
 def test_deep_in_a_hole_a_blur_does_not_wash_out_what_is_copied() -> None:

@@ -253,6 +253,7 @@ class Inpainter:
                 found.finest.touched,
                 sources.field,
                 gate=sources.gate,
+                asked=sources.asked,
                 unknown=unknown,
                 forbidden=forbidden,
                 small_forbidden=found.small_forbidden,
@@ -323,7 +324,7 @@ class Inpainter:
         rungs = climbed.rungs
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
-            field, gate, learned = find_sources(
+            field, gate, asked, learned = find_sources(
                 rungs,
                 climbed.described,
                 barred,
@@ -335,7 +336,7 @@ class Inpainter:
                 workers=workers,
             )
             finest = rungs[-1]
-            sources = SourceMap(plan, finest.touched, field, gate, climbed.structure)
+            sources = SourceMap(plan, finest.touched, field, gate, asked, climbed.structure)
         return _Found(finest, barred[-1], sources, workers), learned
 
     def _follow(

@@ -29,6 +29,7 @@ class SourceMap:
         touched: ``(h, w)`` bool, pixels of the finest network picture that hold anything that is not known.
         field: Where its tokens are copied from.
         gate: ``(h / 8, w / 8)`` float32 in 0..1, how much of the copied detail is used.
+        asked: ``(h / 8, w / 8)`` float32, the detail that known pixels around make one expect, in grey levels.
         structure: Where the prefill deep in large holes was copied from, on a grid of half the first look's size;
             ``None`` where there was none.
     """
@@ -37,6 +38,7 @@ class SourceMap:
     touched: HoleMap
     field: OffsetField
     gate: Float32
+    asked: Float32
     structure: OffsetField | None = None
 
     def expect_size(self, size_hw: SizeHW) -> None:
@@ -75,7 +77,7 @@ def find_sources(
     ranker: Ranker,
     on_done: OnDone,
     workers: Workers,
-) -> tuple[OffsetField, Float32, Matches]:
+) -> tuple[OffsetField, Float32, Float32, Matches]:
     """Sources for the finest rung's tokens.
 
     On the first rung a token sees most of its surroundings, and there are fewest. Searching anew on a finer rung gave
@@ -93,8 +95,8 @@ def find_sources(
         workers: Threads to use; the result does not depend on them.
 
     Returns:
-        The sources, how much of their detail is used (:func:`rethined.transfer.detail_gate`), and what the learned
-        descriptors named on the first rung.
+        The sources, how much of their detail is used (:func:`rethined.transfer.detail_gate`), how much detail is
+        asked for (:class:`rethined.detail.DetailLevels`), and what the learned descriptors named on the first rung.
     """
     first = rungs[0]
     corrupted = corrupted_tokens(first.touched)
@@ -140,7 +142,7 @@ def find_sources(
             on_done=told,
             workers=workers,
         )
-    return field, detail_gate(detail, field), learned
+    return field, detail_gate(detail, field), detail.asked, learned
 
 
 def forbidden_at(forbidden: HoleMap | None, rungs: list[Rung]) -> list[HoleMap | None]:

@@ -12,7 +12,7 @@ Steps, in order:
 2. :class:`rethined.taps.Blend` takes the four copies of each hole pixel and their weights, at network size and
    at full size.
 3. :func:`bend_base` bends the low band of the copy so that it meets the known pixels round the hole (a membrane),
-   with the network's fill as a second voice inside, lower where the hole is deep (:func:`voice_weight`);
+   with the network's fill as a second voice inside, lower in texture deep in a hole (:func:`voice_weight`);
    :func:`detail_gate` says where the copy has to yield to the fill.
 4. The copied detail is added as far as the gate allows, with the variance that blending takes away put back. What is
    finer than the network's grid is detail; where nothing is, at the network's own size, its finest band is
@@ -56,6 +56,9 @@ VOICE_FADES_PX = (4.0, 16.0)
 the fill is a blur there, and copies of pebbles are more like pebbles. Measured against .2 everywhere, hole PSNR,
 perceptual distance and distance of statistics (`texture`): 512 px under LaMa medium -.08 dB, +.3 and -16 %, 1024 px
 under DF8K blobs -.07 dB, +.2 and -11 %."""
+VOICE_FADES_DETAIL = (1.0, 3.0)
+"""It does so as far as the known pixels around have detail, from the first to the second of these grey levels: where
+they are smooth, so is the truth, and copies of several tones lie in it like tiles."""
 VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
 DETAIL_TOLERANCE = 1.4
@@ -80,6 +83,7 @@ def transfer(
     field: OffsetField,
     *,
     gate: Float32 | None = None,
+    asked: Float32 | None = None,
     unknown: HoleMap | None = None,
     forbidden: HoleMap | None = None,
     small_forbidden: HoleMap | None = None,
@@ -96,7 +100,8 @@ def transfer(
         filled: ``(h, w, 3)`` float32 in 0..255, the network's picture with its hole filled.
         touched: ``(h, w)`` bool, network pixels that hold anything unknown.
         field: Where tokens are copied from.
-        gate: See :func:`detail_gate`; that of ``filled`` when ``None``.
+        gate, asked: See :func:`detail_gate` and :class:`rethined.detail.DetailLevels`; those of ``filled`` where either
+            is ``None``.
         unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing; the hole when ``None``.
         forbidden: ``(H, W)`` bool, known pixels that no copy is taken from; none when ``None``.
         small_forbidden: ``(h, w)`` bool, network pixels that hold any of them.
@@ -114,8 +119,9 @@ def transfer(
         filled = np.asarray(cv2.merge([cv2.cvtColor(filled, cv2.COLOR_RGB2GRAY)] * 3), np.float32)
     size_hw, small_hw = (hole.shape[0], hole.shape[1]), (touched.shape[0], touched.shape[1])
     between = Between(size_hw, small_hw)
-    if gate is None:
-        gate = detail_gate(detail_levels(filled, touched, workers=workers), field)
+    if gate is None or asked is None:
+        detail = detail_levels(filled, touched, workers=workers)
+        gate, asked = detail_gate(detail, field), detail.asked
     barred = unknown if forbidden is None else unknown | forbidden
     small_barred = touched if small_forbidden is None else touched | small_forbidden
     copied, membrane = copy_small(
@@ -123,6 +129,7 @@ def transfer(
         touched,
         field,
         gate,
+        asked,
         barred=small_barred,
         contrast=contrast_share(between.scale_yx),
         voice=voice,
@@ -163,21 +170,26 @@ def detail_gate(detail: DetailLevels, field: OffsetField) -> Float32:
     return gate
 
 
-def voice_weight(touched: HoleMap, levels: int = BASE_LEVELS, voice: float = VOICE) -> Float32:
+def voice_weight(touched: HoleMap, asked: Float32, levels: int = BASE_LEVELS, voice: float = VOICE) -> Float32:
     """What the network's fill weighs against the membrane in the low band, ``(h, w)`` float32.
 
     Args:
         touched: ``(h, w)`` bool, pixels that hold any hole; sides multiples of 8.
-        levels: Halvings of the pyramid in which it is weighed: deep in a hole it is heard in the last one alone.
-        voice: Near what is known; farther away it fades, see :data:`VOICE_FADES_PX`. All is 0 where it is.
+        asked: See :class:`rethined.detail.DetailLevels`.
+        levels: Halvings of the pyramid in which it is weighed: where it has faded it is heard in the last one alone.
+        voice: Near what is known and where that is smooth; it fades with depth and detail, see :data:`VOICE_FADES_PX`
+            and :data:`VOICE_FADES_DETAIL`. All is 0 where it is.
     """
     if not voice:
         return np.zeros(touched.shape, np.float32)
     # Distances are measured in cells of 4 x 4 px, in a fraction of the time; the rim lies half a cell nearer than the
     # middle of what is known.
     begins, ends = ((px + 2) / 4 for px in VOICE_FADES_PX)
-    deep = depth_share(halve_any(halve_any(touched)), begins, ends)
-    weight = np.float32(voice) * np.exp(deep * np.float32(math.log(PULL_GAIN**-levels / voice)))
+    faded = depth_share(halve_any(halve_any(touched)), begins, ends)
+    smooth, rough = VOICE_FADES_DETAIL
+    texture = np.clip((asked - np.float32(smooth)) / np.float32(rough - smooth), 0, 1)
+    faded *= cv2.resize(texture, faded.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    weight = np.float32(voice) * np.exp(faded * np.float32(math.log(PULL_GAIN**-levels / voice)))
     return np.asarray(cv2.resize(weight, touched.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
@@ -196,6 +208,7 @@ def copy_small(
     touched: HoleMap,
     field: OffsetField,
     gate: Float32,
+    asked: Float32,
     *,
     barred: HoleMap,
     contrast: float = 0,
@@ -208,7 +221,7 @@ def copy_small(
 
     Args:
         filled, touched, field, on_done, workers: As in :func:`transfer`.
-        gate: See :func:`detail_gate`.
+        gate, asked: See :func:`detail_gate` and :class:`rethined.detail.DetailLevels`.
         barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
         contrast: See :func:`contrast_share`.
         voice, levels: See :func:`voice_weight`.
@@ -218,7 +231,7 @@ def copy_small(
         the membrane to be added to it, zero there. It bends the low band alone where the gate is open, and gives the
         network's fill where it is closed; and it puts contrast back.
     """
-    weight = voice_weight(touched, levels, voice)
+    weight = voice_weight(touched, asked, levels, voice)
     copying = Copying(touched, weight, filled.copy(), np.zeros_like(filled), contrast, PULL_GAIN, levels)
     blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)

@@ -214,9 +214,10 @@ def test_copies_at_the_networks_size_are_equal(
         rng.integers(-160, 160, (20, 32, 2)).astype(np.int32), corrupted_tokens(touched) & (rng.random((20, 32)) < 0.9)
     )
     gate = rng.random((20, 32)).astype(np.float32)
+    asked = 4 * rng.random((20, 32), np.float32)
 
     def copy() -> tuple[np.ndarray, np.ndarray]:
-        return copy_small(filled, touched, field, gate, barred=touched, contrast=contrast)
+        return copy_small(filled, touched, field, gate, asked, barred=touched, contrast=contrast)
 
     compiled, twin = both(monkeypatch, copy)
     assert (np.abs(twin[1]) > 1).mean() > 0.1

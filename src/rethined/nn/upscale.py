@@ -64,12 +64,12 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     small_hw = touched.shape
     scale_yx = (hole.shape[0] / small_hw[0], hole.shape[1] / small_hw[1])
     tokens = is_set.repeat_interleave(TOKEN_PX, 0).repeat_interleave(TOKEN_PX, 1)
-    token_gate = _detail_gate(filled, touched, offset_yx, is_set)
+    token_gate, asked = _detail_gate(filled, touched, offset_yx, is_set)
     mean, norm, is_valid, gate = _gather_taps(filled, touched, offset_yx, is_set, token_gate, (1.0, 1.0))
     is_copied = tokens & is_valid
     copied = torch.where(is_copied, mean, filled)
     error = filled - copied
-    membrane = error + (_bend_base(error, touched, is_copied, tokens) - error) * gate * is_copied
+    membrane = error + (_bend_base(error, touched, asked, is_copied, tokens) - error) * gate * is_copied
     lost = (1 / norm - 1) * gate * is_copied * contrast_share(scale_yx)
     membrane = membrane + (copied - _mean_of(copied, tokens)) * lost
 
@@ -137,7 +137,8 @@ def _gather_taps(
     return total / safe, norm, is_valid, gate / safe
 
 
-def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Tensor) -> Tensor:
+def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Tensor) -> tuple[Tensor, Tensor]:
+    """How much of each token's detail is used, and how much is expected."""
     luma = (filled * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)[None, None]
     padded = functional.pad(luma, [DETAIL_PX // 2] * 4, mode="replicate")
     detail = (luma - functional.avg_pool2d(padded, DETAIL_PX, stride=1)).abs()
@@ -150,14 +151,14 @@ def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Ten
     top = (rows[:, None] + offset_yx[..., 0]).clamp(0, means.shape[0] - 1)
     left = (columns[None] + offset_yx[..., 1]).clamp(0, means.shape[1] - 1)
     ratio = (expected + DETAIL_FLOOR) / (means[top, left] + DETAIL_FLOOR)
-    return torch.where(is_set, (DETAIL_TOLERANCE * ratio).clamp_max(1), torch.ones_like(ratio))
+    return torch.where(is_set, (DETAIL_TOLERANCE * ratio).clamp_max(1), torch.ones_like(ratio)), expected
 
 
-def _bend_base(error: Tensor, touched: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
+def _bend_base(error: Tensor, touched: Tensor, asked: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
     share = is_copied[None].to(error.dtype)
     error = error * share
     low_error = _blur(error) / _blur(share).clamp_min(1e-6)
-    voice = torch.from_numpy(voice_weight(touched.numpy(force=True))).to(error)
+    voice = torch.from_numpy(voice_weight(touched.numpy(force=True), asked.float().numpy(force=True))).to(error)
     weight = torch.where(touched, voice, 1.0).to(error.dtype) * share
     values = torch.where(touched, low_error, error)
     cell_px = 2**BASE_LEVELS

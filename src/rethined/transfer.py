@@ -53,9 +53,9 @@ VOICE = 0.2
 """Weight of the network's fill against the membrane in the low band of the hole, near what is known."""
 VOICE_FADES_PX = (4.0, 16.0)
 """Between these distances from that, in network pixels, the weight falls to a 256th: what lies deeper cannot be known,
-the fill is a blur there, and copies of pebbles are more like pebbles. Measured against .2 everywhere, hole PSNR,
-perceptual distance and distance of statistics (`texture`): 512 px under LaMa medium -.08 dB, +.3 and -16 %, 1024 px
-under DF8K blobs -.07 dB, +.2 and -11 %."""
+the fill is a blur there, and copies of pebbles are more like pebbles. Measured against .2 everywhere, together with the
+condition below, hole PSNR, perceptual distance and distance of statistics (`texture`): 512 px under LaMa medium
+-.09 dB, -.5 and -15 %, 1024 px under DF8K blobs -.08 dB, -.3 and -10 %."""
 VOICE_FADES_DETAIL = (1.0, 3.0)
 """It does so as far as the known pixels around have detail, from the first to the second of these grey levels: where
 they are smooth, so is the truth, and copies of several tones lie in it like tiles."""

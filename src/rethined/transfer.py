@@ -133,7 +133,7 @@ def transfer(
         barred=small_barred,
         contrast=contrast_share(between.scale_yx),
         voice=voice,
-        levels=base_levels,
+        base_levels=base_levels,
         on_done=stretch(on_done, 0, 0.2),
         workers=workers,
     )
@@ -213,7 +213,7 @@ def copy_small(
     barred: HoleMap,
     contrast: float = 0,
     voice: float = VOICE,
-    levels: int = BASE_LEVELS,
+    base_levels: int = BASE_LEVELS,
     on_done: OnDone | None = None,
     workers: Workers = SERIAL,
 ) -> tuple[Float32, Float32]:
@@ -224,15 +224,15 @@ def copy_small(
         gate, asked: See :func:`detail_gate` and :class:`rethined.detail.DetailLevels`.
         barred: ``(h, w)`` bool, network pixels that no copy is taken from: those touched and those forbidden.
         contrast: See :func:`contrast_share`.
-        voice, levels: See :func:`voice_weight`.
+        voice, base_levels: As in :func:`transfer`.
 
     Returns:
         Two pictures ``(h, w, 3)`` float32: the copy in 0..255, equal to ``filled`` where no token has a source, and
         the membrane to be added to it, zero there. It bends the low band alone where the gate is open, and gives the
         network's fill where it is closed; and it puts contrast back.
     """
-    weight = voice_weight(touched, asked, levels, voice)
-    copying = Copying(touched, weight, filled.copy(), np.zeros_like(filled), contrast, PULL_GAIN, levels)
+    weight = voice_weight(touched, asked, base_levels, voice)
+    copying = Copying(touched, weight, filled.copy(), np.zeros_like(filled), contrast, PULL_GAIN, base_levels)
     blend = Blend(filled, barred, field, (1.0, 1.0), gate)
     groups = group_cells(field.is_set)
     loops, region = native.loops(), Region(touched, touched, groups.labels)
@@ -243,7 +243,7 @@ def copy_small(
         else:
             _copy(blend, copying, groups, pieces)
 
-    pieces = batches(groups.pieces(touched.shape, margin_px=4 << levels), BATCH_PX)
+    pieces = batches(groups.pieces(touched.shape, margin_px=4 << base_levels), BATCH_PX)
     workers.map(copy, pieces, on_done=on_done)
     return copying.copied, copying.membrane
 

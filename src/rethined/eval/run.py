@@ -28,6 +28,8 @@ PRESET_FILES = "preset_files_sha256"
 """Where the settings hold checksums of the files that presets draw from."""
 
 Judge = Callable[[Image8, Image8, HoleMap], tuple[float, ...]]
+Judges = Mapping[tuple[str, ...], Judge]
+"""By the figures of :class:`Score` that they give of result, original and hole."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def evaluate(
     methods: dict[str, Method],
     out: Path,
     *,
-    judges: Mapping[tuple[str, ...], Judge] | None = None,
+    judges: Judges | None = None,
     facts: dict[str, Any] | None = None,
     on_photo: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Score], dict[str, str]]:
@@ -147,7 +149,7 @@ def composited(case: Case, result: Image8) -> Image8:
     return np.where(case.hole[..., None], result, case.original)
 
 
-def _score(case: Case, name: str, method: Method, out: Path, judges: Mapping[tuple[str, ...], Judge]) -> Score:
+def _score(case: Case, name: str, method: Method, out: Path, judges: Judges) -> Score:
     file, kept = out / "scores" / name / f"{case.key}.json", result_file(out, name, case)
     before = _load_score(file)
     if before is not None:
@@ -220,7 +222,7 @@ def _measure(case: Case, result: Image8) -> dict[str, Any]:
     }
 
 
-def _judged(case: Case, result: Image8, judges: Mapping[tuple[str, ...], Judge]) -> dict[str, Any]:
+def _judged(case: Case, result: Image8, judges: Judges) -> dict[str, Any]:
     composite = composited(case, result)
     return {
         figure: value

@@ -24,7 +24,7 @@ from rethined.serve.settings import ServeSettings
 from rethined.types import HoleMap, Image8
 
 SIZE_HW = (70, 90)
-STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
+STAGES = ["check", "plan", "shrink", "repeat", "prefill", "network", "match", "transfer", "composite"]
 Run = Callable[..., int]
 
 

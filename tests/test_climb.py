@@ -12,7 +12,8 @@ from rethined.climb import climb
 from rethined.distance import distance_px
 from rethined.ladder import plan_looks
 from rethined.offsets import OffsetField
-from rethined.resample import Shrunk
+from rethined.regions import token_pixels
+from rethined.resample import Shrunk, halve_any
 from rethined.session import NetworkResult
 from rethined.types import Float32, HoleMap, SizeHW
 
@@ -133,6 +134,53 @@ def test_the_first_look_is_prefilled_with_copies_where_the_hole_is_deep(side_px:
         np.testing.assert_array_equal(small.hole, hole)
         np.testing.assert_array_equal(deep, distance_px(hole, 400) >= 24)  # half of the way from 16 to 32 px
         np.testing.assert_allclose(climbed.rungs[0].filled[deep], 201)
+
+
+def test_what_goes_on_in_steps_is_known_to_all_looks() -> None:
+    """Filled at the finest size, it is no hole to the network at any, but still touched."""
+    hole = one_hole((1024, 1024))
+    tokens = np.zeros((128, 128), bool)
+    tokens[64:70, 42:46] = True  # the upper left of it
+
+    def repeat(small: Shrunk) -> tuple[Shrunk, OffsetField]:
+        copied = small.hole & token_pixels(tokens)
+        assert copied.any()
+        image = np.where(copied[..., None], np.float32(200), small.image)
+        return Shrunk(image, small.hole & ~copied, small.touched), field_of((0, 240), tokens)
+
+    plan = plan_looks(hole, budget_px=1.1e6)
+    climbed = climb(FakeSession(), grey((1024, 1024)), hole, plan, stage, None, repeat)  # type: ignore[arg-type]
+    assert climbed.repeats is not None
+    np.testing.assert_array_equal(climbed.repeats.is_set, tokens)
+    coarse, fine = climbed.rungs
+    assert fine.given is not None
+    assert coarse.given is not None
+    np.testing.assert_array_equal(fine.given, fine.touched & token_pixels(tokens))
+    np.testing.assert_array_equal(coarse.given, coarse.touched & ~halve_any(fine.touched & ~fine.given))
+    np.testing.assert_array_equal(fine.filled[fine.given], 200)
+    inner = ~halve_any(~fine.given)
+    assert inner.any()
+    np.testing.assert_allclose(coarse.filled[inner], 200, atol=1e-3)
+    left = fine.touched & ~fine.given
+    assert left.any()
+    assert (fine.filled[left] != 200).all()
+    np.testing.assert_array_equal(fine.touched, hole)
+
+
+def test_nothing_is_given_where_nothing_goes_on_in_steps() -> None:
+    hole = one_hole((512, 512))
+    plan = plan_looks(hole, budget_px=0)
+    climbed = climb(
+        FakeSession(),
+        grey((512, 512)),
+        hole,
+        plan,
+        stage,
+        None,
+        lambda small: (small, None),  # type: ignore[arg-type]
+    )
+    assert climbed.repeats is None
+    assert climbed.rungs[0].given is None
 
 
 @pytest.mark.parametrize("size_hw", [(512, 352), (101, 75)], ids=str)

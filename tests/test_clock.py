@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rethined.clock import Clock
 
-STAGES = ("check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite")
+STAGES = ("check", "plan", "shrink", "repeat", "prefill", "network", "match", "transfer", "composite")
 areas = st.lists(st.integers(1, 10**7), min_size=1, max_size=5)
 
 
@@ -17,7 +17,7 @@ def test_shares_never_fall_and_end_at_one(expected: list[int], looks: int, inner
     """Also if the network runs more often or more rarely than was said."""
     told: list[float] = []
     clock = Clock(lambda _stage, share: told.append(share))
-    for name in (*STAGES[:3], *STAGES[3:5] * looks, *STAGES[5:]):
+    for name in (*STAGES[:4], *STAGES[4:6] * looks, *STAGES[6:]):
         with clock.stage(name):
             if name == "plan":
                 clock.expect_looks(expected)
@@ -34,7 +34,7 @@ def test_looks_share_their_stretch_by_area() -> None:
     told: dict[str, list[float]] = {}
     clock = Clock(lambda stage, share: told.setdefault(stage, []).append(share))
     clock.expect_looks([2048, 8192])
-    for name in STAGES[3:5] * 2 + STAGES[5:6]:
+    for name in STAGES[4:6] * 2 + STAGES[6:7]:
         with clock.stage(name):
             pass
     first, second = told["network"]

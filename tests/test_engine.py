@@ -33,7 +33,7 @@ from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Float32, HoleMap, Image8, ImageLike, Pixels, SizeHW
 from rethined.workers import Workers
 
-STAGES = ["check", "plan", "shrink", "prefill", "network", "match", "transfer", "composite"]
+STAGES = ["check", "plan", "shrink", "repeat", "prefill", "network", "match", "transfer", "composite"]
 
 quiet = pytest.mark.filterwarnings("ignore::rethined.masks.MaskWarning")
 
@@ -222,6 +222,64 @@ def test_deep_holes_are_prefilled_with_copies(side_px: int, is_deep: bool, inpai
     assert (result.sources.structure is not None) == is_deep
     followed = inpainter.fill(image, hole, sources=result.sources)
     np.testing.assert_array_equal(followed.image, result.image)
+
+
+def facade(size_hw: SizeHW, channels: int = 3) -> np.ndarray:
+    """Windows in rows and columns on a wall, every 64 and 80 px."""
+    y, x = np.mgrid[: size_hw[0], : size_hw[1]]
+    window = (y % 64 > 20) & (y % 64 < 52) & (x % 80 > 20) & (x % 80 < 60)
+    bar = window & (x % 80 < 30)
+    picture = np.where(bar, 90, np.where(window, 40, 200)).astype(np.uint8)
+    return np.stack([picture + np.uint8(10 * channel) for channel in range(channels)], -1)
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "best"])
+@pytest.mark.parametrize(("size_hw", "factor"), [((512, 640), 1), ((1024, 1280), 2)])
+def test_a_facade_goes_on_in_its_grid(inpainter: Inpainter, preset: Preset, size_hw: SizeHW, factor: int) -> None:
+    truth = facade((size_hw[0] // factor, size_hw[1] // factor)).repeat(factor, 0).repeat(factor, 1)
+    hole = block(size_hw, *(factor * edge for edge in (190, 240, 320, 400)))
+    damaged = np.where(hole[..., None], np.uint8(255), truth)
+    result = inpainter.with_options(InpaintOptions(preset=preset)).fill(damaged, hole)
+    assert result.sources is not None
+    assert result.sources.repeats is not None
+    assert result.sources.repeats.is_set.sum() > hole.sum() / 64 / factor**2 / 2
+    error = np.abs(result.image.astype(int) - truth)
+    np.testing.assert_array_equal(error[~hole], 0)
+    assert np.median(error[hole]) <= 1
+    assert (error[hole] > 40).mean() < 0.1
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, None), (np.uint16, 3), (np.float32, 4)])
+def test_a_facade_goes_on_in_its_own_depth(inpainter: Inpainter, dtype: type, channels: int | None) -> None:
+    truth = in_depth(facade((512, 640)), dtype, channels)
+    hole = block((512, 640), 190, 240, 320, 400)
+    result = inpainter.fill(np.where(hole[..., None] if truth.ndim == 3 else hole, truth.max(), truth), hole)
+    assert result.sources is not None
+    assert result.sources.repeats is not None
+    assert result.image.dtype == dtype
+    colours = (result.image, truth) if channels != 4 else (result.image[..., :3], truth[..., :3])
+    error = np.abs(colours[0].astype(float) - colours[1])[hole] / (1 if dtype == np.float32 else np.iinfo(dtype).max)
+    assert np.median(error) < 0.01
+
+
+def test_a_facade_comes_out_the_same_from_its_own_sources(inpainter: Inpainter) -> None:
+    image, hole = facade((512, 640)), block((512, 640), 190, 240, 320, 400)
+    first = inpainter.fill(image, hole)
+    assert first.sources is not None
+    assert first.sources.repeats is not None
+    np.testing.assert_array_equal(inpainter.fill(image, hole, sources=first.sources).image, first.image)
+    other = 255 - image
+    followed = inpainter.fill(other, hole, sources=first.sources).image
+    assert np.median(np.abs(followed.astype(int) - other)[hole]) <= 1
+
+
+def test_a_facade_goes_on_from_where_it_is_allowed(inpainter: Inpainter) -> None:
+    image, hole = facade((512, 640)), block((512, 640), 190, 240, 320, 400)
+    forbid = block((512, 640), 0, 0, 512, 240)
+    told = inpainter.explain(image, hole, forbid=forbid)
+    source_x = (told.corner_yx + told.offset_yx)[told.is_copied][:, 1]
+    assert source_x.min() >= 240
+    assert (told.offset_yx[told.is_copied] % (64, 80) == 0).all(1).mean() > 0.5
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -1,6 +1,7 @@
 """The looks of the network, from coarse to fine: each is prefilled with the result of the one before.
 
-The first is prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less
+What goes on in steps around a hole is filled before (:mod:`rethined.repeats`) and is known to all of them. The first is
+prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less
 of what is known lies out of the network's sight, and by copies of what is known. Where to look is planned by
 :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the network is run on windows of
 it; the last look is at windows of the photograph itself.
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from rethined.depth import LEVELS, in_levels
 from rethined.distance import depth_share
 from rethined.offsets import OffsetField
-from rethined.regions import SIZE_MULTIPLE, Plan, Window
-from rethined.resample import Shrunk, cell_means, on_grid, pull_push, resize_linear, sample_at, shrink_known
+from rethined.regions import SIZE_MULTIPLE, Plan, Window, token_pixels
+from rethined.resample import Shrunk, cell_means, halve_any, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
 from rethined.workers import SERIAL, Workers
@@ -39,6 +40,10 @@ Copy = Callable[[Shrunk, Float32, HoleMap], tuple[Float32, OffsetField | None]]
 """Called with the first picture, its prefill and where the hole is deep, gives another prefill and where it was copied
 from: :func:`rethined.structure.copy_structure`."""
 
+Repeat = Callable[[Shrunk], tuple[Shrunk, OffsetField | None]]
+"""Called with the finest picture, gives it with less of a hole, and where tokens were copied from:
+:func:`rethined.repeats.copy_repeats`."""
+
 Stage = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage, gives what it runs in."""
 
@@ -50,10 +55,12 @@ class Rung:
     Attributes:
         touched: ``(h, w)`` bool, pixels that hold any hole.
         filled: ``(h, w, 3)`` float32 in 0..255, the picture with its hole filled.
+        given: ``(h, w)`` bool, those touched that the network saw as known; ``None`` where there are none.
     """
 
     touched: HoleMap
     filled: Float32
+    given: HoleMap | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,13 @@ class Climbed:
         rungs: From coarse to fine.
         described: What the network gave on the first: matching begins there, no other rung is described.
         structure: Where the first's prefill was copied from; ``None`` where nothing was.
+        repeats: Where the finest's tokens were copied from that the network saw as known; ``None`` where none was.
     """
 
     rungs: list[Rung]
     described: NetworkResult
     structure: OffsetField | None
+    repeats: OffsetField | None
 
 
 def climb(
@@ -78,6 +87,7 @@ def climb(
     plan: Plan,
     stage: Stage,
     copy: Copy | None = None,
+    repeat: Repeat | None = None,
     *,
     workers: Workers = SERIAL,
 ) -> Climbed:
@@ -88,14 +98,18 @@ def climb(
         image: ``(H, W, 1)`` or ``(H, W, 3)`` in its own depth.
         hole: ``(H, W)`` bool, all that is not known.
         plan: Where to look, for what of it is to be filled.
-        stage: Encloses each stage: ``shrink``, ``prefill`` and ``network``.
+        stage: Encloses each stage: ``shrink``, ``repeat``, ``prefill`` and ``network``.
         copy: Prefills what is deep in large holes; the network's smaller looks alone do when ``None``.
+        repeat: Fills what goes on in steps; nothing does when ``None``.
         workers: Threads that shrink the picture.
     """
     with stage("shrink"):
-        shrunk = [shrink_known(image, hole, plan.working_hw, workers=workers)]
-        while len(shrunk) < len(plan.rungs_hw):
-            shrunk.append(shrunk[-1].halved())
+        shrunk = _sizes(shrink_known(image, hole, plan.working_hw, workers=workers), len(plan.rungs_hw))
+    with stage("repeat"):
+        finest, repeats = repeat(shrunk[0]) if repeat else (shrunk[0], None)
+        if repeats:
+            shrunk = _sizes(finest, len(shrunk))
+        given = _given(shrunk, repeats)
     small = shrunk.pop()
     with stage("prefill"):
         depth = depth_share(small.hole, *DEEP_PX)
@@ -105,7 +119,7 @@ def climb(
             prefilled, structure = copy(small, prefilled, deep)
     with stage("network"):
         described = session.run(prefilled, small.hole)
-    rungs = [Rung(small.touched, described.fill)]
+    rungs = [Rung(small.touched, described.fill, given.pop())]
     for windows in plan.windows[1:]:
         small = shrunk.pop()
         with stage("prefill"):
@@ -114,11 +128,32 @@ def climb(
         with stage("network"):
             for window in windows:
                 _look(session, small, window)
-        rungs.append(Rung(small.touched, small.image))
+        rungs.append(Rung(small.touched, small.image, given.pop()))
     if plan.native:
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
-    return Climbed(rungs, described, structure)
+    return Climbed(rungs, described, structure, repeats)
+
+
+def _sizes(finest: Shrunk, count: int) -> list[Shrunk]:
+    """A picture, and halves of it, so many in all."""
+    shrunk = [finest]
+    while len(shrunk) < count:
+        shrunk.append(shrunk[-1].halved())
+    return shrunk
+
+
+def _given(shrunk: list[Shrunk], repeats: OffsetField | None) -> list[HoleMap | None]:
+    """For each size, from fine to coarse, which pixels that hold any hole were filled before the network looked."""
+    if repeats is None:
+        return [None] * len(shrunk)
+    left = shrunk[0].touched & ~token_pixels(repeats.is_set)
+    given: list[HoleMap | None] = []
+    for small in shrunk:
+        if given:
+            left = halve_any(left)
+        given.append(small.touched & ~left)
+    return given
 
 
 def _prefill(session: OnnxSession, small: Shrunk, depth: Float32, looks: int = PREFILL_LOOKS) -> Float32:
@@ -155,7 +190,10 @@ def _look_at_photograph(
     small_hole: HoleMap,
     filled: Float32,
 ) -> None:
-    """Fills windows of the photograph, and writes the means of what was filled into the hole of the finest rung."""
+    """Fills windows of the photograph, and writes the means of what was filled into the hole of the finest rung.
+
+    What goes on in steps is a hole to this look, prefilled with its copies, and keeps them on the rung.
+    """
     scale_yx = (hole.shape[0] / small_hole.shape[0], hole.shape[1] / small_hole.shape[1])
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], Float32]] = []
     for window in windows:

@@ -12,7 +12,7 @@ OnProgress = Callable[[str, float], None]
 
 LOOK = "look"
 """Prefill and network, which take turns: one stretch of the whole."""
-COSTS_MS = {"check": 1, "plan": 0, "shrink": 8, LOOK: 114, "match": 63, "transfer": 80, "composite": 6}
+COSTS_MS = {"check": 1, "plan": 0, "shrink": 8, "repeat": 1, LOOK: 114, "match": 63, "transfer": 80, "composite": 6}
 """What stages take at 2048 x 2048 under ellipses over 7 % (docs/performance.md): shares need be typical, not exact."""
 
 

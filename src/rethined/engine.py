@@ -30,6 +30,7 @@ from rethined.options import InpaintOptions
 from rethined.photo import read_photo
 from rethined.ranking import Ranker
 from rethined.regions import Plan
+from rethined.repeats import copy_repeats
 from rethined.session import OnnxSession, Runtime
 from rethined.sources import SourceMap, find_sources, forbidden_at
 from rethined.structure import copy_structure
@@ -320,7 +321,8 @@ class Inpainter:
             workers = self._workers_for(plan)
             clock.expect_looks(plan.looks_px)
         copying = partial(copy_structure, forbidden=forbidden, workers=workers)
-        climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying, workers=workers)
+        repeating = partial(copy_repeats, forbidden=forbidden, workers=workers)
+        climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying, repeating, workers=workers)
         rungs = climbed.rungs
         with clock.stage("match"):
             barred = forbidden_at(forbidden, rungs)
@@ -334,9 +336,10 @@ class Inpainter:
                 ranker=self._ranker,
                 on_done=clock.within,
                 workers=workers,
+                repeats=climbed.repeats,
             )
             finest = rungs[-1]
-            sources = SourceMap(plan, finest.touched, field, gate, asked, climbed.structure)
+            sources = SourceMap(plan, finest.touched, field, gate, asked, climbed.structure, climbed.repeats)
         return _Found(finest, barred[-1], sources, workers), learned
 
     def _follow(
@@ -347,10 +350,13 @@ class Inpainter:
             sources.expect_size(picture.size_hw)
             workers = self._workers_for(sources.plan)
             clock.expect_looks(sources.plan.looks_px)
-        copying = None
+        copying = repeating = None
         if sources.structure is not None:
             copying = partial(copy_structure, forbidden=forbidden, field=sources.structure, workers=workers)
-        rungs = climb(self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, workers=workers).rungs
+        if sources.repeats is not None:
+            repeating = partial(copy_repeats, forbidden=forbidden, field=sources.repeats, workers=workers)
+        args = (self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, repeating)
+        rungs = climb(*args, workers=workers).rungs
         with clock.stage("match"):
             sources.expect_hole(rungs[-1].touched)
             barred = forbidden_at(forbidden, rungs)

@@ -202,6 +202,11 @@ def batches(pieces: Iterable[Piece], limit_px: int) -> Iterator[list[Piece]]:
         yield batch
 
 
+def token_pixels(tokens: HoleMap) -> HoleMap:
+    """``(h, w)`` tokens as ``(8 h, 8 w)`` pixels."""
+    return tokens.repeat(TOKEN_PX, 0).repeat(TOKEN_PX, 1)
+
+
 def group_cells(cells: HoleMap) -> HoleGroups:
     """Groups the ``True`` cells of a grid ``(h, w)`` by 8-connectivity."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cells.view(np.uint8), connectivity=8)

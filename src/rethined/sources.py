@@ -32,6 +32,8 @@ class SourceMap:
         asked: ``(h / 8, w / 8)`` float32, the detail that known pixels around make one expect, in grey levels.
         structure: Where the prefill deep in large holes was copied from, on a grid of half the first look's size;
             ``None`` where there was none.
+        repeats: Where tokens were copied from before the network looked, because they go on in steps; ``None`` where
+            none were.
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class SourceMap:
     gate: Float32
     asked: Float32
     structure: OffsetField | None = None
+    repeats: OffsetField | None = None
 
     def expect_size(self, size_hw: SizeHW) -> None:
         """Checks that a picture has the size of the one that the map was made for.
@@ -77,6 +80,7 @@ def find_sources(
     ranker: Ranker,
     on_done: OnDone,
     workers: Workers,
+    repeats: OffsetField | None = None,
 ) -> tuple[OffsetField, Float32, Float32, Matches]:
     """Sources for the finest rung's tokens.
 
@@ -93,14 +97,17 @@ def find_sources(
         ranker: Finds the largest products.
         on_done: Called with the share that is done, 0..1.
         workers: Threads to use; the result does not depend on them.
+        repeats: Tokens of the finest rung that have their source already: what they copied is known to all others, and
+            they keep it.
 
     Returns:
         The sources, how much of their detail is used (:func:`rethined.transfer.detail_gate`), how much detail is
         asked for (:class:`rethined.detail.DetailLevels`), and what the learned descriptors named on the first rung.
     """
+    holes = [_left(rung) for rung in rungs]
+    barred = [_barred(*each) for each in zip(rungs, forbidden, strict=True)]
     first = rungs[0]
-    corrupted = corrupted_tokens(first.touched)
-    no_source = None if forbidden[0] is None else corrupted_tokens(forbidden[0])
+    corrupted, no_source = corrupted_tokens(first.touched), _tokens(barred[0])
     learned = match_tokens(
         described.query,
         described.key,
@@ -110,39 +117,61 @@ def find_sources(
         forbidden=no_source,
         ranker=ranker,
     )
-    offered = np.concatenate([match_offsets(learned, corrupted.shape[1]), near_offsets(corrupted, no_source)], 1)
+    searched = corrupted_tokens(holes[0])
+    named = match_offsets(learned, corrupted.shape[1])[searched[corrupted]]
     tell = [stretch(on_done, (1 + i) / (1 + len(rungs)), (2 + i) / (1 + len(rungs))) for i in range(len(rungs))]
-    detail = detail_levels(first.filled, first.touched, workers=workers)
+    detail = detail_levels(first.filled, holes[0], workers=workers)
     field = choose_offsets(
         first.filled,
-        first.touched,
-        corrupted,
-        offered,
+        holes[0],
+        searched,
+        np.concatenate([named, near_offsets(searched, no_source)], 1),
         detail=detail,
         agree_rounds=agree_rounds if len(rungs) == 1 else 0,
-        forbidden=forbidden[0],
+        forbidden=barred[0],
         on_done=tell[0],
         workers=workers,
     )
-    for doublings, (rung, barred, told) in enumerate(zip(rungs[1:], forbidden[1:], tell[1:], strict=True), 1):
-        corrupted = corrupted_tokens(rung.touched)
-        no_source = None if barred is None else corrupted_tokens(barred)
-        finer = finer_offsets(field, corrupted)
-        detail = detail_levels(rung.filled, rung.touched, workers=workers)
+    for doublings, (rung, hole, unfit, told) in enumerate(
+        zip(rungs[1:], holes[1:], barred[1:], tell[1:], strict=True), 1
+    ):
+        searched = corrupted_tokens(hole)
+        finer = finer_offsets(field, searched)
+        detail = detail_levels(rung.filled, hole, workers=workers)
         field = choose_offsets(
             rung.filled,
-            rung.touched,
-            corrupted,
-            np.concatenate([finer, near_offsets(corrupted, no_source, diagonals=False)], 1),
+            hole,
+            searched,
+            np.concatenate([finer, near_offsets(searched, _tokens(unfit), diagonals=False)], 1),
             detail=detail,
             steps_px=(1,),
             far_px=FAR_PX * 2**doublings,
             agree_rounds=agree_rounds if doublings == len(rungs) - 1 else 0,
-            forbidden=barred,
+            forbidden=unfit,
             on_done=told,
             workers=workers,
         )
-    return field, detail_gate(detail, field), detail.asked, learned
+    gate = detail_gate(detail, field)
+    if repeats is not None:
+        field.offset_yx[repeats.is_set] = repeats.offset_yx[repeats.is_set]
+        field.is_set[repeats.is_set] = True
+    return field, gate, detail.asked, learned
+
+
+def _left(rung: Rung) -> HoleMap:
+    """Pixels that hold any hole which is still to be filled."""
+    return rung.touched if rung.given is None else rung.touched & ~rung.given
+
+
+def _barred(rung: Rung, forbidden: HoleMap | None) -> HoleMap | None:
+    """Pixels besides these that are no sources: forbidden ones, and those filled before."""
+    if rung.given is None or forbidden is None:
+        return forbidden if rung.given is None else rung.given
+    return forbidden | rung.given
+
+
+def _tokens(barred: HoleMap | None) -> HoleMap | None:
+    return None if barred is None else corrupted_tokens(barred)
 
 
 def forbidden_at(forbidden: HoleMap | None, rungs: list[Rung]) -> list[HoleMap | None]:

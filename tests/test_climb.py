@@ -142,7 +142,9 @@ def test_what_goes_on_in_steps_is_known_to_all_looks() -> None:
     tokens = np.zeros((128, 128), bool)
     tokens[64:70, 42:46] = True  # the upper left of it
 
-    def repeat(small: Shrunk) -> tuple[Shrunk, OffsetField]:
+    def repeat(small: Shrunk, half: Shrunk | None) -> tuple[Shrunk, OffsetField]:
+        assert half is not None
+        assert half.hole.shape == (512, 512)
         copied = small.hole & token_pixels(tokens)
         assert copied.any()
         image = np.where(copied[..., None], np.float32(200), small.image)
@@ -177,7 +179,7 @@ def test_nothing_is_given_where_nothing_goes_on_in_steps() -> None:
         plan,
         stage,
         None,
-        lambda small: (small, None),  # type: ignore[arg-type]
+        lambda small, _: (small, None),  # type: ignore[arg-type]
     )
     assert climbed.repeats is None
     assert climbed.rungs[0].given is None

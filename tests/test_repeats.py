@@ -9,7 +9,7 @@ from planted import field_of, square_hole
 from rethined import repeats
 from rethined.matching import corrupted_tokens
 from rethined.regions import TOKEN_PX, token_pixels
-from rethined.repeats import copy_repeats, exact_offsets, find_repeats, repeated_offsets, unlikeness
+from rethined.repeats import copy_repeats, exact_offset, find_repeats, repeated_offsets, unlikeness
 from rethined.resample import Shrunk
 from rethined.types import Box, Float32, HoleMap, SizeHW
 from rethined.workers import Workers
@@ -247,19 +247,19 @@ def test_unlikeness_forgives_another_tone() -> None:
 @pytest.mark.parametrize("factor", [2, 4])
 @given(step_y=st.integers(24, 50), step_x=st.integers(24, 50), off_y=st.integers(-1, 1), off_x=st.integers(-1, 1))
 @settings(max_examples=15)
-def test_exact_offsets_find_the_pixel(factor: int, step_y: int, step_x: int, off_y: int, off_x: int) -> None:
+def test_an_exact_offset_finds_the_pixel(factor: int, step_y: int, step_x: int, off_y: int, off_x: int) -> None:
     """From the nearest of the smaller picture's, and those beside it that are within reach."""
     step = np.array([step_y, step_x])
     rough = np.rint(step / factor).astype(np.int32) + np.array([off_y, off_x], np.int32)
     rough = np.where(np.abs(rough * factor - step) < factor, rough, np.rint(step / factor)).astype(np.int32)
-    exact = exact_offsets(cut(facade(step_yx=(step_y, step_x))), Box(0, 0, *SIZE_HW), rough[None], factor)
-    np.testing.assert_array_equal(exact, step[None])
+    exact = exact_offset(cut(facade(step_yx=(step_y, step_x))), Box(0, 0, *SIZE_HW), rough, factor)
+    np.testing.assert_array_equal(exact, step)
 
 
 def test_offsets_stay_where_nothing_tells() -> None:
     small = cut(np.full((*SIZE_HW, 3), 90, np.float32))
-    exact = exact_offsets(small, Box(0, 0, *SIZE_HW), np.array([[5, 9]], np.int32), 4)
-    np.testing.assert_array_equal(exact, [[20, 36]])
+    exact = exact_offset(small, Box(0, 0, *SIZE_HW), np.array([5, 9], np.int32), 4)
+    np.testing.assert_array_equal(exact, [20, 36])
 
 
 def test_small_patches_are_left_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,9 @@ Copy = Callable[[Shrunk, Float32, HoleMap], tuple[Float32, OffsetField | None]]
 """Called with the first picture, its prefill and where the hole is deep, gives another prefill and where it was copied
 from: :func:`rethined.structure.copy_structure`."""
 
-Repeat = Callable[[Shrunk], tuple[Shrunk, OffsetField | None]]
-"""Called with the finest picture, gives it with less of a hole, and where tokens were copied from:
+Repeat = Callable[[Shrunk, Shrunk | None], tuple[Shrunk, OffsetField | None]]
+"""Called with the finest picture, and that of half the size if there is one, gives the finest with less of a hole, and
+where tokens were copied from:
 :func:`rethined.repeats.copy_repeats`."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
@@ -106,7 +107,9 @@ def climb(
     with stage("shrink"):
         shrunk = _sizes(shrink_known(image, hole, plan.working_hw, workers=workers), len(plan.rungs_hw))
     with stage("repeat"):
-        finest, repeats = repeat(shrunk[0]) if repeat else (shrunk[0], None)
+        finest, repeats = shrunk[0], None
+        if repeat:
+            finest, repeats = repeat(finest, shrunk[1] if len(shrunk) > 1 else None)
         if repeats:
             shrunk = _sizes(finest, len(shrunk))
         given = _given(shrunk, repeats)

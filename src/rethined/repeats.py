@@ -10,8 +10,8 @@ Steps, for each group of holes that is deep enough:
 1. :func:`repeated_offsets`: at which offsets what is known around it is most like itself.
 2. :func:`unlikeness`: for each of them and each token, how unlike known pixels around the token are to those an offset
    away; and whether what would be copied goes on as well. If it does not, it is something that stands before what goes
-   on. Tokens take the offset that is best by that, or none.
-3. :func:`exact_offsets`: offsets in pixels of the finest network picture.
+   on. Tokens take an offset that is next to the best by that, as few of them in all as will do, or none.
+3. :func:`exact_offset`: the same offset in pixels of the finest network picture.
 
 Then :func:`rethined.transfer.transfer` copies.
 
@@ -23,6 +23,7 @@ assign them by graph cuts.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ from rethined.workers import SERIAL, Workers
 
 Moved = TypeVar("Moved", np.float32, np.bool_)
 
-DEEP_PX = 16.0
+DEEP_PX = 24.0
 """Holes less deep than this, in pixels of the finest network picture, are left alone: the rim tells enough. Measured
 from 8 px on: LaMa thin and DF8K blobs +.1 % in perceptual distance, and more time."""
 SEARCHED_PX = 512
@@ -62,6 +63,8 @@ APART_PX = 3
 LEAST_CORRELATION = 0.5
 """Of luma, for an offset to be tried. With .25 much is taken for repeated in photographs that have nothing of the kind
 (LaMa medium +1.5 %, with .35 +.9 %); with .55 single edges are not."""
+LEAST_OF_ALL = 0.25
+"""The same over all that is known, whether or not it is known an offset away: most holes are done with by that."""
 LEAST_OVERLAP = 0.15
 """Share of what is known that must be known an offset away as well."""
 LEAST_REACHED = 0.05
@@ -70,10 +73,13 @@ NEAR_TOKENS, RIM_TOKENS = 3, 7
 """Sides of the squares in which sources, and surroundings of what is hole, are judged."""
 MOST_UNLIKE = 0.3
 """Of surroundings, squared differences from those an offset away, over those between two places taken at random."""
+ALIKE = 0.05
+"""What unlikeness does not tell offsets apart by: the fewer offsets, the fewer seams. No change beyond noise in scores,
+but a window comes from one window, not from four."""
 MOST_UNLIKE_SOURCE = 0.5
 """The same for what is copied. Measured without it: LaMa medium +3 %, with stripes came the head before them."""
-NOISE = 8.0
-"""Squared grey levels, all channels, that say nothing: what is smooth does not go on in steps."""
+NOISE, NOISE_SOURCE = 8.0, 48.0
+"""Squared grey levels, all channels, that say nothing: what is smooth does not go on in steps, but may be copied."""
 LEAST_KNOWN, LEAST_KNOWN_SOURCE = 0.1, 0.3
 """Share of such a square that must be known at both ends, for it to be judged."""
 MEAN_FORGIVEN = 0.75
@@ -87,6 +93,7 @@ MOST_DIFFERENT = 60
 
 def copy_repeats(
     small: Shrunk,
+    half: Shrunk | None = None,
     *,
     forbidden: HoleMap | None = None,
     field: OffsetField | None = None,
@@ -96,10 +103,11 @@ def copy_repeats(
 
     Args:
         small: The picture; sides multiples of 32.
+        half: The same at half the size; made when ``None``.
         forbidden: ``(H, W)`` bool, pixels of the photograph, or of the picture, that are not to be copied; none when
             ``None``.
         field: Where an earlier call copied from, to copy from the same places; searched when ``None``.
-        workers: Threads to copy with; the result does not depend on them.
+        workers: Threads to use; the result does not depend on them.
 
     Returns:
         The picture, in which what is filled is no hole any more but still touched, and where its tokens are copied
@@ -107,7 +115,7 @@ def copy_repeats(
     """
     barred = None if forbidden is None else shrink_any(forbidden, small.hole.shape)
     if field is None:
-        field = find_repeats(small, barred)
+        field = find_repeats(small, half, barred, workers=workers)
     if not field.is_set.any():
         return small, None
     copied = small.hole & token_pixels(field.is_set)
@@ -131,12 +139,16 @@ def copy_repeats(
     return Shrunk(image, small.hole & ~copied, small.touched), field
 
 
-def find_repeats(small: Shrunk, barred: HoleMap | None = None) -> OffsetField:
+def find_repeats(
+    small: Shrunk, half: Shrunk | None = None, barred: HoleMap | None = None, *, workers: Workers = SERIAL
+) -> OffsetField:
     """Where tokens lie that go on in steps, and from where they are to be copied.
 
     Args:
         small: The finest network picture; sides multiples of 32.
+        half: The same at half the size; made when ``None``.
         barred: ``(h, w)`` bool, its pixels that are not to be copied; none when ``None``.
+        workers: Threads to use; the result does not depend on them.
     """
     tokens = corrupted_tokens(small.touched)
     field = OffsetField(np.zeros((*tokens.shape, 2), np.int32), np.zeros(tokens.shape, bool))
@@ -145,16 +157,17 @@ def find_repeats(small: Shrunk, barred: HoleMap | None = None) -> OffsetField:
     if not is_deep.any():
         return field
     deep_tokens = is_deep.reshape(tokens.shape[0], TOKEN_PX // 2, tokens.shape[1], TOKEN_PX // 2).any((1, 3))
-    searched = _Searched.of(small, barred)
+    searched = _Searched.of(small, half or small.halved(), barred)
     groups = group_cells(tokens)
     least, most = AROUND_TOKENS
-    for label, box in enumerate(groups.boxes, 1):
-        is_mine = groups.labels == label
-        if not (is_mine & deep_tokens).any():
-            continue
+
+    def set_group(label: int) -> None:
+        box = groups.boxes[label - 1]
         window = box.grown(min(max(box.height, box.width, least), most), tokens.shape)
         part = OffsetField(field.offset_yx[window.slices], field.is_set[window.slices])
-        _set_group(part, searched, window, is_mine[window.slices])
+        _set_group(part, searched, window, groups.labels[window.slices] == label)
+
+    workers.map(set_group, np.unique(groups.labels[deep_tokens]).tolist())
     _, labels, stats, _ = cv2.connectedComponentsWithStats(field.is_set.view(np.uint8), connectivity=4)
     field.is_set[(stats[:, cv2.CC_STAT_AREA] < LEAST_TOKENS)[labels]] = False
     return field
@@ -179,9 +192,9 @@ class _Searched:
     cell_px: int
 
     @classmethod
-    def of(cls, finest: Shrunk, barred: HoleMap | None) -> _Searched:
-        """``barred``: as for :func:`find_repeats`."""
-        smaller, cell_px = finest.halved(), TOKEN_PX // 2
+    def of(cls, finest: Shrunk, half: Shrunk, barred: HoleMap | None) -> _Searched:
+        """As small as :data:`SEARCHED_PX` asks for; arguments are those of :func:`find_repeats`."""
+        smaller, cell_px = half, TOKEN_PX // 2
         while max(smaller.hole.shape) > SEARCHED_PX and cell_px > 1:
             smaller, cell_px = smaller.halved(), cell_px // 2
         known = ~smaller.touched
@@ -208,20 +221,35 @@ def _set_group(field: OffsetField, searched: _Searched, window: Box, hole: HoleM
     if not len(offsets):
         return
     unlike, goes_on = unlikeness(image, known, offsets, cell_px)
-    exact = exact_offsets(searched.finest, window.scaled(TOKEN_PX, TOKEN_PX), offsets, TOKEN_PX // cell_px)
-    tokens_yx = np.argwhere(hole)
+    factor = TOKEN_PX // cell_px
+    tokens_yx, window_yx = np.argwhere(hole), np.array([window.top, window.left])
     y, x = tokens_yx.T
-    window_yx = np.array([window.top, window.left])
     corner_yx = (tokens_yx + window_yx) * TOKEN_PX
-    best = np.full(len(y), MOST_UNLIKE, np.float32)
-    for each, offset in zip(unlike, exact, strict=True):
+    cost = np.full((len(offsets), len(y)), np.inf, np.float32)
+    for own, offset, each in zip(cost, offsets * np.int32(factor), unlike, strict=True):
         source_yx = corner_yx + offset
         middle_yx = (source_yx + TOKEN_PX // 2) // TOKEN_PX - window_yx
-        is_better = (each[y, x] < best) & _is_at(searched.free, source_yx) & _is_at(goes_on, middle_yx)
-        taken = y[is_better], x[is_better]
-        best[is_better] = each[taken]
-        field.offset_yx[taken] = offset
-        field.is_set[taken] = True
+        may = _is_at(searched.free, source_yx) & _is_at(goes_on, middle_yx)
+        own[may] = each[y[may], x[may]]
+    for index, mine in _fewest(cost):
+        offset = exact_offset(searched.finest, window.scaled(TOKEN_PX, TOKEN_PX), offsets[index], factor)
+        mine &= _is_at(searched.free, corner_yx + offset)
+        field.offset_yx[y[mine], x[mine]] = offset
+        field.is_set[y[mine], x[mine]] = True
+
+
+def _fewest(cost: Float32) -> Iterator[tuple[int, HoleMap]]:
+    """Which offsets to use, and for which tokens: in turn that which is next to the best for most of those left.
+
+    Args:
+        cost: ``(K, N)``, what each offset costs each token.
+    """
+    fits = (cost < MOST_UNLIKE) & (cost <= cost.min(0) + ALIKE)
+    while fits.any():
+        most = int(fits.sum(1).argmax())
+        mine = fits[most].copy()
+        fits &= ~mine
+        yield most, mine
 
 
 def repeated_offsets(image: Float32, known: HoleMap, hole: HoleMap) -> Ints:
@@ -239,22 +267,26 @@ def repeated_offsets(image: Float32, known: HoleMap, hole: HoleMap) -> Ints:
     cell_px = known.shape[0] // hole.shape[0]
     share = known.astype(np.float32)
     detail = _detail(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32), share, BAND_TOKENS * cell_px)
+    like = _correlation(detail, detail, cell_px)
+    least_px = LEAST_OFFSET_TOKENS * cell_px
+    amount = float(like[0, 0])
+    far = slice(least_px, 1 - least_px)
+    if max(like[far].max(), like[:, far].max()) <= LEAST_OF_ALL * amount:
+        return np.empty((0, 2), np.int32)
     # What a correlation is measured by changes slowly with the offset: tokens are fine enough.
     known_cells, square_cells = _means(share, cell_px), _means(np.square(detail), cell_px)
     both = _correlation(known_cells, known_cells) / known_cells.sum()
     reached = _correlation(hole.astype(np.float32), known_cells) / np.float32(np.count_nonzero(hole))
     square = _correlation(known_cells, square_cells) + _correlation(square_cells, known_cells)
-    like = _correlation(detail, detail, cell_px)
     square = cv2.resize(square, like.shape[::-1], interpolation=cv2.INTER_LINEAR) * np.float32(cell_px**2)
-    like = 2 * like / (square + max(1.0, float(like[0, 0])) * 1e-3)
+    like = 2 * like / (square + np.float32(1e-3 * amount + 1e-3))
     is_peak = (like >= cv2.dilate(like, np.ones((5, 5), np.uint8))) & (like > LEAST_CORRELATION)
     peaks = np.flatnonzero(is_peak)
     found = like.ravel()[peaks]
     y, x = (_signed(at, side) for at, side in zip(np.divmod(peaks, like.shape[1]), like.shape, strict=True))
     at = np.rint(y / cell_px).astype(int), np.rint(x / cell_px).astype(int)
     both, reached = both[at], reached[at]
-    is_good = (both > LEAST_OVERLAP) & (reached > LEAST_REACHED)
-    is_good &= np.hypot(y, x) >= LEAST_OFFSET_TOKENS * cell_px
+    is_good = (np.maximum(np.abs(y), np.abs(x)) >= least_px) & (both > LEAST_OVERLAP) & (reached > LEAST_REACHED)
     offsets = np.stack([y, x], 1)[is_good].astype(np.int32)
     score = found[is_good] * np.sqrt(reached[is_good])
     taken: list[Ints] = []
@@ -281,11 +313,10 @@ def unlikeness(image: Float32, known: HoleMap, offsets: Ints, cell_px: int) -> t
         cell_px, w / cell_px)`` bool, tokens that look the same one of the offsets, or its opposite, away.
     """
     share = known.astype(np.float32)
-    weight, square = (_around(_means(each, cell_px), RIM_TOKENS) for each in (share, _squared(image)))
-    mean = _over(_around(_means(image, cell_px), RIM_TOKENS), weight)
-    contrast = np.maximum(_over(square, weight) - _squared(mean), np.float32(0))
-    at_random = 2 * _carried_on(contrast, weight) + np.float32(NOISE)
-    unlike, goes_on = [], np.zeros(weight.shape, bool)
+    cells = _means(share, cell_px), _means(image, cell_px), _means(_squared(image), cell_px)
+    at_random = 2 * _carried_on(*_contrast(*cells, RIM_TOKENS)) + np.float32(NOISE)
+    near_at_random = 2 * _contrast(*cells, NEAR_TOKENS)[0]
+    unlike, goes_on = [], np.zeros(at_random.shape, bool)
     for offset in offsets:
         both = share * _moved(share, offset)
         difference = (image - _moved(image, offset)) * both[..., None]
@@ -295,7 +326,7 @@ def unlikeness(image: Float32, known: HoleMap, offsets: Ints, cell_px: int) -> t
         found = (_over(error_around, weight) - forgiven + np.float32(NOISE)) / at_random
         unlike.append(_carried_on(found, weight * (weight >= LEAST_KNOWN)))
         weight, error_near = (_around(each, NEAR_TOKENS) for each in (pairs, error))
-        is_same = _over(error_near, weight) < MOST_UNLIKE_SOURCE * at_random
+        is_same = _over(error_near, weight) < MOST_UNLIKE_SOURCE * near_at_random + np.float32(NOISE_SOURCE)
         is_same &= weight >= LEAST_KNOWN_SOURCE
         goes_on |= is_same | _moved(is_same, np.rint(-offset / cell_px).astype(np.int32))
     # One token alone is alike by chance.
@@ -303,29 +334,26 @@ def unlikeness(image: Float32, known: HoleMap, offsets: Ints, cell_px: int) -> t
     return np.stack(unlike), goes_on.view(bool)
 
 
-def exact_offsets(small: Shrunk, window: Box, offsets: Ints, factor: int) -> Ints:
-    """Offsets in pixels of the finest network picture.
+def exact_offset(small: Shrunk, window: Box, offset: Ints, factor: int) -> Ints:
+    """An offset in pixels of the finest network picture, ``(2,)`` int32.
 
     Args:
         small: That picture.
         window: The part of it in which known pixels are compared.
-        offsets: ``(K, 2)`` int32, in pixels of the picture that is ``factor`` times smaller.
+        offset: ``(2,)`` int32, in pixels of the picture that is ``factor`` times smaller.
         factor: A power of two.
     """
     # Whole grey levels are fine enough to compare by, and quick.
-    part = np.ascontiguousarray(small.image[window.slices])
-    luma = np.asarray(cv2.cvtColor(cv2.convertScaleAbs(part), cv2.COLOR_RGB2GRAY), np.uint8)
+    part = cv2.convertScaleAbs(np.ascontiguousarray(small.image[window.slices]))
+    luma = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
     known = np.logical_not(small.touched[window.slices]).view(np.uint8)
-    exact = []
-    for offset in offsets * np.int32(factor):
-        step = factor // 2
-        while step:
-            shifts = np.array(list(itertools.product((0, -step, step), repeat=2)), np.int32)
-            # Of equals the first: where nothing tells, the offset stays.
-            offset = offset + shifts[np.argmin([_difference(luma, known, offset + shift) for shift in shifts])]
-            step //= 2
-        exact.append(offset)
-    return np.array(exact, np.int32).reshape(-1, 2)
+    exact, step = offset * np.int32(factor), factor // 2
+    while step:
+        shifts = np.array(list(itertools.product((0, -step, step), repeat=2)), np.int32)
+        # Of equals the first: where nothing tells, the offset stays.
+        exact = exact + shifts[np.argmin([_difference(luma, known, exact + shift) for shift in shifts])]
+        step //= 2
+    return exact
 
 
 def _difference(luma: Image8, known: Image8, offset: Ints) -> float:
@@ -378,6 +406,12 @@ def _means(values: Float32, cell_px: int) -> Float32:
 def _around(values: Float32, tokens: int) -> Float32:
     """Means over squares of so many tokens; beyond the window there is nothing."""
     return np.asarray(cv2.blur(values, (tokens, tokens), borderType=cv2.BORDER_CONSTANT), np.float32)
+
+
+def _contrast(known: Float32, mean: Float32, square: Float32, tokens: int) -> tuple[Float32, Float32]:
+    """Variance of known pixels, all channels, in squares of so many tokens, and how much of them is known."""
+    weight, mean, square = (_around(each, tokens) for each in (known, mean, square))
+    return np.maximum(_over(square, weight) - _squared(_over(mean, weight)), np.float32(0)), weight
 
 
 def _over(values: Float32, weight: Float32) -> Float32:

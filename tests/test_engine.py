@@ -28,7 +28,7 @@ from rethined.errors import (
 from rethined.imageio import read_image, write_image
 from rethined.offsets import OffsetField
 from rethined.options import InpaintOptions, Preset
-from rethined.regions import Plan
+from rethined.regions import TOKEN_PX, Plan
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Float32, HoleMap, Image8, ImageLike, Pixels, SizeHW
 from rethined.workers import Workers
@@ -260,6 +260,23 @@ def test_a_facade_goes_on_in_its_own_depth(inpainter: Inpainter, dtype: type, ch
     colours = (result.image, truth) if channels != 4 else (result.image[..., :3], truth[..., :3])
     error = np.abs(colours[0].astype(float) - colours[1])[hole] / (1 if dtype == np.float32 else np.iinfo(dtype).max)
     assert np.median(error) < 0.01
+
+
+def test_what_goes_on_in_steps_keeps_its_sources_and_is_none(inpainter: Inpainter) -> None:
+    """One half of the hole goes on, the other lies in noise: that copies from nothing that was filled."""
+    image, hole = facade((512, 640)), block((512, 640), 190, 240, 320, 400)
+    image[300:] = np.random.default_rng(3).integers(0, 256, image[300:].shape, np.uint8)
+    sources = inpainter.fill(image, hole).sources
+    assert sources is not None
+    assert sources.repeats is not None
+    field, given = sources.field, sources.repeats
+    others = field.is_set & ~given.is_set
+    assert given.is_set.any()
+    assert others.any()
+    np.testing.assert_array_equal(field.offset_yx[given.is_set], given.offset_yx[given.is_set])
+    assert (sources.gate[given.is_set] == 1).all()
+    for top, left in np.argwhere(others) * TOKEN_PX + field.offset_yx[others]:
+        assert not hole[top : top + TOKEN_PX, left : left + TOKEN_PX].any()
 
 
 def test_a_facade_comes_out_the_same_from_its_own_sources(inpainter: Inpainter) -> None:

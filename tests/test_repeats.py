@@ -9,7 +9,7 @@ from planted import field_of, square_hole
 from rethined import repeats
 from rethined.matching import corrupted_tokens
 from rethined.regions import TOKEN_PX, token_pixels
-from rethined.repeats import copy_repeats, exact_offset, find_repeats, repeated_offsets, unlikeness
+from rethined.repeats import _fewest, copy_repeats, exact_offset, find_repeats, repeated_offsets, unlikeness
 from rethined.resample import Shrunk
 from rethined.types import Box, Float32, HoleMap, SizeHW
 from rethined.workers import Workers
@@ -254,6 +254,16 @@ def test_an_exact_offset_finds_the_pixel(factor: int, step_y: int, step_x: int, 
     rough = np.where(np.abs(rough * factor - step) < factor, rough, np.rint(step / factor)).astype(np.int32)
     exact = exact_offset(cut(facade(step_yx=(step_y, step_x))), Box(0, 0, *SIZE_HW), rough, factor)
     np.testing.assert_array_equal(exact, step)
+
+
+def test_few_offsets_are_used_where_many_would_do() -> None:
+    cost = np.full((3, 5), 0.2, np.float32)
+    cost[0, :2] = 0.01  # the best by far for two
+    cost[1, 2:] = 0.19  # better by less than what tells them apart
+    cost[:, 4] = [9, 9, 0.1]  # which one alone can have
+    used = [(index, np.flatnonzero(mine).tolist()) for index, mine in _fewest(cost)]
+    assert used == [(0, [0, 1, 2, 3]), (2, [4])]
+    assert not list(_fewest(np.full((3, 5), 0.4, np.float32)))
 
 
 def test_offsets_stay_where_nothing_tells() -> None:

@@ -100,19 +100,20 @@ def test_only_holes_that_are_deep_are_filled() -> None:
 
 
 def test_what_stands_before_a_facade_is_not_copied() -> None:
-    """Every other place that the hole could be copied from, by its nearest steps, holds something else."""
-    picture = facade()
-    picture[88:168, 40:120] = 255
-    picture[95:165, 45:115] = noise()[95:165, 45:115]
-    filled, field = copy_repeats(cut(picture))
+    """Though there is little else to copy, and what is around the hole knows nothing of it."""
+    size_hw, hole = (256, 400), square_hole((256, 400), Box(88, 240, 168, 320))
+    before = square_hole(size_hw, Box(60, 136, 200, 200))
+    picture = facade(size_hw)
+    forbidden = ~square_hole(size_hw, Box(0, 136, 256, 240))
+    _, field = copy_repeats(cut(picture, hole), forbidden=forbidden)
     assert field is not None
-    y, x = np.nonzero(field.is_set)
-    source = np.stack([y, x], 1) * TOKEN_PX + field.offset_yx[field.is_set]
-    middle = source + TOKEN_PX // 2
-    inside = ((middle >= (103, 53)) & (middle < (157, 107))).all(1)  # one token from its border on
-    assert not inside.any()
-    # Its tone is that of what is beside it.
-    assert (np.abs(filled.image - facade())[HOLE & ~filled.hole] < 40).mean() > 0.95
+    middle = _corners(field.offset_yx, field.is_set) + TOKEN_PX // 2
+    assert before[tuple(middle.T)].any(), "else nothing is shown"
+    picture[before] = np.random.default_rng(2).uniform(0, 255, (*size_hw, 3))[before]
+    _, field = copy_repeats(cut(picture, hole), forbidden=forbidden)
+    assert field is not None
+    middle = _corners(field.offset_yx, field.is_set) + TOKEN_PX // 2
+    assert not before[tuple(middle.T)].any()
 
 
 def test_sources_keep_clear_of_what_is_forbidden() -> None:
@@ -132,9 +133,10 @@ def _corners(offset_yx: np.ndarray, is_set: HoleMap) -> np.ndarray:
     return np.argwhere(is_set) * TOKEN_PX + offset_yx[is_set]
 
 
-def test_sources_hold_no_hole() -> None:
+@pytest.mark.parametrize("step_yx", [(32, 40), (29, 37), (31, 27)], ids=str)
+def test_sources_hold_no_hole(step_yx: tuple[int, int]) -> None:
     holes = HOLE | square_hole(SIZE_HW, Box(20, 30, 60, 90)) | square_hole(SIZE_HW, Box(190, 220, 240, 300))
-    field = find_repeats(cut(facade(), holes))
+    field = find_repeats(cut(facade(step_yx=step_yx), holes))
     assert field.is_set.any()
     for top, left in _corners(field.offset_yx, field.is_set):
         assert 0 <= top <= SIZE_HW[0] - TOKEN_PX
@@ -230,6 +232,14 @@ def test_unlikeness_is_that_of_places_taken_at_random() -> None:
     assert unlike[0].max() < 0.01
     assert np.median(unlike[1]) == pytest.approx(1, abs=0.1)
     assert goes_on[:8].all()
+
+
+@pytest.mark.parametrize(("tokens", "goes_on"), [(3, False), (6, True)])
+def test_few_tokens_are_alike_by_chance(tokens: int, goes_on: bool) -> None:
+    picture, side = noise(), tokens * TOKEN_PX
+    picture[64 : 64 + side, 160 : 160 + side] = picture[64 : 64 + side, 64 : 64 + side]
+    _, found = unlikeness(picture, np.ones(SIZE_HW, bool), np.array([[0, 96]], np.int32), TOKEN_PX)
+    assert found.any() == goes_on
 
 
 def test_unlikeness_forgives_another_tone() -> None:

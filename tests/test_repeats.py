@@ -102,9 +102,9 @@ def test_only_holes_that_are_deep_are_filled() -> None:
 def test_what_stands_before_a_facade_is_not_copied() -> None:
     """Though there is little else to copy, and what is around the hole knows nothing of it."""
     size_hw, hole = (256, 400), square_hole((256, 400), Box(88, 240, 168, 320))
-    before = square_hole(size_hw, Box(60, 136, 200, 200))
+    before = square_hole(size_hw, Box(104, 168, 152, 200))
     picture = facade(size_hw)
-    forbidden = ~square_hole(size_hw, Box(0, 136, 256, 240))
+    forbidden = ~square_hole(size_hw, Box(88, 152, 168, 240))
     _, field = copy_repeats(cut(picture, hole), forbidden=forbidden)
     assert field is not None
     middle = _corners(field.offset_yx, field.is_set) + TOKEN_PX // 2
@@ -113,7 +113,8 @@ def test_what_stands_before_a_facade_is_not_copied() -> None:
     _, field = copy_repeats(cut(picture, hole), forbidden=forbidden)
     assert field is not None
     middle = _corners(field.offset_yx, field.is_set) + TOKEN_PX // 2
-    assert not before[tuple(middle.T)].any()
+    inside = square_hole(size_hw, Box(108, 172, 148, 196))  # a token at its border is half wall
+    assert not inside[tuple(middle.T)].any()
 
 
 def test_sources_keep_clear_of_what_is_forbidden() -> None:
@@ -142,6 +143,17 @@ def test_sources_hold_no_hole(step_yx: tuple[int, int]) -> None:
         assert 0 <= top <= SIZE_HW[0] - TOKEN_PX
         assert 0 <= left <= SIZE_HW[1] - TOKEN_PX
         assert not holes[top : top + TOKEN_PX, left : left + TOKEN_PX].any()
+
+
+def test_exact_sources_hold_no_hole_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others than those that were judged: up to a token farther."""
+    monkeypatch.setattr(
+        repeats, "exact_offset", lambda _small, _window, offset, factor: offset * factor + np.array([7, 7], np.int32)
+    )
+    field = find_repeats(cut(facade()))
+    assert field.is_set.any()
+    for top, left in _corners(field.offset_yx, field.is_set):
+        assert not HOLE[top : top + TOKEN_PX, left : left + TOKEN_PX].any()
 
 
 def test_known_pixels_and_the_picture_given_stay() -> None:

@@ -764,6 +764,18 @@ def test_out_goes_with_a_path_only(inpainter: Inpainter, tmp_path: Path, wrap: t
     assert not list(tmp_path.iterdir())
 
 
+def test_true_may_be_any_byte(inpainter: Inpainter) -> None:
+    """As in Pillow's bitmaps, and in masks of 0 and 255 that are viewed as bool."""
+    image, hole = photo((150, 190)), block((150, 190), 40, 50, 80, 90)
+    expected = inpainter(image, hole)
+    bitmap, view = Image.fromarray(hole), (hole * np.uint8(255)).view(bool)
+    for mask in (bitmap, view):
+        np.testing.assert_array_equal(inpainter(image, mask), expected)
+    forbidden = block((150, 190), 0, 0, 150, 40)
+    expected = inpainter(image, hole, forbid=forbidden)
+    np.testing.assert_array_equal(inpainter(image, hole, forbid=(forbidden * np.uint8(255)).view(bool)), expected)
+
+
 # ---- sources of an earlier fill ----
 
 

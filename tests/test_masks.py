@@ -71,6 +71,7 @@ FORMS: dict[str, Any] = {
     "opaque RGBA": lambda t: np.dstack([white(t, np.uint8, 255)] * 3 + [np.full(t.shape, 255, np.uint8)]),
     "transparent RGBA": lambda t: np.dstack([white(t, np.uint8, 255)] * 3 + [np.zeros(t.shape, np.uint8)]),
     "RGBA with any alpha": lambda t: np.dstack([white(t, np.uint8, 255)] * 4),
+    "bool of 255": lambda t: white(t, np.uint8, 255).view(bool),
     "fortran order": lambda t: np.asfortranarray(white(t, np.uint8, 255)),
     "flipped twice": lambda t: white(t, np.uint8, 255)[::-1].copy()[::-1],
     **{f"PIL {mode}": lambda t, mode=mode: pil(t, mode) for mode in ("1", "L", "P", "RGB", "RGBA", "LA", "I", "F")},
@@ -95,6 +96,7 @@ def test_any_form_of_a_mask_is_the_same_hole_map(form: str, truth: HoleMap) -> N
     hole = as_hole(mask, truth.shape)
     assert hole.dtype == np.bool_
     np.testing.assert_array_equal(hole, truth)
+    np.testing.assert_array_equal(hole.view(np.uint8), truth, "True is 1, in whatever byte it came")
     assert content(mask) == before
     assert not np.shares_memory(hole, truth)
 

@@ -207,7 +207,8 @@ def _marked(values: NDArray[Any], kind: _Kind) -> HoleMap:
 def _above_half(values: NDArray[Any], kind: _Kind) -> HoleMap:
     """Where ``(H, W)`` values are above half of their range; warns if they do not look like a mask."""
     if values.dtype == np.bool_:
-        return np.array(values)
+        # True may be any byte but 0 (255 in Pillow's bitmaps, or in a view of a mask); from here on it is 1.
+        return np.asarray(values.view(np.uint8) != 0)
     full = _full_scale(values, kind)
     marked: HoleMap = values > full / 2
     nonzero = int(np.count_nonzero(values))

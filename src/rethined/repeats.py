@@ -61,8 +61,8 @@ LEAST_OFFSET_TOKENS = 2
 APART_PX = 3
 """Offsets that are nearer to each other than this count as one, in pixels of the searched picture."""
 LEAST_CORRELATION = 0.5
-"""Of luma, for an offset to be tried. With .25 much is taken for repeated in photographs that have nothing of the kind
-(LaMa medium +1.5 %, with .35 +.9 %); with .55 single edges are not."""
+"""Of luma, for an offset to be tried. In an earlier version much was taken for repeated with .25 in photographs that
+have nothing of the kind (LaMa medium +1.5 %, with .35 +.9 %); with .55 single edges are not taken any more."""
 LEAST_OF_ALL = 0.25
 """The same over all that is known, whether or not it is known an offset away: most holes are done with by that."""
 LEAST_OVERLAP = 0.15
@@ -77,7 +77,8 @@ ALIKE = 0.05
 """What unlikeness does not tell offsets apart by: the fewer offsets, the fewer seams. No change beyond noise in scores,
 but a window comes from one window, not from four."""
 MOST_UNLIKE_SOURCE = 0.5
-"""The same for what is copied. Measured without it: LaMa medium +3 %, with stripes came the head before them."""
+"""The same for what is copied, by its own contrast. In an earlier version, without it LaMa medium +3 %: with stripes
+came the head before them."""
 NOISE, NOISE_SOURCE = 8.0, 48.0
 """Squared grey levels, all channels, that say nothing: what is smooth does not go on in steps, but may be copied."""
 LEAST_KNOWN, LEAST_KNOWN_SOURCE = 0.1, 0.3

@@ -300,6 +300,18 @@ def test_small_patches_are_left_to_the_network(monkeypatch: pytest.MonkeyPatch) 
     assert copy_repeats(small) == (small, None)
 
 
+def test_a_hole_of_which_little_goes_on_is_left_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the upper two fifths: the rest lies in noise."""
+    picture = facade()
+    picture[120:] = noise()[120:]
+    _, field = copy_repeats(cut(picture))
+    assert field is not None
+    share = field.is_set.sum() / corrupted_tokens(HOLE).sum()
+    assert 0.3 <= share < 0.6
+    monkeypatch.setattr(repeats, "LEAST_SHARE", 0.6)
+    assert copy_repeats(cut(picture))[1] is None
+
+
 def test_hole_pixels_of_copied_tokens_alone_are_filled() -> None:
     hole = square_hole(SIZE_HW, Box(91, 123, 171, 205))
     filled, field = copy_repeats(cut(facade(), hole))

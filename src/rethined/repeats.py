@@ -86,8 +86,9 @@ LEAST_KNOWN, LEAST_KNOWN_SOURCE = 0.1, 0.3
 MEAN_FORGIVEN = 0.75
 """Share of the squared difference of means that does not count: the membrane corrects tone. Measured with 0: .7 % worse
 in structured scenes."""
-LEAST_TOKENS = 12
-"""Smaller patches are left to the network."""
+LEAST_TOKENS, LEAST_SHARE = 12, 0.3
+"""Smaller patches, and holes of which less goes on, are left to the network: an edge that passes by is no reason to
+copy what is smooth. Without the share: no change in structured scenes, LaMa thick +.1 %, and spots in a smooth wall."""
 MOST_DIFFERENT = 60
 """Grey levels; larger differences count as this when offsets are made exact: what stands there is not what goes on."""
 
@@ -232,6 +233,8 @@ def _set_group(field: OffsetField, searched: _Searched, window: Box, hole: HoleM
         middle_yx = (source_yx + TOKEN_PX // 2) // TOKEN_PX - window_yx
         may = _is_at(searched.free, source_yx) & _is_at(goes_on, middle_yx)
         own[may] = each[y[may], x[may]]
+    if (cost.min(0) < MOST_UNLIKE).mean() < LEAST_SHARE:
+        return
     for index, mine in _fewest(cost):
         offset = exact_offset(searched.finest, window.scaled(TOKEN_PX, TOKEN_PX), offsets[index], factor)
         mine &= _is_at(searched.free, corner_yx + offset)

@@ -12,7 +12,7 @@ from rethined.climb import climb
 from rethined.distance import distance_px
 from rethined.ladder import plan_looks
 from rethined.offsets import OffsetField
-from rethined.regions import token_pixels
+from rethined.regions import in_pixels
 from rethined.resample import Shrunk, halve_any
 from rethined.session import NetworkResult
 from rethined.types import Float32, HoleMap, SizeHW
@@ -145,7 +145,7 @@ def test_what_goes_on_in_steps_is_known_to_all_looks() -> None:
     def repeat(small: Shrunk, half: Shrunk | None) -> tuple[Shrunk, OffsetField]:
         assert half is not None
         assert half.hole.shape == (512, 512)
-        copied = small.hole & token_pixels(tokens)
+        copied = small.hole & in_pixels(tokens)
         assert copied.any()
         image = np.where(copied[..., None], np.float32(200), small.image)
         return Shrunk(image, small.hole & ~copied, small.touched), field_of((0, 240), tokens)
@@ -157,7 +157,7 @@ def test_what_goes_on_in_steps_is_known_to_all_looks() -> None:
     coarse, fine = climbed.rungs
     assert fine.given is not None
     assert coarse.given is not None
-    np.testing.assert_array_equal(fine.given, fine.touched & token_pixels(tokens))
+    np.testing.assert_array_equal(fine.given, fine.touched & in_pixels(tokens))
     np.testing.assert_array_equal(coarse.given, coarse.touched & ~halve_any(fine.touched & ~fine.given))
     np.testing.assert_array_equal(fine.filled[fine.given], 200)
     inner = ~halve_any(~fine.given)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +9,10 @@ from hypothesis import strategies as st
 from planted import field_of, square_hole
 from rethined import repeats
 from rethined.matching import corrupted_tokens
-from rethined.regions import TOKEN_PX, token_pixels
+from rethined.regions import TOKEN_PX, in_pixels
 from rethined.repeats import _fewest, copy_repeats, exact_offset, find_repeats, repeated_offsets, unlikeness
 from rethined.resample import Shrunk
-from rethined.types import Box, Float32, HoleMap, SizeHW
+from rethined.types import Box, Float32, HoleMap, Image8, SizeHW
 from rethined.workers import Workers
 
 SIZE_HW = (256, 320)
@@ -45,6 +46,11 @@ def noise() -> Float32:
 
 def cut(picture: Float32, hole: HoleMap = HOLE) -> Shrunk:
     return Shrunk(np.where(hole[..., None], 0, picture).astype(np.float32), hole, hole)
+
+
+def compared(picture: Float32) -> tuple[Image8, HoleMap]:
+    """Luma of it, and where it is known."""
+    return cv2.cvtColor(cv2.convertScaleAbs(cut(picture).image), cv2.COLOR_RGB2GRAY).astype(np.uint8), ~HOLE
 
 
 @pytest.mark.usefixtures("each_loops")
@@ -148,7 +154,7 @@ def test_sources_hold_no_hole(step_yx: tuple[int, int]) -> None:
 def test_exact_sources_hold_no_hole_either(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others than those that were judged: up to a token farther."""
     monkeypatch.setattr(
-        repeats, "exact_offset", lambda _small, _window, offset, factor: offset * factor + np.array([7, 7], np.int32)
+        repeats, "exact_offset", lambda _luma, _known, offset, factor: offset * factor + np.array([7, 7], np.int32)
     )
     field = find_repeats(cut(facade()))
     assert field.is_set.any()
@@ -274,7 +280,7 @@ def test_an_exact_offset_finds_the_pixel(factor: int, step_y: int, step_x: int, 
     step = np.array([step_y, step_x])
     rough = np.rint(step / factor).astype(np.int32) + np.array([off_y, off_x], np.int32)
     rough = np.where(np.abs(rough * factor - step) < factor, rough, np.rint(step / factor)).astype(np.int32)
-    exact = exact_offset(cut(facade(step_yx=(step_y, step_x))), Box(0, 0, *SIZE_HW), rough, factor)
+    exact = exact_offset(*compared(facade(step_yx=(step_y, step_x))), rough, factor)
     np.testing.assert_array_equal(exact, step)
 
 
@@ -289,8 +295,7 @@ def test_few_offsets_are_used_where_many_would_do() -> None:
 
 
 def test_offsets_stay_where_nothing_tells() -> None:
-    small = cut(np.full((*SIZE_HW, 3), 90, np.float32))
-    exact = exact_offset(small, Box(0, 0, *SIZE_HW), np.array([5, 9], np.int32), 4)
+    exact = exact_offset(*compared(np.full((*SIZE_HW, 3), 90, np.float32)), np.array([5, 9], np.int32), 4)
     np.testing.assert_array_equal(exact, [20, 36])
 
 
@@ -316,4 +321,4 @@ def test_hole_pixels_of_copied_tokens_alone_are_filled() -> None:
     hole = square_hole(SIZE_HW, Box(91, 123, 171, 205))
     filled, field = copy_repeats(cut(facade(), hole))
     assert field is not None
-    np.testing.assert_array_equal(filled.hole, hole & ~token_pixels(field.is_set))
+    np.testing.assert_array_equal(filled.hole, hole & ~in_pixels(field.is_set))

@@ -1,8 +1,8 @@
 """The looks of the network, from coarse to fine: each is prefilled with the result of the one before.
 
 What goes on in steps around a hole is filled before (:mod:`rethined.repeats`) and is known to all of them. The first is
-prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less
-of what is known lies out of the network's sight, and by copies of what is known. Where to look is planned by
+prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less of what is
+known lies out of the network's sight, and by copies of what is known. Where to look is planned by
 :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the network is run on windows of
 it; the last look is at windows of the photograph itself.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rethined.depth import LEVELS, in_levels
 from rethined.distance import depth_share
 from rethined.offsets import OffsetField
-from rethined.regions import SIZE_MULTIPLE, Plan, Window, token_pixels
+from rethined.regions import SIZE_MULTIPLE, Plan, Window, in_pixels
 from rethined.resample import Shrunk, cell_means, halve_any, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
@@ -42,8 +42,7 @@ from: :func:`rethined.structure.copy_structure`."""
 
 Repeat = Callable[[Shrunk, Shrunk | None], tuple[Shrunk, OffsetField | None]]
 """Called with the finest picture, and that of half the size if there is one, gives the finest with less of a hole, and
-where tokens were copied from:
-:func:`rethined.repeats.copy_repeats`."""
+where tokens were copied from: :func:`rethined.repeats.copy_repeats`."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage, gives what it runs in."""
@@ -150,7 +149,7 @@ def _given(shrunk: list[Shrunk], repeats: OffsetField | None) -> list[HoleMap | 
     """For each size, from fine to coarse, which pixels that hold any hole were filled before the network looked."""
     if repeats is None:
         return [None] * len(shrunk)
-    left = shrunk[0].touched & ~token_pixels(repeats.is_set)
+    left = shrunk[0].touched & ~in_pixels(repeats.is_set)
     given: list[HoleMap | None] = []
     for small in shrunk:
         if given:

@@ -355,8 +355,10 @@ class Inpainter:
             copying = partial(copy_structure, forbidden=forbidden, field=sources.structure, workers=workers)
         if sources.repeats is not None:
             repeating = partial(copy_repeats, forbidden=forbidden, field=sources.repeats, workers=workers)
-        args = (self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, repeating)
-        rungs = climb(*args, workers=workers).rungs
+        climbed = climb(
+            self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, repeating, workers=workers
+        )
+        rungs = climbed.rungs
         with clock.stage("match"):
             sources.expect_hole(rungs[-1].touched)
             barred = forbidden_at(forbidden, rungs)

@@ -202,7 +202,7 @@ def batches(pieces: Iterable[Piece], limit_px: int) -> Iterator[list[Piece]]:
         yield batch
 
 
-def token_pixels(tokens: HoleMap) -> HoleMap:
+def in_pixels(tokens: HoleMap) -> HoleMap:
     """``(h, w)`` tokens as ``(8 h, 8 w)`` pixels."""
     return tokens.repeat(TOKEN_PX, 0).repeat(TOKEN_PX, 1)
 

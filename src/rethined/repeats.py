@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from rethined.distance import depth_share
 from rethined.matching import corrupted_tokens, free_positions
 from rethined.offsets import OffsetField
-from rethined.regions import TOKEN_PX, group_cells, token_pixels
+from rethined.regions import TOKEN_PX, group_cells, in_pixels
 from rethined.resample import Shrunk, halve_any, pull_push, shrink_any, spread
 from rethined.transfer import transfer
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
@@ -121,7 +121,7 @@ def copy_repeats(
         field = find_repeats(small, half, barred, workers=workers)
     if not field.is_set.any():
         return small, None
-    copied = small.hole & token_pixels(field.is_set)
+    copied = small.hole & in_pixels(field.is_set)
     prefilled = pull_push(small.image, small.hole)
     y, x, colours = transfer(
         np.asarray(cv2.convertScaleAbs(prefilled), np.uint8),
@@ -159,7 +159,7 @@ def find_repeats(
     is_deep = depth_share(halve_any(small.touched), DEEP_PX / 2 - 1, DEEP_PX / 2) == 1
     if not is_deep.any():
         return field
-    deep_tokens = is_deep.reshape(tokens.shape[0], TOKEN_PX // 2, tokens.shape[1], TOKEN_PX // 2).any((1, 3))
+    deep_tokens = halve_any(halve_any(is_deep))
     searched = _Searched.of(small, half or small.halved(), barred)
     groups = group_cells(tokens)
     least, most = AROUND_TOKENS
@@ -236,8 +236,13 @@ def _set_group(field: OffsetField, searched: _Searched, window: Box, hole: HoleM
         own[may] = each[y[may], x[may]]
     if (cost.min(0) < MOST_UNLIKE).mean() < LEAST_SHARE:
         return
+    part = window.scaled(TOKEN_PX, TOKEN_PX).slices
+    # Whole grey levels are fine enough to compare by, and quick.
+    colours = cv2.convertScaleAbs(np.ascontiguousarray(searched.finest.image[part]))
+    luma = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
+    is_known = ~searched.finest.touched[part]
     for index, mine in _fewest(cost):
-        offset = exact_offset(searched.finest, window.scaled(TOKEN_PX, TOKEN_PX), offsets[index], factor)
+        offset = exact_offset(luma, is_known, offsets[index], factor)
         mine &= _is_at(searched.free, corner_yx + offset)
         field.offset_yx[y[mine], x[mine]] = offset
         field.is_set[y[mine], x[mine]] = True
@@ -339,19 +344,15 @@ def unlikeness(image: Float32, known: HoleMap, offsets: Ints, cell_px: int) -> t
     return np.stack(unlike), goes_on.view(bool)
 
 
-def exact_offset(small: Shrunk, window: Box, offset: Ints, factor: int) -> Ints:
+def exact_offset(luma: Image8, known: HoleMap, offset: Ints, factor: int) -> Ints:
     """An offset in pixels of the finest network picture, ``(2,)`` int32.
 
     Args:
-        small: That picture.
-        window: The part of it in which known pixels are compared.
+        luma: ``(H, W)`` uint8, the part of that picture in which known pixels are compared.
+        known: ``(H, W)`` bool.
         offset: ``(2,)`` int32, in pixels of the picture that is ``factor`` times smaller.
         factor: A power of two.
     """
-    # Whole grey levels are fine enough to compare by, and quick.
-    part = cv2.convertScaleAbs(np.ascontiguousarray(small.image[window.slices]))
-    luma = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
-    known = np.logical_not(small.touched[window.slices]).view(np.uint8)
     exact, step = offset * np.int32(factor), factor // 2
     while step:
         shifts = np.array(list(itertools.product((0, -step, step), repeat=2)), np.int32)
@@ -361,19 +362,17 @@ def exact_offset(small: Shrunk, window: Box, offset: Ints, factor: int) -> Ints:
     return exact
 
 
-def _difference(luma: Image8, known: Image8, offset: Ints) -> float:
+def _difference(luma: Image8, known: HoleMap, offset: Ints) -> float:
     """Mean difference of known pixels from those an offset away."""
     here, there = _overlap((luma.shape[0], luma.shape[1]), offset)
-    both = cv2.bitwise_and(known[here], known[there])
+    both = known[here] & known[there]
     difference = np.minimum(cv2.absdiff(luma[here], luma[there]), np.uint8(MOST_DIFFERENT))
-    return cv2.mean(difference, both)[0] if np.any(both) else np.inf
+    return cv2.mean(difference, both.view(np.uint8))[0] if both.any() else np.inf
 
 
 def _detail(luma: Float32, share: Float32, band_px: int) -> Float32:
     """What known pixels differ from the mean of those around, strong ones less; zero elsewhere."""
-    area = (band_px | 1, band_px | 1)
-    weight = np.maximum(cv2.blur(share, area, borderType=cv2.BORDER_CONSTANT), np.float32(1e-3))
-    mean = cv2.blur(luma * share, area, borderType=cv2.BORDER_CONSTANT) / weight
+    mean = _over(_around(luma * share, band_px | 1), _around(share, band_px | 1))
     detail = (luma - mean) * share
     strong = np.float32(MOST_STRONG * np.sqrt(np.square(detail).sum() / max(1.0, float(share.sum()))))
     return np.asarray(np.clip(detail, -strong, strong), np.float32)
@@ -408,9 +407,9 @@ def _means(values: Float32, cell_px: int) -> Float32:
     return np.asarray(cv2.resize(values, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _around(values: Float32, tokens: int) -> Float32:
-    """Means over squares of so many tokens; beyond the window there is nothing."""
-    return np.asarray(cv2.blur(values, (tokens, tokens), borderType=cv2.BORDER_CONSTANT), np.float32)
+def _around(values: Float32, side: int) -> Float32:
+    """Means over squares of so many pixels or tokens, an odd number; beyond the window there is nothing."""
+    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
 def _contrast(known: Float32, mean: Float32, square: Float32, tokens: int) -> tuple[Float32, Float32]:

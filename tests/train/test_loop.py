@@ -73,7 +73,13 @@ def sampler(photos: list[Photo]) -> Sampler:
     [
         {"use_bfloat16": False},
         {"use_bfloat16": True},
-        {"use_bfloat16": True, "frequency_weight": 1.0, "adversarial_weight": 0.1, "adversarial_r1": 1.0},
+        {
+            "use_bfloat16": True,
+            "frequency_weight": 1.0,
+            "adversarial_weight": 0.1,
+            "adversarial_r1": 1.0,
+            "varied_windows": True,
+        },
         {"use_bfloat16": True, "quantised": "all"},
         {"use_bfloat16": True, "quantised": "coarse", "taught": True},
     ],
@@ -267,6 +273,32 @@ def test_feature_loss_is_taken_in_its_turn(
 
     train(state, config, brighter, tmp_path, feature_loss=feature_loss)
     assert heard == calls
+
+
+def test_windows_are_varied_where_the_settings_say_so(
+    make_config: MakeConfig, brighter: Brighter, tmp_path: Path
+) -> None:
+    def seen(varied_windows: bool, seed: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        heard: list[tuple[Tensor, Tensor, Tensor]] = []
+
+        def feature_loss(fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+            heard.append((fill.detach(), target, hole))
+            return (fill - target).square().mean()
+
+        config = make_config(
+            steps=3, feature_weight=1.0, feature_px=64, varied_windows=varied_windows, seed=seed, learning_rate=1e-6
+        )
+        train(new_state(config), config, brighter, tmp_path, feature_loss=feature_loss)
+        return heard
+
+    whole, varied, again, other = (seen(*choice) for choice in ((False, 1), (True, 1), (True, 1), (True, 2)))
+    assert [fill.shape[-1] for fill, _, _ in whole] == [64] * 6
+    assert [fill.shape[-1] for fill, _, _ in varied] == [32] * 6, "room to be shifted"
+    for (fill, target, hole), (same, _, _) in zip(varied, again, strict=True):
+        assert torch.equal(fill, same)
+        assert torch.equal(fill != target, (hole == 1).expand_as(fill))
+    assert not torch.equal(varied[0][2], other[0][2])
+    assert not torch.equal(varied[0][2], varied[2][2]), "each step anew"
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,22 @@ def test_default_file_holds_every_default_with_a_comment() -> None:
     assert bare == []
 
 
-def test_cpu_file_is_the_fourth_run_of_the_shipped_weights() -> None:
+def test_cpu_file_is_the_last_run_of_the_shipped_weights() -> None:
     assert merge(TrainConfig(), read_settings(CONFIGS / "cpu.toml")) == TrainConfig(
-        samples_per_step=16,
-        steps=15_500,
-        cooldown_steps=4_450,
+        seed=301,
+        crop_px=384,
+        samples_per_step=12,
+        steps=2_460,
+        warmup_steps=40,
+        cooldown_steps=1_500,
+        procedural_share=0.05,
+        copied_share=0.3,
         learning_rate=1.5e-3,
-        feature_weight=0.4,
+        ema_decay=0.998,
+        feature_weight=0.6,
+        feature_px=288,
         feature_strides=(2, 4, 8, 16, 32),
+        varied_windows=True,
     )
 
 

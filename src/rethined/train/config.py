@@ -76,6 +76,8 @@ class TrainConfig:
         feature_every: The feature distance is taken in one of this many steps.
         feature_px: Side of the window round a hole pixel that it and the next two look at in each crop; a multiple of
             32.
+        varied_windows: Whether these windows are mirrored, turned, shifted by pixels and shrunk by chance
+            (:mod:`rethined.losses.variants`); else the network learns patterns that only the loss takes for detail.
         feature_strides: Which feature maps it compares: the last ones at these strides, some of 2, 4, 8, 16, 32.
         frequency_weight: Weight of the focal frequency loss; 0 leaves it out.
         adversarial_weight: Weight of the adversarial term; 0 leaves it out, and the discriminator with it.
@@ -111,6 +113,7 @@ class TrainConfig:
     feature_weight: float = 0.0
     feature_every: int = 1
     feature_px: int = 128
+    varied_windows: bool = True
     feature_strides: tuple[int, ...] = (2, 4, 8)
     frequency_weight: float = 0.0
     adversarial_weight: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from rethined.data.samples import Sampler
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import descriptor_distance, oracle_matching
+from rethined.losses.variants import draw_side, variant_sides, vary
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
 from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
@@ -250,13 +252,17 @@ def _learn(
         matching = descriptor_distance(output, taught)
         loss = loss + TAUGHT_MATCHING * matching
     meter.profile.end_part("loss: matching")
-    windows: list[Tensor] = []
+    windows: tuple[Tensor, ...] = ()
     if terms:
         side_px = min(config.feature_px, *view.hole.shape[2:])
         corners = hole_windows(view.hole, side_px, generator)
         prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, truth, view.hole))
         residual = from_cells(cut_squares(output.residual, corners // CELL_PX, side_px // CELL_PX))
-        windows = [prefilled + residual, target, hole]
+        windows = whole = (prefilled + residual, target, hole)
+        if config.varied_windows:
+            # On the host: all processes draw the same, and nothing waits for a GPU.
+            share = random.Random(f"{config.seed} {state.step} {name}").random()
+            windows = vary(whole, draw_side(variant_sides(side_px), share), generator)
     for term in terms:
         value = term.loss(*windows)
         loss = loss + term.weight * value

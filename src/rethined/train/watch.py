@@ -9,6 +9,7 @@ import torch
 
 from rethined.data.masks import FAMILIES, MaskFamily, draw_hole
 from rethined.data.photos import Photo
+from rethined.losses.variants import variant_sides, vary
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.network import RethinedNetwork
 from rethined.nn.squares import cut_squares
@@ -68,13 +69,18 @@ class ValSet:
         return float(np.mean(gains))
 
     def feature_distance(self, network: RethinedNetwork, distance: FillLoss) -> float:
-        """Mean over cases of the fill's distance from the truth, in a window round a hole pixel of each."""
+        """Mean over cases of the fill's distance from the truth, in a window round a hole pixel of each.
+
+        Windows are varied as :mod:`rethined.losses.variants` says, and so fool the distance as little as its users.
+        """
         network = network.deploy()
         found = []
         with torch.inference_mode():
             for index, (prefilled, hole, target) in enumerate(self._cases):
                 fill = network(prefilled, hole).fill.clamp(0, 1)
-                corners = hole_windows(hole, WINDOW_PX, torch.Generator().manual_seed(index))
-                windows = (cut_squares(planes, corners, WINDOW_PX) for planes in (fill, target, hole))
+                generator = torch.Generator().manual_seed(index)
+                corners = hole_windows(hole, WINDOW_PX, generator)
+                ours, truth, inside = (cut_squares(planes, corners, WINDOW_PX) for planes in (fill, target, hole))
+                windows = vary((ours, truth, inside), variant_sides(WINDOW_PX)[-1], generator)
                 found.append(float(distance(*windows)))
         return float(np.mean(found))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rethined.nn.processes import draw_rows
+from rethined.nn.processes import uniform_rows
 from rethined.nn.squares import cut_squares
 
 Windows = tuple[Tensor, Tensor, Tensor]
@@ -67,8 +67,7 @@ def vary(windows: Windows, side_px: int, generator: torch.Generator) -> Windows:
         shrunk counts as hole if anything of it was.
     """
     fill, target, hole = windows
-    numbers = draw_rows(lambda rows: torch.rand((rows, 5), generator=generator, device=generator.device), len(hole))
-    numbers = numbers.to(hole.device)
+    numbers = uniform_rows(len(hole), 5, generator, hole.device)
     largest = variant_sides(hole.shape[-1])[-1]
     corners = (numbers[:, :2] * (hole.shape[-1] - largest + 1)).long()
     choices = (numbers[:, 2:] < 0.5).view(-1, 3, 1, 1, 1).unbind(1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rethined.nn.processes import draw_rows
+from rethined.nn.processes import uniform_rows
 
 GRID_PX = 8
 """Windows begin at multiples of this."""
@@ -31,13 +31,9 @@ def hole_windows(hole: Tensor, side_px: int, generator: torch.Generator) -> Tens
     share = functional.avg_pool2d(hole, GRID_PX).flatten(1)
     columns = hole.shape[3] // GRID_PX
 
-    def draw(rows: int) -> Tensor:
-        drawn = torch.rand((rows, share.shape[1] + 2), generator=generator, device=generator.device)
-        return drawn.to(hole.device)
-
     # A row's cell depends on its own shares and its own random numbers alone: what the others hold is no matter. The
     # smallest of exponential variates divided by the shares falls on a cell with the chance of its share.
-    numbers = draw_rows(draw, len(hole))
+    numbers = uniform_rows(len(hole), share.shape[1] + 2, generator, hole.device)
     cells = (numbers[:, 2:].clamp_min(1e-12).log().neg() / (share + 1e-9)).argmin(1)
     shifts = (numbers[:, :2] * (side_px // GRID_PX)).long()
     corners = (torch.stack([cells // columns, cells % columns], 1) - shifts).clamp_min(0) * GRID_PX

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rethined.nn.network import TOKEN_PX
-from rethined.nn.processes import draw_rows
+from rethined.nn.processes import uniform_rows
 
 MASKED_LOGIT = -1e4
 """Stands for minus infinity; finite in half precision, so a row without known tokens gives no NaN."""
@@ -86,9 +86,6 @@ def sample_rows(corrupted: Tensor, count: int, generator: torch.Generator) -> tu
         ``(N, count)`` int token indices and ``(N, count)`` bool, ``False`` where a picture had no more.
     """
     tokens = corrupted.shape[1]
-    drawn = draw_rows(
-        lambda rows: torch.rand((rows, tokens), generator=generator, device=generator.device), len(corrupted)
-    )
-    chance = drawn.to(corrupted.device) + corrupted
+    chance = uniform_rows(len(corrupted), tokens, generator, corrupted.device) + corrupted
     best, rows = chance.topk(min(count, tokens), dim=1)
     return rows, best >= 1

@@ -41,6 +41,19 @@ def draw_rows(draw: Callable[[int], Tensor], rows: int) -> Tensor:
     return draw(rows * count)[rank * rows : (rank + 1) * rows]
 
 
+def uniform_rows(rows: int, columns: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """``(rows, columns)`` numbers in 0..1 for the pictures of this process, see :func:`draw_rows`.
+
+    Args:
+        rows: Pictures of this process.
+        columns: Numbers of each.
+        generator: Source of randomness, equal in all processes.
+        device: Where they are wanted; nothing is waited for when it is the generator's.
+    """
+    drawn = draw_rows(lambda n: torch.rand((n, columns), generator=generator, device=generator.device), rows)
+    return drawn.to(device)
+
+
 def mean_of_all(total: Tensor, weight: Tensor, *, at_least: float) -> Tensor:
     """A mean over the pictures of a whole step, as this process's part of it.
 

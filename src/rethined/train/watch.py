@@ -71,7 +71,7 @@ class ValSet:
     def feature_distance(self, network: RethinedNetwork, distance: FillLoss) -> float:
         """Mean over cases of the fill's distance from the truth, in a window round a hole pixel of each.
 
-        Windows are varied as :mod:`rethined.losses.variants` says, and so fool the distance as little as its users.
+        Windows are varied (:mod:`rethined.losses.variants`): a pattern made for one place of them gains nothing here.
         """
         network = network.deploy()
         found = []

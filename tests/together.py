@@ -35,6 +35,7 @@ CONFIG = TrainConfig(
     feature_weight=1.0,
     feature_px=64,
     varied_windows=True,
+    transferred_share=0.5,
     frequency_weight=30.0,
     adversarial_weight=0.3,
     adversarial_features=3.0,

@@ -66,6 +66,11 @@ def test_longer_runs_are_the_same_until_the_cooldown() -> None:
         ({"optimizer": "sgd"}, "optimizer is 'sgd'; expected one of muon, adamw"),
         ({"procedural_share": 1.5}, r"procedural_share is 1\.5; expected 0 to 1"),
         ({"copied_share": -0.5}, r"copied_share is -0\.5; expected 0 to 1"),
+        ({"transferred_share": 1.5}, r"transferred_share is 1\.5; expected 0 to 1"),
+        (
+            {"transferred_share": 0.5, "taught": True},
+            r"transferred_share is 0\.5 while taught is set; expected 0: the teacher's fill",
+        ),
         ({"ema_decay": 1.0}, r"ema_decay is 1\.0; expected at least 0 and below 1"),
         ({"ema_decay": -0.1}, r"ema_decay is -0\.1"),
         ({"steps": 10, "cooldown_steps": 11}, r"cooldown_steps is 11; expected 0 to steps \(10\)"),

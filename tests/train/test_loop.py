@@ -16,9 +16,11 @@ from rethined.data.photos import Photo
 from rethined.data.samples import Sample, Sampler
 from rethined.export.onnx import export_tensors
 from rethined.losses.fill import masked_huber
+from rethined.losses.transferred import Transferred, transfer_fills
 from rethined.nn import quantised
-from rethined.nn.cells import to_cells
+from rethined.nn.cells import from_cells, to_cells
 from rethined.nn.network import RESIDUAL_SCALE, NetworkConfig
+from rethined.nn.squares import cut_squares
 from rethined.train import loop as module
 from rethined.train.batches import stack
 from rethined.train.config import TrainConfig
@@ -79,6 +81,7 @@ def sampler(photos: list[Photo]) -> Sampler:
             "adversarial_weight": 0.1,
             "adversarial_r1": 1.0,
             "varied_windows": True,
+            "transferred_share": 0.5,
         },
         {"use_bfloat16": True, "quantised": "all"},
         {"use_bfloat16": True, "quantised": "coarse", "taught": True},
@@ -299,6 +302,86 @@ def test_windows_are_varied_where_the_settings_say_so(
         assert torch.equal(fill != target, (hole == 1).expand_as(fill))
     assert not torch.equal(varied[0][2], other[0][2])
     assert not torch.equal(varied[0][2], varied[2][2]), "each step anew"
+
+
+def test_as_many_fills_are_seen_transferred_as_the_settings_say(
+    make_config: MakeConfig, sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 0
+
+    def counted(*pictures: Tensor, temperature: float, threads: int) -> Transferred:
+        nonlocal count
+        count += len(pictures[0])
+        done = transfer_fills(*pictures, temperature=temperature, threads=threads)
+        return Transferred(torch.full_like(done.fill, 7), done.gate, done.voice)
+
+    monkeypatch.setattr("rethined.train.loop.transfer_fills", counted)
+    seen: list[bool] = []
+
+    def feature_loss(fill: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+        inside = (hole == 1).expand_as(fill)
+        for one, where in zip(fill, inside, strict=True):
+            is_transferred = torch.isclose(one[where], torch.tensor(7.0))
+            assert is_transferred.all() or not is_transferred.any()
+            seen.append(bool(is_transferred.all()))
+        return (fill - target).square().mean()
+
+    def train_with(share: float, seed: int = 0) -> None:
+        nonlocal count
+        count = 0
+        seen.clear()
+        config = make_config(
+            seed=seed,
+            steps=6,
+            samples_per_step=4,
+            feature_weight=1.0,
+            feature_px=64,
+            varied_windows=False,  # a varied one may hold nothing of the hole
+            transferred_share=share,
+        )
+        train(new_state(config), config, sampler, tmp_path, feature_loss=feature_loss)
+
+    train_with(1)
+    assert (count, sum(seen), len(seen)) == (48, 48, 48)
+    train_with(0)
+    assert (count, sum(seen)) == (0, 0)
+    train_with(0.4)
+    assert count == sum(seen)
+    assert 8 < count < 30
+    drawn = list(seen)
+    train_with(0.4)
+    assert seen == drawn
+    train_with(0.4, seed=5)
+    assert seen != drawn
+
+
+def test_fills_are_transferred_each_with_its_own(make_config: MakeConfig, sampler: Sampler) -> None:
+    config = make_config(transferred_share=0.5, use_bfloat16=False)
+    state = new_state(config)
+    view = coarse_view(stack(sampler.batch(0, 8)))
+    with torch.no_grad():
+        output = state.network.in_cells(view.prefilled, view.hole)
+    corners = torch.arange(8)[:, None] * torch.tensor([4, 2])
+    windows, holes = (cut_squares(x, corners, 32) for x in (view.prefilled, view.hole))
+    windows.requires_grad_()
+    seen = module._transferred(state, config, view, output, (windows, holes, corners), torch.Generator().manual_seed(2))
+    seen.sum().backward()
+    gradient = windows.grad
+    assert gradient is not None
+    is_done = [not torch.equal(ours, alone) for ours, alone in zip(seen, windows, strict=True)]
+    assert 2 <= sum(is_done) <= 6
+    for n, done in enumerate(is_done):
+        if not done:
+            assert (gradient[n] == 1).all()
+            continue
+        one = slice(n, n + 1)
+        fill = (view.prefilled + from_cells(output.residual))[one]
+        pictures = (view.target[one], view.hole[one], output.query[one], output.key[one])
+        alone = transfer_fills(fill, *pictures, temperature=state.network.temperature.item())
+        assert torch.allclose(seen[n], alone.cut(corners[one], 32).fill[0], atol=1e-6)
+        inside = (holes[n] == 1).expand_as(gradient[n])
+        assert (gradient[n][inside] != 0).any()
+        assert (gradient[n][~inside] == 0).all()
 
 
 @pytest.mark.parametrize(

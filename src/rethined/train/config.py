@@ -37,7 +37,7 @@ _NUMBERS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("crop_px", "feature_px"), lambda x: x > 0 and x % SIZE_MULTIPLE == 0, f"a positive multiple of {SIZE_MULTIPLE}"),
     (_ABOVE_ZERO, lambda x: x > 0, "more than 0"),
     (_NOT_BELOW_ZERO, lambda x: x >= 0, "0 or more"),
-    (("procedural_share", "copied_share"), lambda x: 0 <= x <= 1, "0 to 1"),
+    (("procedural_share", "copied_share", "transferred_share"), lambda x: 0 <= x <= 1, "0 to 1"),
     (("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and below 1"),
 )
 """Settings, what their numbers have to be like, and that in words."""
@@ -78,6 +78,8 @@ class TrainConfig:
             32.
         varied_windows: Whether these windows are mirrored, turned, shifted by pixels and shrunk by chance
             (:mod:`rethined.losses.variants`); else the network learns patterns that only the loss takes for detail.
+        transferred_share: Share of fills, 0..1, that these losses see as the transfer leaves them, with copies in them
+            (:mod:`rethined.losses.transferred`), not as the network does.
         feature_strides: Which feature maps it compares: the last ones at these strides, some of 2, 4, 8, 16, 32.
         frequency_weight: Weight of the focal frequency loss; 0 leaves it out.
         adversarial_weight: Weight of the adversarial term; 0 leaves it out, and the discriminator with it.
@@ -114,6 +116,7 @@ class TrainConfig:
     feature_every: int = 1
     feature_px: int = 128
     varied_windows: bool = True
+    transferred_share: float = 0.0
     feature_strides: tuple[int, ...] = (2, 4, 8)
     frequency_weight: float = 0.0
     adversarial_weight: float = 0.0
@@ -135,6 +138,11 @@ class TrainConfig:
         if self.feature_strides not in _SOME_STRIDES:
             raise ConfigError(
                 f"feature_strides is {list(self.feature_strides)}; expected some of 2, 4, 8, 16, 32 in this order"
+            )
+        if self.taught and self.transferred_share:
+            raise ConfigError(
+                f"transferred_share is {self.transferred_share} while taught is set; expected 0: the teacher's fill,"
+                " which stands for the truth then, has no copies in it"
             )
         if not 0 <= self.cooldown_steps <= self.steps:
             raise ConfigError(f"cooldown_steps is {self.cooldown_steps}; expected 0 to steps ({self.steps})")

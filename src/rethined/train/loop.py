@@ -17,10 +17,12 @@ from rethined.data.samples import Sampler
 from rethined.losses.fill import masked_huber
 from rethined.losses.frequency import focal_frequency
 from rethined.losses.matching import descriptor_distance, oracle_matching
+from rethined.losses.transferred import transfer_fills
 from rethined.losses.variants import draw_side, variant_sides, vary
 from rethined.losses.windows import FillLoss, hole_windows
 from rethined.nn.cells import CELL_PX, from_cells, to_cells
-from rethined.nn.processes import any_of_all, average_, means_of_all, place, wait_for_all
+from rethined.nn.network import CellOutput
+from rethined.nn.processes import any_of_all, average_, means_of_all, place, uniform_rows, wait_for_all
 from rethined.nn.quantised import ActivationQuantiser
 from rethined.nn.squares import cut_squares
 from rethined.train.batches import Stacked, count_workers, draw_batches
@@ -258,7 +260,11 @@ def _learn(
         corners = hole_windows(view.hole, side_px, generator)
         prefilled, target, hole = (cut_squares(x, corners, side_px) for x in (view.prefilled, truth, view.hole))
         residual = from_cells(cut_squares(output.residual, corners // CELL_PX, side_px // CELL_PX))
-        windows = whole = (prefilled + residual, target, hole)
+        filled = prefilled + residual
+        if config.transferred_share:
+            filled = _transferred(state, config, view, output, (filled, hole, corners), generator)
+            meter.profile.end_part("transfer")
+        windows = whole = (filled, target, hole)
         if config.varied_windows:
             # On the host: all processes draw the same, and nothing waits for a GPU.
             share = random.Random(f"{config.seed} {state.step} {name}").random()
@@ -280,6 +286,33 @@ def _learn(
         meter.add(f"{name}_gain_db", _gain_db(fill, view))
     meter.profile.end_part("figures")
     return fill
+
+
+def _transferred(
+    state: TrainState,
+    config: TrainConfig,
+    view: View,
+    output: CellOutput,
+    windows: tuple[Tensor, Tensor, Tensor],
+    generator: torch.Generator,
+) -> Tensor:
+    """Windows of the network's fills, some of them as the transfer leaves them; ``windows``: fills, holes, corners."""
+    filled, hole, corners = windows
+    numbers = uniform_rows(len(hole), 1, generator, hole.device)[:, 0]
+    chosen = (numbers < config.transferred_share).nonzero().flatten()
+    if not len(chosen):
+        return filled
+    done = transfer_fills(
+        (view.prefilled + from_cells(output.residual.detach()))[chosen],
+        view.target[chosen],
+        view.hole[chosen],
+        output.query[chosen],
+        output.key[chosen],
+        temperature=state.network.temperature.item(),
+        threads=torch.get_num_threads(),
+    )
+    followed = done.cut(corners[chosen], filled.shape[-1]).follow(filled[chosen], hole[chosen])
+    return filled.index_copy(0, chosen, followed)
 
 
 def _gain_db(fill: Tensor, view: View) -> Tensor:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from planted import PERIOD_PX, square_hole, stripes
 from rethined.matching import Matches, corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, finer_offsets, match_offsets, near_offsets
-from rethined.types import Box
+from rethined.types import Box, HoleMap
 from rethined.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("each_loops")
@@ -80,6 +81,45 @@ def test_copies_come_to_fit_each_other_where_the_fill_tells_nothing() -> None:
     assert np.mean(after) > 2.3 * np.mean(before)
     (_, field), (_, again) = share_in_phase(0, 6), share_in_phase(0, 6, threads=2)
     np.testing.assert_array_equal(field.offset_yx, again.offset_yx)
+
+
+def copied_twice(field: OffsetField, is_deep: HoleMap) -> float:
+    """The share of deep tokens that copy from less than 6 px beside where one of their neighbours does."""
+    source_yx = field.offset_yx + np.moveaxis(np.indices(field.is_set.shape), 0, 2) * 8
+    twice = 0
+    for y, x in np.argwhere(is_deep):
+        around = [
+            source_yx[y + dy, x + dx]
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+            if (dy or dx) and field.is_set[y + dy, x + dx]
+        ]
+        twice += any((np.abs(source_yx[y, x] - there) < 6).all() for there in around)
+    return twice / int(is_deep.sum())
+
+
+@pytest.mark.parametrize(("height_px", "is_changed"), [(16, False), (64, True)])
+def test_deep_in_a_hole_neighbours_do_not_copy_the_same(
+    height_px: int, is_changed: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grains of some pixels, a flat fill: each token begins with what is nearest, its neighbour's with that."""
+    picture = np.repeat(np.repeat(rng.integers(0, 256, (48, 48, 1)), 4, 0), 4, 1).repeat(3, 2).astype(np.float32)
+    touched = square_hole((192, 192), Box(64, 64, 64 + height_px, 128))
+    filled = np.where(touched[..., None], picture.mean((0, 1)), picture).astype(np.float32)
+    corrupted = corrupted_tokens(touched)
+    is_deep = cv2.erode(corrupted.astype(np.uint8), np.ones((3, 3), np.uint8)) == 1
+    shares, offsets = [], []
+    for repeated in (0, 1):
+        monkeypatch.setattr("rethined.offsets.REPEATED", np.float32(repeated))
+        field = choose_offsets(filled, touched, corrupted, near_offsets(corrupted), agree_rounds=3)
+        assert field.is_set[corrupted].all()
+        offsets.append(field.offset_yx)
+        if is_changed:
+            shares.append(copied_twice(field, is_deep))
+    assert np.array_equal(*offsets) == (not is_changed), "where a window sees what is known, that alone counts"
+    if is_changed:
+        assert shares[0] > 0.5
+        assert shares[1] < 0.25
 
 
 @pytest.mark.parametrize("has_one", [True, False])

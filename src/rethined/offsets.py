@@ -48,6 +48,13 @@ REFINE_STEPS_PX = (2, 1)
 TRIES_PX = (3, 3, 24, 24)
 """How far at most, in network pixels up and down and sideways, from its source a token tries others, in each round but
 the last."""
+REPEATED = np.float32(1)
+"""How much more, of what it costs, a source costs in these rounds that a token beside copies from as well, deep in a
+hole: there each token would have the nearest source, or the one that fits a soft fill, and the same pebble lay in rows.
+Measured at 512 px under LaMa medium, 24 photographs of textures and 20 others: perceptual distance -1.2 and +.1 %,
+distance of statistics (`texture`) -8 and 0 %."""
+REPEATED_PX = 6
+"""Sources that lie less than this apart, up and down and sideways, are the same."""
 LEAST_TRUST = np.float32(0.02)
 """What copies count at least in rounds that trust those near the rim more, beside the 7 of what is known."""
 MOST_WEIGHT = 127
@@ -340,7 +347,8 @@ class _Agreement:
     """Rounds in which tokens choose anew what fits best to what they all copy now.
 
     The cost is the sum of two differences. Around the token, the source's surroundings against what is known and what
-    the neighbours copy, in all bands; in the hole, as ever, low bands against what the network filled.
+    the neighbours copy, in all bands; in the hole, as ever, low bands against what the network filled. Deep in the hole
+    what a neighbour copies already costs more.
 
     Args:
         search: Where the tokens' offsets are, and are kept.
@@ -356,6 +364,8 @@ class _Agreement:
         number[token_y[self._rows] + 1, token_x[self._rows] + 1] = self._rows
         own = np.arange(len(token_y), dtype=np.int32)
         around = [number[token_y + 1 + dy, token_x + 1 + dx] for dy, dx in _AROUND]
+        self._beside = np.stack(around, 1)
+        self._deep = np.flatnonzero(search.is_hole.all(1))
         self._is_new = np.ones(len(token_y), bool)
         # A token without such a neighbour offers itself what it has.
         self._offering = np.stack([own, *(np.where(each >= 0, each, own) for each in around)], 1)
@@ -389,6 +399,7 @@ class _Agreement:
         is_old = ~self._is_new[self._offering].any(1)
         wanted[is_old, : self._offering.shape[1]] = False
         cost = search.cost(candidates, around, *self._fill, wanted=wanted)
+        cost[self._deep] *= 1 + REPEATED * self._is_beside(candidates[self._deep])
         cost[is_old, 0] = search.best_cost[is_old]
         pick = cost.argmin(1)[rows]
         chosen_yx = candidates[rows, pick]
@@ -396,6 +407,17 @@ class _Agreement:
         self._is_new[rows] = (chosen_yx != best_yx[rows]).any(1)
         best_yx[rows] = chosen_yx
         search.best_cost[rows] = cost[rows, pick]
+
+    def _is_beside(self, candidates: Ints) -> HoleMap:
+        """``(D, C)``, whether a token beside copies what one of ``(D, C, 2)`` candidates of the deep ones leads to."""
+        corners_yx = self._search.corners_yx
+        sources_yx = corners_yx[self._deep, None] + candidates
+        copied_yx = corners_yx + self._search.best_yx
+        found = np.zeros(candidates.shape[:2], bool)
+        for beside in self._beside[self._deep].T:
+            apart = np.abs(sources_yx - copied_yx[beside, None]).max(2)
+            found |= (apart < REPEATED_PX) & (beside >= 0)[:, None]
+        return found
 
     def _copied_around(self) -> Image8:
         """``(R, 64, 4)`` samples of the tokens' windows: in the hole what is copied, in the tone of the fill."""

@@ -411,12 +411,14 @@ class _Agreement:
     def _is_beside(self, candidates: Ints) -> HoleMap:
         """``(D, C)``, whether a token beside copies what one of ``(D, C, 2)`` candidates of the deep ones leads to."""
         corners_yx = self._search.corners_yx
-        sources_yx = corners_yx[self._deep, None] + candidates
-        copied_yx = corners_yx + self._search.best_yx
+        # Row and column by themselves: NumPy is slow where the last axis is short.
+        source_y, source_x = (corners_yx[self._deep, None, axis] + candidates[..., axis] for axis in (0, 1))
+        copied_y, copied_x = (corners_yx + self._search.best_yx).T
         found = np.zeros(candidates.shape[:2], bool)
         for beside in self._beside[self._deep].T:
-            apart = np.abs(sources_yx - copied_yx[beside, None]).max(2)
-            found |= (apart < REPEATED_PX) & (beside >= 0)[:, None]
+            is_same = np.abs(source_y - copied_y[beside, None]) < REPEATED_PX
+            is_same &= np.abs(source_x - copied_x[beside, None]) < REPEATED_PX
+            found |= is_same & (beside >= 0)[:, None]
         return found
 
     def _copied_around(self) -> Image8:

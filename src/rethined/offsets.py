@@ -364,7 +364,6 @@ class _Agreement:
         number[token_y[self._rows] + 1, token_x[self._rows] + 1] = self._rows
         own = np.arange(len(token_y), dtype=np.int32)
         around = [number[token_y + 1 + dy, token_x + 1 + dx] for dy, dx in _AROUND]
-        self._beside = np.stack(around, 1)
         self._deep = np.flatnonzero(search.is_hole.all(1))
         self._is_new = np.ones(len(token_y), bool)
         # A token without such a neighbour offers itself what it has.
@@ -415,10 +414,10 @@ class _Agreement:
         source_y, source_x = (corners_yx[self._deep, None, axis] + candidates[..., axis] for axis in (0, 1))
         copied_y, copied_x = (corners_yx + self._search.best_yx).T
         found = np.zeros(candidates.shape[:2], bool)
-        for beside in self._beside[self._deep].T:
+        for beside in self._offering[self._deep, 1:].T:
             is_same = np.abs(source_y - copied_y[beside, None]) < REPEATED_PX
             is_same &= np.abs(source_x - copied_x[beside, None]) < REPEATED_PX
-            found |= is_same & (beside >= 0)[:, None]
+            found |= is_same & (beside != self._deep)[:, None]
         return found
 
     def _copied_around(self) -> Image8:

@@ -78,7 +78,7 @@ def find_sources(
     agree_rounds: int,
     temperature: float,
     ranker: Ranker,
-    on_done: OnDone,
+    on_done: OnDone | None = None,
     workers: Workers,
     repeats: OffsetField | None = None,
 ) -> tuple[OffsetField, Float32, Float32, Matches]:

@@ -17,13 +17,14 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from rethined.climb import Rung
 from rethined.nn.prefill import spread
 from rethined.nn.squares import cut_squares
+from rethined.nn.upscale import mean_of
 from rethined.options import InpaintOptions
 from rethined.ranking import serial_ranker
+from rethined.regions import in_pixels
 from rethined.session import NetworkResult
 from rethined.sources import find_sources
 from rethined.transfer import BASE_LEVELS, VOICE_BLUR_PX, transfer, voice_weight
@@ -65,7 +66,7 @@ class Transferred:
             ``(N, 3, H, W)``: the values of :attr:`fill`, the gradients of the transfer.
         """
         inside, share = fill * hole, (self.voice > 0).to(fill.dtype)
-        low = _blur(inside * share) / _blur(share).clamp_min(1e-6)
+        low = mean_of(inside, share, VOICE_BLUR_PX)
         bent = spread(low * hole, self.voice, BASE_LEVELS)
         kept = inside + self.gate * (bent - inside)
         return self.fill + (kept - kept.detach())
@@ -115,24 +116,16 @@ def _transfer(
         agree_rounds=OPTIONS.agree_rounds,
         temperature=temperature,
         ranker=serial_ranker(),
-        on_done=_unheard,
         workers=SERIAL,
     )
     # Copies are of whole grey levels, as a photograph has them.
     y, x, colours = transfer(np.rint(known).astype(np.uint8), hole, rung.filled, hole, field, gate=gate, asked=asked)
     fill = rung.filled.copy()
     fill[y, x] = colours
-    size_wh = hole.shape[::-1]
-    is_set = np.asarray(
-        cv2.resize(field.is_set.astype(np.float32), size_wh, interpolation=cv2.INTER_NEAREST), np.float32
-    )
-    gate = np.asarray(cv2.resize(gate, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    is_set = in_pixels(field.is_set)
+    gate = np.asarray(cv2.resize(gate, hole.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     voice = np.where(hole, voice_weight(hole, asked), np.float32(1))
     return fill, gate * is_set, np.asarray(voice * is_set, np.float32)
-
-
-def _unheard(_: float) -> None:
-    pass
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +136,3 @@ def _workers(threads: int) -> Workers:
 def _as_pixels(pictures: Tensor) -> Float32:
     """``(N, 3, H, W)`` in 0..1 to ``(N, H, W, 3)`` in 0..255 on the host."""
     return np.asarray((pictures.float() * 255).permute(0, 2, 3, 1).contiguous().numpy(force=True))
-
-
-def _blur(x: Tensor) -> Tensor:
-    return functional.avg_pool2d(x, VOICE_BLUR_PX, stride=1, padding=VOICE_BLUR_PX // 2)

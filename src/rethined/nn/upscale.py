@@ -71,7 +71,7 @@ def upscale(image: Tensor, hole: Tensor, filled: Tensor, touched: Tensor, offset
     error = filled - copied
     membrane = error + (_bend_base(error, touched, asked, is_copied, tokens) - error) * gate * is_copied
     lost = (1 / norm - 1) * gate * is_copied * contrast_share(scale_yx)
-    membrane = membrane + (copied - _mean_of(copied, tokens)) * lost
+    membrane = membrane + (copied - mean_of(copied, tokens[None].to(copied.dtype), DETAIL_PX)) * lost
 
     mean, norm, _, gate = _gather_taps(image, hole, offset_yx, is_set, token_gate, scale_yx)
     low, membrane = (_enlarge(x, hole.shape) for x in (copied, membrane))
@@ -157,7 +157,7 @@ def _detail_gate(filled: Tensor, touched: Tensor, offset_yx: Tensor, is_set: Ten
 def _bend_base(error: Tensor, touched: Tensor, asked: Tensor, is_copied: Tensor, tokens: Tensor) -> Tensor:
     share = is_copied[None].to(error.dtype)
     error = error * share
-    low_error = _blur(error) / _blur(share).clamp_min(1e-6)
+    low_error = mean_of(error, share, VOICE_BLUR_PX)
     voice = torch.from_numpy(voice_weight(touched.numpy(force=True), asked.float().numpy(force=True))).to(error)
     weight = torch.where(touched, voice, 1.0).to(error.dtype) * share
     values = torch.where(touched, low_error, error)
@@ -166,17 +166,16 @@ def _bend_base(error: Tensor, touched: Tensor, asked: Tensor, is_copied: Tensor,
     return _off_sheet(spread(values[None], weight[None], BASE_LEVELS)[0], cell_px, box, error)
 
 
-def _mean_of(picture: Tensor, tokens: Tensor) -> Tensor:
-    """Mean over 3 x 3 pixels, of those in tokens with a source alone."""
-    share = tokens[None].to(picture.dtype)
-    total, count = (
-        functional.avg_pool2d(x[None], DETAIL_PX, stride=1, padding=DETAIL_PX // 2)[0] for x in (picture * share, share)
-    )
+def mean_of(picture: Tensor, share: Tensor, side_px: int) -> Tensor:
+    """Mean over a square around each pixel, of what counts alone.
+
+    Args:
+        picture: ``(..., C, H, W)``, as ``avg_pool2d`` takes it.
+        share: ``(..., 1, H, W)``, 1 = counts, 0 = does not.
+        side_px: Side of the square, odd.
+    """
+    total, count = (functional.avg_pool2d(x, side_px, stride=1, padding=side_px // 2) for x in (picture * share, share))
     return total / count.clamp_min(1e-6)
-
-
-def _blur(x: Tensor) -> Tensor:
-    return functional.avg_pool2d(x[None], VOICE_BLUR_PX, stride=1, padding=VOICE_BLUR_PX // 2)[0]
 
 
 def _enlarge(x: Tensor, size_hw: tuple[int, ...]) -> Tensor:

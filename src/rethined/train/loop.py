@@ -303,7 +303,7 @@ def _transferred(
     if not len(chosen):
         return filled
     done = transfer_fills(
-        (view.prefilled + from_cells(output.residual.detach()))[chosen],
+        view.prefilled[chosen] + from_cells(output.residual.detach()[chosen]),
         view.target[chosen],
         view.hole[chosen],
         output.query[chosen],

@@ -100,15 +100,6 @@ def test_nothing_is_copied_from_what_is_forbidden() -> None:
     assert (copied != prefilled).any()
 
 
-def test_what_is_forbidden_may_be_told_at_the_size_of_the_photograph() -> None:
-    small, prefilled = cut(beans())
-    forbidden = np.zeros(SIZE_HW, bool)
-    forbidden[:, :88] = True
-    one, _ = copy_structure(small, prefilled, DEEP, forbidden=forbidden)
-    other, _ = copy_structure(small, prefilled, DEEP, forbidden=forbidden.repeat(3, 0).repeat(3, 1))
-    np.testing.assert_array_equal(one, other)
-
-
 def test_given_places_are_copied_from_again() -> None:
     small, prefilled = cut(beans())
     first, field = copy_structure(small, prefilled, DEEP)

@@ -320,12 +320,12 @@ class Inpainter:
             plan = self._plan(picture, hole, has_forbidden=forbidden is not None, inplace=inplace)
             workers = self._workers_for(plan)
             clock.expect_looks(plan.looks_px)
-        copying = partial(copy_structure, forbidden=forbidden, workers=workers)
-        repeating = partial(copy_repeats, forbidden=forbidden, workers=workers)
+            barred = forbidden_at(forbidden, plan.rungs_hw)
+        copying = partial(copy_structure, forbidden=barred[0], workers=workers)
+        repeating = partial(copy_repeats, forbidden=barred[-1], workers=workers)
         climbed = climb(self._session, picture.pixels, unknown, plan, clock.stage, copying, repeating, workers=workers)
         rungs = climbed.rungs
         with clock.stage("match"):
-            barred = forbidden_at(forbidden, rungs)
             field, gate, asked, learned = find_sources(
                 rungs,
                 climbed.described,
@@ -350,19 +350,19 @@ class Inpainter:
             sources.expect_size(picture.size_hw)
             workers = self._workers_for(sources.plan)
             clock.expect_looks(sources.plan.looks_px)
+            barred = forbidden_at(forbidden, sources.plan.rungs_hw)
         copying = repeating = None
         if sources.structure is not None:
-            copying = partial(copy_structure, forbidden=forbidden, field=sources.structure, workers=workers)
+            copying = partial(copy_structure, forbidden=barred[0], field=sources.structure, workers=workers)
         if sources.repeats is not None:
-            repeating = partial(copy_repeats, forbidden=forbidden, field=sources.repeats, workers=workers)
+            repeating = partial(copy_repeats, forbidden=barred[-1], field=sources.repeats, workers=workers)
         climbed = climb(
             self._session, picture.pixels, unknown, sources.plan, clock.stage, copying, repeating, workers=workers
         )
-        rungs = climbed.rungs
+        finest = climbed.rungs[-1]
         with clock.stage("match"):
-            sources.expect_hole(rungs[-1].touched)
-            barred = forbidden_at(forbidden, rungs)
-        return _Found(rungs[-1], barred[-1], sources, workers)
+            sources.expect_hole(finest.touched)
+        return _Found(finest, barred[-1], sources, workers)
 
     def _workers_for(self, plan: Plan) -> Workers:
         """Threads to search and copy with: fewer where memory is limited."""

@@ -35,7 +35,7 @@ from rethined.distance import depth_share
 from rethined.matching import corrupted_tokens, free_positions
 from rethined.offsets import OffsetField
 from rethined.regions import TOKEN_PX, group_cells, in_pixels
-from rethined.resample import Shrunk, halve_any, pull_push, shrink_any, spread
+from rethined.resample import Shrunk, halve_any, pull_push, spread
 from rethined.transfer import transfer
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
 from rethined.workers import SERIAL, Workers
@@ -107,8 +107,7 @@ def copy_repeats(
     Args:
         small: The picture; sides multiples of 32.
         half: The same at half the size; made when ``None``.
-        forbidden: ``(H, W)`` bool, pixels of the photograph, or of the picture, that are not to be copied; none when
-            ``None``.
+        forbidden: ``(h, w)`` bool, its pixels that are not to be copied; none when ``None``.
         field: Where an earlier call copied from, to copy from the same places; searched when ``None``.
         workers: Threads to use; the result does not depend on them.
 
@@ -116,9 +115,8 @@ def copy_repeats(
         The picture, in which what is filled is no hole any more but still touched, and where its tokens are copied
         from; what was given, and ``None``, where nothing goes on in steps.
     """
-    barred = None if forbidden is None else shrink_any(forbidden, small.hole.shape)
     if field is None:
-        field = find_repeats(small, half, barred, workers=workers)
+        field = find_repeats(small, half, forbidden, workers=workers)
     if not field.is_set.any():
         return small, None
     copied = small.hole & in_pixels(field.is_set)
@@ -132,8 +130,8 @@ def copy_repeats(
         gate=np.ones(field.is_set.shape, np.float32),
         asked=np.zeros(field.is_set.shape, np.float32),
         unknown=small.touched,
-        forbidden=barred,
-        small_forbidden=barred,
+        forbidden=forbidden,
+        small_forbidden=forbidden,
         voice=0,
         workers=workers,
     )
@@ -143,14 +141,14 @@ def copy_repeats(
 
 
 def find_repeats(
-    small: Shrunk, half: Shrunk | None = None, barred: HoleMap | None = None, *, workers: Workers = SERIAL
+    small: Shrunk, half: Shrunk | None = None, forbidden: HoleMap | None = None, *, workers: Workers = SERIAL
 ) -> OffsetField:
     """Where tokens lie that go on in steps, and from where they are to be copied.
 
     Args:
         small: The finest network picture; sides multiples of 32.
         half: The same at half the size; made when ``None``.
-        barred: ``(h, w)`` bool, its pixels that are not to be copied; none when ``None``.
+        forbidden: ``(h, w)`` bool, its pixels that are not to be copied; none when ``None``.
         workers: Threads to use; the result does not depend on them.
     """
     tokens = corrupted_tokens(small.touched)
@@ -160,7 +158,7 @@ def find_repeats(
     if not is_deep.any():
         return field
     deep_tokens = halve_any(halve_any(is_deep))
-    searched = _Searched.of(small, half or small.halved(), barred)
+    searched = _Searched.of(small, half or small.halved(), forbidden)
     groups = group_cells(tokens)
     least, most = AROUND_TOKENS
 
@@ -195,14 +193,14 @@ class _Searched:
     cell_px: int
 
     @classmethod
-    def of(cls, finest: Shrunk, half: Shrunk, barred: HoleMap | None) -> _Searched:
+    def of(cls, finest: Shrunk, half: Shrunk, forbidden: HoleMap | None) -> _Searched:
         """As small as :data:`SEARCHED_PX` asks for; arguments are those of :func:`find_repeats`."""
         smaller, cell_px = half, TOKEN_PX // 2
         while max(smaller.hole.shape) > SEARCHED_PX and cell_px > 1:
             smaller, cell_px = smaller.halved(), cell_px // 2
         known = ~smaller.touched
         image = np.asarray(cv2.copyTo(smaller.image, known.view(np.uint8)), np.float32)
-        free = free_positions(finest.touched if barred is None else finest.touched | barred)
+        free = free_positions(finest.touched if forbidden is None else finest.touched | forbidden)
         return cls(finest, free, image, known, cell_px)
 
 

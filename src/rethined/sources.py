@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,11 +175,11 @@ def _tokens(barred: HoleMap | None) -> HoleMap | None:
     return None if barred is None else corrupted_tokens(barred)
 
 
-def forbidden_at(forbidden: HoleMap | None, rungs: list[Rung]) -> list[HoleMap | None]:
-    """Network pixels of each rung that hold anything forbidden."""
+def forbidden_at(forbidden: HoleMap | None, rungs_hw: Sequence[SizeHW]) -> list[HoleMap | None]:
+    """Pixels of each rung that hold anything forbidden; rungs go from coarse to fine, each twice the one before."""
     if forbidden is None:
-        return [None] * len(rungs)
-    found = [shrink_any(forbidden, rungs[-1].touched.shape)]
-    while len(found) < len(rungs):
+        return [None] * len(rungs_hw)
+    found = [shrink_any(forbidden, rungs_hw[-1])]
+    while len(found) < len(rungs_hw):
         found.append(halve_any(found[-1]))
     return [*reversed(found)]

@@ -15,7 +15,7 @@ import numpy as np
 from rethined.detail import no_detail
 from rethined.matching import corrupted_tokens
 from rethined.offsets import OffsetField, choose_offsets, near_offsets
-from rethined.resample import Shrunk, halve_any, pull_push, shrink_any
+from rethined.resample import Shrunk, halve_any, pull_push
 from rethined.transfer import transfer
 from rethined.types import Float32, HoleMap
 from rethined.workers import SERIAL, Workers
@@ -44,8 +44,7 @@ def copy_structure(
         small: The network's picture; sides multiples of 32.
         prefilled: ``(h, w, 3)`` float32 in 0..255, the picture with its hole prefilled; tells copies apart at first.
         deep: ``(h, w)`` bool, hole pixels that are to be copied; at least one.
-        forbidden: ``(H, W)`` bool, pixels of the photograph, or of the picture, that are not to be copied; none when
-            ``None``.
+        forbidden: ``(h, w)`` bool, pixels of the picture that are not to be copied; none when ``None``.
         field: Where an earlier call copied from, to copy from the same places; searched when ``None``.
         workers: Threads to use; the result does not depend on them.
 
@@ -56,19 +55,18 @@ def copy_structure(
     height, width = small.hole.shape
     half = np.asarray(cv2.resize(prefilled, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
     half_touched = halve_any(small.touched)
-    barred = None if forbidden is None else shrink_any(forbidden, small.hole.shape)
-    half_barred = None if barred is None else halve_any(barred)
+    half_forbidden = None if forbidden is None else halve_any(forbidden)
     if field is None:
         corrupted = corrupted_tokens(half_touched)
         field = choose_offsets(
             half,
             half_touched,
             corrupted,
-            near_offsets(corrupted, None if half_barred is None else corrupted_tokens(half_barred)),
+            near_offsets(corrupted, None if half_forbidden is None else corrupted_tokens(half_forbidden)),
             detail=no_detail(half_touched.shape),  # an outline is nothing that smooth surroundings would ask for
             agree_rounds=ROUNDS,
             trust_px=TRUST_PX,
-            forbidden=half_barred,
+            forbidden=half_forbidden,
             workers=workers,
         )
     if not field.is_set.any():
@@ -80,8 +78,8 @@ def copy_structure(
         half_touched,
         field,
         unknown=small.touched,
-        forbidden=barred,
-        small_forbidden=half_barred,
+        forbidden=forbidden,
+        small_forbidden=half_forbidden,
         voice=0,
         base_levels=BASE_LEVELS,
         workers=workers,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -77,6 +78,29 @@ def overlapping(field: OffsetField, marked: HoleMap) -> int:
     return sum(bool(marked[y : y + TOKEN_PX, x : x + TOKEN_PX].any()) for y, x in corners(field))
 
 
+class Search(NamedTuple):
+    """What the search of one rung was asked for."""
+
+    size_hw: SizeHW
+    corrupted: HoleMap
+    settings: dict[str, object]
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[Search]:
+    """Those made from now on."""
+    heard: list[Search] = []
+
+    def choose(
+        picture: Float32, touched: HoleMap, corrupted: HoleMap, *rest: object, **settings: object
+    ) -> OffsetField:
+        heard.append(Search((picture.shape[0], picture.shape[1]), corrupted, settings))
+        return choose_offsets(picture, touched, corrupted, *rest, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "choose_offsets", choose)
+    return heard
+
+
 # ---- what is found ----
 
 
@@ -147,36 +171,22 @@ def test_what_was_copied_before_keeps_its_source_and_is_none(is_any_forbidden: b
     assert overlapping(others, HOLE) == 0, "what was given is known, and still no source"
 
 
-def test_what_was_copied_before_is_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched: list[HoleMap] = []
-
-    def heard(picture: Float32, touched: HoleMap, corrupted: HoleMap, *rest: object, **settings: object) -> OffsetField:
-        searched.append(corrupted)
-        return choose_offsets(picture, touched, corrupted, *rest, **settings)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "choose_offsets", heard)
+def test_what_was_copied_before_is_not_searched_again(searches: list[Search]) -> None:
     found(rungs(given=GIVEN), repeats=field_of((0, -96), corrupted_tokens(GIVEN)))
     left = HOLE & ~GIVEN
-    for tokens, expected in zip(searched, (halve_any(left), left), strict=True):
-        np.testing.assert_array_equal(tokens, corrupted_tokens(expected))
+    for search, expected in zip(searches, (halve_any(left), left), strict=True):
+        np.testing.assert_array_equal(search.corrupted, corrupted_tokens(expected))
 
 
 # ---- how it is found ----
 
 
-def test_copies_agree_on_the_finest_rung_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[SizeHW, int, float]] = []
-
-    def heard(picture: Float32, *arguments: object, **settings: object) -> OffsetField:
-        rounds, far_px = settings["agree_rounds"], settings.get("far_px", FAR_PX)
-        assert isinstance(rounds, int)
-        assert isinstance(far_px, (int, float))
-        asked.append(((picture.shape[0], picture.shape[1]), rounds, far_px))
-        return choose_offsets(picture, *arguments, **settings)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "choose_offsets", heard)
+def test_copies_agree_on_the_finest_rung_alone(searches: list[Search]) -> None:
     found(rungs())
     found(rungs()[:1])
+    asked = [
+        (search.size_hw, search.settings["agree_rounds"], search.settings.get("far_px", FAR_PX)) for search in searches
+    ]
     assert asked == [(COARSE_HW, 0, FAR_PX), (FINE_HW, 3, 2 * FAR_PX), (COARSE_HW, 3, FAR_PX)]
 
 

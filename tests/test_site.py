@@ -72,6 +72,17 @@ def test_links_of_a_file_lead_somewhere_where_it_lies(file: Path) -> None:
     assert [link for link in links if not (file.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("file", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda file: file.name)
+def test_every_block_of_code_ends(file: Path) -> None:
+    """Else the page goes on as code, up to the end of the next block."""
+    is_code = False
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if fence := re.match(r" *```(.*)", line):
+            assert not (is_code and fence[1]), f"line {number} begins a block in a block"
+            is_code = not is_code
+    assert not is_code
+
+
 def test_every_page_is_in_the_navigation(site: Path, pages: dict[Path, Page]) -> None:
     listed = {(site / unquote(urlsplit(link).path)).resolve() for link in pages[site / "index.html"].links}
     assert {site / f"{file.stem}.html" for file in PAGES} <= set(pages)

@@ -21,13 +21,18 @@ def test_shapes_and_types(discriminator: PatchDiscriminator, dtype: torch.dtype)
     assert {x.dtype for x in verdict.features} == {dtype}
 
 
-def test_a_score_sees_its_patch_and_no_more(discriminator: PatchDiscriminator) -> None:
-    picture = torch.rand(1, 3, 96, 96, requires_grad=True)
-    discriminator(picture).scores[0, 0, 6, 6].backward()
+@pytest.mark.parametrize(("layers", "patch_px"), [(1, 8), (2, 18), (3, 38), (4, 78), (5, 158)])
+def test_a_score_sees_its_patch_and_no_more(layers: int, patch_px: int) -> None:
+    picture = torch.rand(1, 3, 384, 64, requires_grad=True)
+    verdict = PatchDiscriminator(layers).eval()(picture)
+    cell_px = 2**layers
+    row = verdict.scores.shape[2] // 2
+    assert verdict.scores.shape == (1, 1, 384 // cell_px, 64 // cell_px)
+    verdict.scores[0, 0, row, 0].backward()
     assert picture.grad is not None
     rows = picture.grad[0].abs().sum((0, 2)).nonzero().flatten()
-    # 38 px round the middle of the seventh cell.
-    assert (int(rows[0]), int(rows[-1])) == (6 * 8 + 4 - 19, 6 * 8 + 4 + 18)
+    middle_px = row * cell_px + cell_px // 2
+    assert (int(rows[0]), int(rows[-1])) == (middle_px - patch_px // 2, middle_px + patch_px // 2 - 1)
 
 
 def test_no_layer_stretches(discriminator: PatchDiscriminator) -> None:

@@ -9,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils import _pytree as pytree
 
+from brighter import Brighter
+from rethined.data.photos import Photo
+from rethined.data.samples import Sampler
 from rethined.nn.network import NetworkConfig
 from rethined.train.config import TrainConfig
 from rethined.train.state import TrainState
@@ -77,3 +80,18 @@ def gradient() -> Callable[..., NDArray[np.uint8]]:
         return np.clip(128 + ramp * rng.uniform(30, 85, 3), 0, 255).astype(np.uint8)
 
     return picture
+
+
+@pytest.fixture
+def brighter() -> Brighter:
+    return Brighter()
+
+
+@pytest.fixture
+def photos(gradient: Callable[..., NDArray[np.uint8]]) -> list[Photo]:
+    return [Photo(str(n), tuple(gradient(n, 256 >> level) for level in range(3))) for n in range(3)]
+
+
+@pytest.fixture
+def sampler(photos: list[Photo]) -> Sampler:
+    return Sampler(photos, seed=0, crop_px=64)

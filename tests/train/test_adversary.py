@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rethined.errors import CheckpointError
 from rethined.train.adversary import Adversary, make_adversary
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU
@@ -134,3 +135,15 @@ def test_a_run_may_begin_to_have_one_and_cease(
     assert again is not None
     assert tells_apart(again, *pictures) == tells_apart(state.adversary, *pictures) != tells_apart(fresh, *pictures)
     assert load_state(tmp_path / "state.pt", without).adversary is None
+
+
+def test_a_resumed_run_keeps_what_its_discriminator_sees(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(adversarial_weight=0.1, discriminator_layers=2)
+    state = new_state(config)
+    assert state.adversary is not None
+    assert len(state.adversary.discriminator.layers) == 2
+    save_state(state, config, tmp_path / "state.pt")
+    other = replace(config, discriminator_layers=4)
+    with pytest.raises(CheckpointError, match=r"was made with discriminator_layers = 2, this run has 4"):
+        load_state(tmp_path / "state.pt", other)
+    assert load_state(tmp_path / "state.pt", replace(other, adversarial_weight=0.0)).adversary is None

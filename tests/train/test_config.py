@@ -63,6 +63,8 @@ def test_longer_runs_are_the_same_until_the_cooldown() -> None:
         ),
         ({"feature_px": 0}, "feature_px is 0; expected a positive multiple of 32"),
         ({"feature_px": 48}, "feature_px is 48; expected a positive multiple of 32"),
+        ({"discriminator_layers": 0}, "discriminator_layers is 0; expected 1 to 5"),
+        ({"discriminator_layers": 6}, "discriminator_layers is 6; expected 1 to 5"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd'; expected one of muon, adamw"),
         ({"procedural_share": 1.5}, r"procedural_share is 1\.5; expected 0 to 1"),
         ({"copied_share": -0.5}, r"copied_share is -0\.5; expected 0 to 1"),

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-WIDTHS = (16, 48, 96)
-"""Channels at 1/2, 1/4 and 1/8 of the input's resolution. Fewer than usual: the passes of both sides together still are
-more than a quarter of what the network itself computes."""
+WIDTHS = (16, 48, 96, 96, 96)
+"""Channels at 1/2, 1/4, ... of the input's resolution. Fewer than usual: with three layers, the passes of both sides
+together still are more than a quarter of what the network itself computes."""
 SLOPE = 0.2
 
 
@@ -19,8 +19,8 @@ class Verdict(NamedTuple):
     """What the discriminator says of a picture of H x W pixels.
 
     Attributes:
-        scores: ``(N, 1, H / 8, W / 8)`` float32; higher is more real. Each sees 38 x 38 px.
-        features: The maps before, ``(N, 16, H / 2, W / 2)`` to ``(N, 96, H / 8, W / 8)``.
+        scores: ``(N, 1, H / 2^n, W / 2^n)`` float32 for n layers; higher is more real.
+        features: The maps before, a layer's each, ``(N, 16, H / 2, W / 2)`` first.
     """
 
     scores: Tensor
@@ -28,23 +28,27 @@ class Verdict(NamedTuple):
 
 
 class PatchDiscriminator(nn.Module):
-    """Three convolutions of stride 2 and one that scores, all with spectral normalisation.
+    """Convolutions of stride 2 and one that scores, all with spectral normalisation.
 
     ``compute_dtype`` is the type of all activations but the scores.
+
+    Args:
+        layers: How many of stride 2, 1 to 5: a score sees 8, 18, 38, 78 or 158 px a side.
 
     References: patches: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017,
     section 3.2.2; spectral normalisation: Miyato et al., ICLR 2018.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int = 3) -> None:
         super().__init__()
         self.compute_dtype = torch.float32
-        pairs = zip((3, *WIDTHS), WIDTHS, strict=False)
+        widths = WIDTHS[:layers]
+        pairs = zip((3, *widths), widths, strict=False)
         self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairs)
-        self.to_score = spectral_norm(nn.Conv2d(WIDTHS[-1], 1, 3, padding=1))
+        self.to_score = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, picture: Tensor) -> Verdict:
-        """The verdict on ``(N, 3, H, W)`` in 0..1, sides multiples of 8."""
+        """The verdict on ``(N, 3, H, W)`` in 0..1, sides multiples of two to the number of layers."""
         x = (2 * picture - 1).to(self.compute_dtype, memory_format=torch.channels_last)
         features = []
         for layer in self.layers:

@@ -32,7 +32,7 @@ class Adversary:
         # Whether it comes at the start of a run or later, it begins with the same weights.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed + SEED_SHIFT)
-            self.discriminator = PatchDiscriminator()
+            self.discriminator = PatchDiscriminator(config.discriminator_layers)
         self.discriminator.compute_dtype = compute_dtype(config, device)
         self.discriminator.to(device)
         self._optimizer = torch.optim.Adam(self.discriminator.parameters(), betas=BETAS, fused=True)

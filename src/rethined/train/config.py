@@ -38,6 +38,7 @@ _NUMBERS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (_ABOVE_ZERO, lambda x: x > 0, "more than 0"),
     (_NOT_BELOW_ZERO, lambda x: x >= 0, "0 or more"),
     (("procedural_share", "copied_share", "transferred_share"), lambda x: 0 <= x <= 1, "0 to 1"),
+    (("discriminator_layers",), lambda x: 1 <= x <= 5, "1 to 5"),
     (("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and below 1"),
 )
 """Settings, what their numbers have to be like, and that in words."""
@@ -87,6 +88,7 @@ class TrainConfig:
         adversarial_features: Weight of the distance of the discriminator's features, in units of
             ``adversarial_weight``.
         adversarial_r1: Weight of the R1 penalty on the discriminator; 0 leaves it out.
+        discriminator_layers: Its convolutions of stride 2, 1 to 5; with 3 it sees 38 px a side, with 4 78, with 5 158.
         discriminator_learning_rate: Peak rate of the discriminator; it rises and falls with the other.
         taught: Whether the network learns to give what the weights it began with give, not what the photograph shows:
             their fill in place of the truth, their descriptors in place of the oracle's supervision. What is lost by
@@ -123,6 +125,7 @@ class TrainConfig:
     adversarial_form: AdversarialForm = "hinge"
     adversarial_features: float = 10.0
     adversarial_r1: float = 0.0
+    discriminator_layers: int = 3
     discriminator_learning_rate: float = 4e-4
     taught: bool = False
     use_bfloat16: bool = True

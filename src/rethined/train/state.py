@@ -150,6 +150,7 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torc
         ("crop_px", saved["config"]["crop_px"], config.crop_px),
         ("optimizer", saved["config"]["optimizer"], config.optimizer),
         ("taught", saved["config"].get("taught", False), config.taught),
+        *_discriminators(saved, config),
     ):
         if was != now:
             raise CheckpointError(
@@ -172,6 +173,12 @@ def _resume(saved: dict[str, Any], path: Path, config: TrainConfig, device: torc
         state.teacher = _teacher(teacher, device)
     state.step, state.position, state.minutes = saved["step"], saved["position"], saved["minutes"]
     return state
+
+
+def _discriminators(saved: dict[str, Any], config: TrainConfig) -> list[tuple[str, int, int]]:
+    if saved.get("adversary") and config.adversarial_weight > 0:
+        return [("discriminator_layers", saved["config"].get("discriminator_layers", 3), config.discriminator_layers)]
+    return []  # it has none, or needs it no more
 
 
 def _teacher(deployed: RethinedNetwork, device: torch.device) -> RethinedNetwork:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -81,7 +82,7 @@ def test_windows_give_what_the_whole_gives_for_a_network_that_sees_a_pixel() -> 
     size_hw = (1024, 1024)
     hole = np.zeros(size_hw, bool)
     hole[100:130, 200:260] = hole[700:800, 850:860] = True
-    session, rungs = run(size_hw, hole, budget_px=1.1e6)
+    session, rungs = run(size_hw, hole, budget_px=0, working_px=1024)
     assert len(session.seen) == 3, "the whole, and two windows"
     expected = np.repeat(np.where(hole, 102, 100)[..., None], 3, 2)
     # Where the coarse fill is enlarged, its edges are soft.
@@ -94,6 +95,63 @@ def test_a_window_at_the_border_of_the_photograph_is_padded() -> None:
     hole[1560:, 1590:] = True
     _, rungs = run(size_hw, hole, budget_px=1.1e6)
     assert rungs[-1].filled[-1, -1] == pytest.approx(103, abs=0.2)
+
+
+SMALL = [(512, 512), (341, 500), (640, 480), (150, 190), (1200, 900)]
+
+
+@pytest.mark.parametrize("size_hw", SMALL, ids=str)
+def test_small_photographs_are_looked_at_enlarged(size_hw: SizeHW) -> None:
+    hole = np.zeros(size_hw, bool)
+    hole[60:84, 50:74] = True
+    session, rungs = run(size_hw, hole, budget_px=24e6)
+    assert session.seen[0] == rungs[0].touched.shape
+    last = rungs[-1]
+    # In the middle of the hole each look has added its level.
+    middle = distance_px(last.touched, 100).argmax()
+    np.testing.assert_allclose(last.filled.reshape(-1, 3)[middle], 100 + len(rungs) + 1, atol=0.1)
+    np.testing.assert_allclose(last.filled[~last.touched], 100, atol=1e-3)
+
+
+class Watching(FakeSession):
+    """Keeps what it was shown last, and fills nothing."""
+
+    def fill(self, prefilled: Float32, hole: HoleMap) -> None:
+        super().fill(prefilled.copy(), hole)
+        self.last = prefilled.copy(), hole
+
+
+@pytest.mark.parametrize("size_hw", SMALL, ids=str)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_enlarged_is_the_photograph(size_hw: SizeHW, dtype: type[np.unsignedinteger[Any]]) -> None:
+    """Of a slope, means and what lies between pixels are the slope."""
+    rows, columns = np.indices(size_hw).astype(np.float32)
+    slope = 20 + rows * 0.125 + columns * 0.0625
+    image = np.rint(slope[..., None].repeat(3, 2) * (257 if dtype is np.uint16 else 1)).astype(dtype)
+    hole, session = one_hole(size_hw), Watching()
+    plan = plan_looks(hole, budget_px=24e6)
+    climb(session, image, hole, plan, stage)  # type: ignore[arg-type]
+    around = plan.enlarged[-1].around
+    seen, seen_hole = session.last
+    assert seen.shape[:2] == seen_hole.shape == (around.height, around.width)
+    scale_y, scale_x = (length / (2 * side) for length, side in zip(size_hw, plan.working_hw, strict=True))
+    y = (np.arange(around.top, around.bottom) + 0.5) * scale_y - 0.5
+    x = (np.arange(around.left, around.right) + 0.5) * scale_x - 0.5
+    expected = 20 + y[:, None].clip(0, size_hw[0] - 1) * 0.125 + x.clip(0, size_hw[1] - 1) * 0.0625
+    far = cv2.dilate(seen_hole.astype(np.uint8), np.ones((9, 9))) == 0
+    assert far.any()
+    np.testing.assert_allclose(seen[..., 1][far], expected[far], atol=0.01 if dtype is np.uint16 else 0.6)
+
+
+def test_what_is_enlarged_holds_nothing_of_the_hole() -> None:
+    size_hw = (500, 333)
+    hole, sessions = one_hole(size_hw), []
+    for level in (0, 255):
+        image = grey(size_hw)
+        image[hole] = level
+        sessions.append(Watching())
+        climb(sessions[-1], image, hole, plan_looks(hole, budget_px=24e6), stage)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(*(session.last[0] for session in sessions))
 
 
 def test_fast_looks_once() -> None:

@@ -187,7 +187,7 @@ def test_the_network_is_given_the_hole_and_what_is_around_it(
     monkeypatch.setattr(OnnxSession, "run", watch_run)
     monkeypatch.setattr(OnnxSession, "fill", watch_fill)
     image, hole = photo((1024, 1024)), block((1024, 1024), 256, 512, 384, 640)
-    inpainter(image, hole)
+    inpainter.with_options(InpaintOptions(working_px=1024))(image, hole)
     *deep, first, second = seen
     assert [hole.shape for _, hole in deep] == [(256, 256)], "what the first is prefilled with, half as deep as that"
     np.testing.assert_array_equal(first[1], block((512, 512), 128, 256, 192, 320))
@@ -1038,9 +1038,10 @@ def test_a_limit_lowers_working_px_and_the_plan_says_so(inpainter: Inpainter) ->
         assert result.plan.memory_mb is not None
         assert result.plan.memory_mb <= limit_mb
         needed[limit_mb] = result.plan.memory_mb
-        lowered = InpaintOptions(working_px=max(result.plan.working_hw))
+        lowered = InpaintOptions(working_px=max(result.plan.working_hw) * (2 if result.plan.enlarged else 1))
         np.testing.assert_array_equal(result.image, inpainter.with_options(lowered)(image, hole))
         assert result.plan.rungs_hw == free.plan.rungs_hw[: 2 if limit_mb > 80 else 1]
+        assert bool(result.plan.enlarged) == (limit_mb > 80)
     assert needed[80] < needed[1_000_000]
 
 

@@ -98,34 +98,41 @@ SMALL = Box(900, 900, 1000, 980)
 
 
 @pytest.mark.parametrize(
-    ("size_hw", "budget_px", "working_px", "rungs", "has_native"),
+    ("size_hw", "budget_px", "working_px", "rungs", "closest"),
     [
-        ((400, 400), 24e6, None, [416], False),
-        ((2048, 2048), 0, None, [512], False),
-        ((2048, 2048), 1.1e6, None, [512, 1024], True),
-        ((2048, 2048), 0.15e6, None, [512, 1024], False),
-        ((2048, 2048), 0.05e6, None, [512], False),
-        ((4096, 4096), 1.1e6, None, [512, 1024, 2048], True),
-        ((9000, 9000), 24e6, None, [512, 1024, 2048], False),
-        ((2048, 2048), 0, 512, [512], False),
-        ((2048, 2048), 0, 1024, [512, 1024], False),
-        ((2048, 2048), 0, 2048, [512, 1024], True),
-        ((1200, 1200), 24e6, None, [512, 1024], False),
-        ((1000, 1000), 24e6, None, [512], True),
+        ((400, 400), 24e6, None, [416], "enlarged"),
+        ((400, 400), 0, None, [416], ""),
+        ((400, 400), 0.05e6, None, [416], ""),
+        ((400, 400), 0, 800, [416], ""),
+        ((400, 400), 0, 832, [416], "enlarged"),
+        ((2048, 2048), 0, None, [512], ""),
+        ((2048, 2048), 1.1e6, None, [512, 1024], "native"),
+        ((2048, 2048), 0.15e6, None, [512, 1024], ""),
+        ((2048, 2048), 0.05e6, None, [512], ""),
+        ((4096, 4096), 1.1e6, None, [512, 1024, 2048], "native"),
+        ((9000, 9000), 24e6, None, [512, 1024, 2048], ""),
+        ((2048, 2048), 0, 512, [512], ""),
+        ((2048, 2048), 0, 1024, [512, 1024], ""),
+        ((2048, 2048), 0, 2048, [512, 1024], "native"),
+        ((1200, 1200), 24e6, None, [512, 1024], "enlarged"),
+        ((1200, 1200), 0, 1024, [512, 1024], ""),
+        ((1000, 1000), 24e6, None, [512], "native"),
+        ((700, 700), 24e6, None, [512], "enlarged"),
     ],
 )
 def test_plans_of_known_pictures(
-    size_hw: SizeHW, budget_px: float, working_px: int | None, rungs: list[int], has_native: bool
+    size_hw: SizeHW, budget_px: float, working_px: int | None, rungs: list[int], closest: str
 ) -> None:
-    plan = plan_looks(hole_of(size_hw, SMALL.clipped(size_hw)), budget_px=budget_px, working_px=working_px)
+    small = SMALL.clipped(size_hw) if min(size_hw) > 900 else Box(200, 200, 260, 240)
+    plan = plan_looks(hole_of(size_hw, small), budget_px=budget_px, working_px=working_px)
     assert [max(rung_hw) for rung_hw in plan.rungs_hw] == rungs
-    assert bool(plan.native) == has_native
+    assert (bool(plan.native), bool(plan.enlarged)) == (closest == "native", closest == "enlarged")
     assert len(plan.windows) == len(plan.rungs_hw)
     assert plan.windows[0][0].around == Box(0, 0, *plan.rungs_hw[0])
 
 
 def spent_px(plan: Plan) -> int:
-    return sum(cost_px(windows) for windows in (*plan.windows[1:], plan.native))
+    return sum(cost_px(windows) for windows in (*plan.windows[1:], plan.native, plan.enlarged))
 
 
 @given(seed=st.integers(0, 2**32 - 1), budget_px=st.sampled_from([0, 1e5, 1.1e6, 24e6]))
@@ -138,3 +145,15 @@ def test_no_plan_spends_more_than_its_budget(seed: int, budget_px: float) -> Non
     plans = [plan_looks(hole, budget_px=limit) for limit in (budget_px, 2 * budget_px + 1)]
     assert spent_px(plans[0]) <= budget_px
     assert len(plans[0].rungs_hw) <= len(plans[1].rungs_hw)
+
+
+@pytest.mark.parametrize("size_hw", [(512, 512), (333, 500), (640, 480), (1200, 900)], ids=str)
+def test_windows_of_what_is_enlarged_hold_the_hole(size_hw: SizeHW) -> None:
+    hole = hole_of(size_hw, Box(100, 30, 160, 111))
+    plan = plan_looks(hole, budget_px=24e6)
+    (window,) = plan.enlarged
+    height, width = (2 * side for side in plan.working_hw)
+    held = window.core.scaled(size_hw[0] / height, size_hw[1] / width)
+    assert (held.top <= 100, held.left <= 30, held.bottom >= 160, held.right >= 111) == (True,) * 4
+    assert window.around == window.around.clipped((height, width))
+    assert all(corner % CELL_PX == 0 for corner in window.around.corners)

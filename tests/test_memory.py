@@ -91,7 +91,7 @@ def test_an_estimate_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             assert peak_mb(one, rungs_hw, workers=3) == int(np.ceil(scale * per_unit - 1e-6)), name
     assert peak_mb(replace(one, pixel_bytes=100), rungs_hw, workers=3) == 200, "a copy of the picture"
     monkeypatch.setattr(memory, "NETWORK_B", 100)
-    assert peak_mb(one, rungs_hw, workers=3, native_px=4_000_000) == 400, "the largest look counts"
+    assert peak_mb(one, rungs_hw, workers=3, closest_px=4_000_000) == 400, "the largest look counts"
 
 
 @given(
@@ -182,7 +182,7 @@ def test_the_look_at_the_photograph_goes_first() -> None:
     plan = Plan(
         (4096, 4096), RUNGS, tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS)), (Window(box, box),)
     )
-    with_it_mb = peak_mb(load(), RUNGS, workers=1, native_px=9_000_000)
+    with_it_mb = peak_mb(load(), RUNGS, workers=1, closest_px=9_000_000)
     assert fit_plan(plan, load(), workers=1, limit_mb=with_it_mb).native == plan.native
     without = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb - 1)
     assert (without.native, without.rungs_hw, without.windows) == ((), RUNGS, plan.windows)

@@ -4,7 +4,7 @@ What goes on in steps around a hole is filled before (:mod:`rethined.repeats`) a
 prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less of what is
 known lies out of the network's sight, and by copies of what is known. Where to look is planned by
 :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the network is run on windows of
-it; the last look is at windows of the photograph itself.
+it; the last look is at windows of the photograph itself, or of a small one enlarged.
 """
 
 from __future__ import annotations
@@ -134,6 +134,10 @@ def climb(
     if plan.native:
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
+    if plan.enlarged:
+        with stage("network"):
+            for window in plan.enlarged:
+                _look_enlarged(session, image, hole, window, small.hole, rungs[-1].filled)
     return Climbed(rungs, described, structure, repeats)
 
 
@@ -210,6 +214,41 @@ def _look_at_photograph(
     y, x, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
     means, is_met = cell_means(y, x, colours, small_hole.shape, scale_yx)
     filled[small_hole & is_met] = means[small_hole & is_met]
+
+
+def _look_enlarged(
+    session: OnnxSession, image: Pixels, hole: HoleMap, window: Window, small_hole: HoleMap, filled: Float32
+) -> None:
+    """Fills the holes of a window of the photograph at twice the size of the finest rung; means go into the rung."""
+    around = window.around
+    seen = _enlarged(image, hole, around, filled)
+    part = small_hole[around.scaled(0.5, 0.5).slices]
+    session.fill(seen, np.ascontiguousarray(part.repeat(2, 0).repeat(2, 1)))
+    means = np.asarray(cv2.resize(seen, part.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    mine = part & _inside(window.core.scaled(0.5, 0.5), around.scaled(0.5, 0.5))
+    filled[around.scaled(0.5, 0.5).slices][mine] = means[mine]
+
+
+def _enlarged(image: Pixels, hole: HoleMap, around: Box, filled: Float32) -> Float32:
+    """A part of the photograph at twice the size of a rung, ``(h, w, 3)``; its hole as the rung ``filled`` has it."""
+    size_hw = (hole.shape[0], hole.shape[1])
+    scale_y, scale_x = (length / (2 * side) for length, side in zip(size_hw, filled.shape, strict=False))
+    # One pixel more, to interpolate with.
+    box = around.scaled(scale_y, scale_x).grown(1, size_hw)
+    seen, part = _as_seen(image[box.slices]), hole[box.slices]
+    # First of all: what lies in the hole must not be mixed into what lies beside it.
+    y, x = np.nonzero(part)
+    rung_yx = on_grid(y + box.top, x + box.left, (2 * scale_y, 2 * scale_x))
+    seen[y, x] = sample_at(filled, *rung_yx)
+    to_part = np.array(
+        [
+            [scale_x, 0, (around.left + 0.5) * scale_x - 0.5 - box.left],
+            [0, scale_y, (around.top + 0.5) * scale_y - 0.5 - box.top],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size_wh = (around.width, around.height)
+    return np.asarray(cv2.warpAffine(seen, to_part, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _as_seen(pixels: Pixels) -> Float32:

@@ -39,7 +39,7 @@ class Explanation:
         offset_yx: ``(N, 2)`` int32, in pixels of the picture, from the token to its source; 0 where nothing was copied.
         gate: ``(N,)`` float32 in 0..1, how much of the copied detail is used; 0 where nothing was copied.
         rung: ``(N,)`` int32, index into ``plan.rungs_hw`` of the network size that filled it; one more than the last
-            for the photograph itself.
+            for the photograph itself, or enlarged.
         candidate_yx: ``(N, k, 2)`` int32, in pixels of the picture, offsets to the k sources that the learned
             descriptors named, best first. They are found on the coarsest network size, for all tokens of the finest
             that lie in one of its own.
@@ -142,7 +142,7 @@ def explain_fill(image: Image8, sources: SourceMap, learned: Matches) -> Explana
         is_copied=is_copied,
         offset_yx=full_shifts(field.offset_yx, scale_yx)[y, x] * is_copied[:, None],
         gate=sources.gate[y, x] * is_copied,
-        rung=np.full(len(tokens), len(plan.rungs_hw) - (not plan.native), np.int32),
+        rung=np.full(len(tokens), len(plan.looks_px) - 1, np.int32),
         candidate_yx=offered[parent],
         weight=learned.weights[parent],
     )

@@ -4,13 +4,16 @@ The first look is at the whole picture. Finer ones need only what lies round the
 size the network was trained on, that holds a group of holes with 64 px of surroundings. Windows that overlap are joined
 where that is cheaper, so a thousand specks are a few windows, or the whole picture once.
 
-Two kinds of finer looks:
+Three kinds of finer looks:
 
 - *Rungs*: the network's picture doubled, as long as it is at most half as large as the photograph, or 1024 px. The
   finest of them is the grid that matching and transfer work on. A grid of the picture's own size would be no better at
   2048 px (hole PSNR +.38 dB, perceptual distance +.3 %, sharpness .90 instead of .94) and takes longer.
 - *The look at the photograph itself*, window by window, averaged back onto that grid: at 2048 px hole PSNR +.2 dB,
   perceptual distance -1.5 %.
+- *The look at the photograph enlarged*, likewise, to twice the grid, where there is nothing finer to look at: the
+  network writes cells of 4 x 4 px, and half as large ones are better. At 512 px hole PSNR +.1 to +.2 dB, perceptual
+  distance -2 to -4 %; enlarged by 1.5, half of that, by 3, the same.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ LEAST_GRID_PX = 1024
 MOST_GRID_PX = 2048
 """Longest side of the grid; beyond it detail comes from copying alone."""
 NATIVE_RATIO = (1.5, 3.0)
-"""How much larger than the grid a photograph may be for the look at itself: the network is trained for 2."""
+"""How much larger than the grid a photograph may be for the look at itself: the network is trained for 2. Where it is
+hardly larger, the look is at what is enlarged."""
 
 MARGIN_CELLS = 2
 LEAST_CELLS = 8
@@ -63,7 +67,7 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     if not budget_px:
         limit_px = FIRST_PX
     ladder = plan_rungs(size_hw, first_px=FIRST_PX, working_px=max(limit_px, FIRST_PX))
-    if len(ladder.rungs_hw) == 1 and (not budget_px or long_px < NATIVE_RATIO[0] * max(ladder.working_hw)):
+    if not budget_px:
         return Plan(size_hw, ladder.rungs_hw, ((_whole(ladder.working_hw),),))
     cells = hole_cells(hole)
     rungs_hw = [ladder.rungs_hw[0]]
@@ -77,10 +81,16 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
         rungs_hw.append(rung_hw)
         windows.append(wanted)
     native: tuple[Window, ...] = ()
-    is_wanted = working_px is None or working_px >= long_px
-    if is_wanted and NATIVE_RATIO[0] <= long_px / max(ladder.working_hw) <= NATIVE_RATIO[1]:
+    enlarged: tuple[Window, ...] = ()
+    height, width = (2 * side for side in ladder.working_hw)
+    ratio = long_px / max(ladder.working_hw)
+    if ratio < NATIVE_RATIO[0]:
+        if working_px is None or working_px >= max(height, width):
+            grid_hw = (height // SIZE_MULTIPLE, width // SIZE_MULTIPLE)
+            enlarged = _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), (height, width)) or ()
+    elif ratio <= NATIVE_RATIO[1] and (working_px is None or working_px >= long_px):
         native = _windows_within(budget_px, cells, size_hw) or ()
-    return Plan(size_hw, tuple(rungs_hw), tuple(windows), native)
+    return Plan(size_hw, tuple(rungs_hw), tuple(windows), native, enlarged)
 
 
 def _windows_within(budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:

@@ -145,7 +145,7 @@ def load_of(
     )
 
 
-def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, native_px: int = 0) -> int:
+def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, closest_px: int = 0) -> int:
     """Estimated peak of what a fill takes beside the picture, the mask and the loaded network, in MB (10^6 bytes).
 
     It never falls when any of the arguments grows.
@@ -154,12 +154,12 @@ def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, native_px
         load: What there is to do.
         rungs_hw: Network sizes from coarse to fine.
         workers: Threads that search and copy.
-        native_px: Pixels of the largest window of the photograph itself that the network looks at.
+        closest_px: Pixels of the largest window of the photograph itself, or enlarged, that the network looks at.
     """
     picture_px, finest_px = math.prod(load.size_hw), math.prod(rungs_hw[-1])
     tokens = math.prod(rungs_hw[0]) / TOKEN_PX**2
     copying = COMPILED if native.loops() else BY_NUMPY
-    seen_px = max(finest_px, native_px)
+    seen_px = max(finest_px, closest_px)
     held = picture_px * (MASKS_B + FORBIDDEN_B * load.has_forbidden)
     products = PRODUCT_B * tokens * tokens * load.token_share
     searched_px = finest_px * load.token_share
@@ -198,9 +198,10 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
         MemoryBudgetError: Even the coarsest network size and one thread take more; it says how much.
     """
     for tried in _ever_less(plan):
-        native_px = max((window.around.height * window.around.width for window in tried.native), default=0)
+        closest = (*tried.native, *tried.enlarged)
+        closest_px = max((window.around.height * window.around.width for window in closest), default=0)
         for threads in range(workers, 0, -1):
-            needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, native_px=native_px)
+            needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, closest_px=closest_px)
             if needed_mb <= limit_mb:
                 return replace(tried, workers=threads, memory_mb=needed_mb)
     least_mb = peak_mb(load, plan.rungs_hw[:1], workers=1)
@@ -213,9 +214,10 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
 
 
 def _ever_less(plan: Plan) -> Iterator[Plan]:
-    """The plan, without its look at the photograph itself, and without one rung after the other."""
+    """The plan, without its look at the photograph itself or enlarged, and without one rung after the other."""
     yield plan
-    if plan.native:
-        yield replace(plan, native=())
+    without = replace(plan, native=(), enlarged=())
+    if without != plan:
+        yield without
     for count in range(len(plan.rungs_hw) - 1, 0, -1):
-        yield replace(plan, rungs_hw=plan.rungs_hw[:count], windows=plan.windows[:count], native=())
+        yield replace(without, rungs_hw=plan.rungs_hw[:count], windows=plan.windows[:count])

@@ -67,6 +67,7 @@ def test_longer_runs_are_the_same_until_the_cooldown() -> None:
         ({"discriminator_layers": 6}, "discriminator_layers is 6; expected 1 to 5"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd'; expected one of muon, adamw"),
         ({"procedural_share": 1.5}, r"procedural_share is 1\.5; expected 0 to 1"),
+        ({"enlarged_share": 2.0}, r"enlarged_share is 2\.0; expected 0 to 1"),
         ({"copied_share": -0.5}, r"copied_share is -0\.5; expected 0 to 1"),
         ({"transferred_share": 1.5}, r"transferred_share is 1\.5; expected 0 to 1"),
         (

@@ -4,6 +4,9 @@ One sample serves two scales. The region of ``2 x crop`` pixels is halved for th
 by pull-push; a crop of the region at its own scale is the fine view, prefilled with what the network made of the
 coarse one. So half of all crops are prefilled with the result of a coarser scale, at no cost but the upscaling. Holes
 are prefilled where the network is, in all pictures of a step at once.
+
+The engine also looks at small pictures enlarged. Samples may be like that: the coarse view is as sharp as ever, the
+region is that view doubled, and the fine one a crop of it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from rethined.data.photos import Photo
 from rethined.data.procedural import draw_structures
 from rethined.depth import LEVELS
 from rethined.distance import depth_share
-from rethined.resample import Shrunk, pull_push, shrink_known
+from rethined.resample import Shrunk, pull_push, resize_linear, shrink_known
 from rethined.structure import copy_structure
 
 LOG_ZOOM = (np.log(0.5), np.log(1.6))
@@ -76,6 +79,8 @@ class Sampler:
             a photograph.
         copied_share: Share of samples, 0..1, whose coarse view begins with copies where the hole is deep, as the
             engine's first look does.
+        enlarged_share: Share of samples, 0..1, whose fine view is the coarse one enlarged, as the engine's last look
+            at a small picture is.
     """
 
     def __init__(
@@ -87,12 +92,14 @@ class Sampler:
         weights: Sequence[float] | None = None,
         procedural_share: float = 0,
         copied_share: float = 0,
+        enlarged_share: float = 0,
     ) -> None:
         self._photos = photos
         self._seed = seed
         self._crop_px = crop_px
         self._procedural_share = procedural_share
         self._copied_share = copied_share
+        self._enlarged_share = enlarged_share
         chances = np.ones(len(photos)) if weights is None else np.asarray(weights, float)
         self._cumulative = np.cumsum(chances / chances.sum())
 
@@ -107,9 +114,13 @@ class Sampler:
             region = self._draw_region(self._choose(index, rng), region_px, rng)
         family = FAMILIES[int(rng.integers(len(FAMILIES)))]
         hole = draw_hole(family, (region_px, region_px), rng, zoom=float(np.exp(rng.uniform(*LOG_ZOOM))))
+        size_hw = (self._crop_px, self._crop_px)
+        coarse = shrink_known(region, hole, size_hw)
+        coarse_target = np.asarray(cv2.resize(region, size_hw, interpolation=cv2.INTER_AREA), np.uint8)
+        if self._enlarged_share and rng.random() < self._enlarged_share:
+            region, hole = _enlarged(coarse_target, coarse)
         y, x = self._choose_crop(hole, rng)
         fine = (slice(y, y + self._crop_px), slice(x, x + self._crop_px))
-        coarse = shrink_known(region, hole, (self._crop_px, self._crop_px))
         known, still_open = coarse.image, coarse.hole
         if self._copied_share and rng.random() < self._copied_share:
             known, still_open = _with_copies(coarse)
@@ -117,9 +128,7 @@ class Sampler:
             coarse_known=np.rint(known).astype(np.uint8),
             coarse_hole=coarse.hole,
             coarse_open=still_open,
-            coarse_target=np.asarray(
-                cv2.resize(region, (self._crop_px, self._crop_px), interpolation=cv2.INTER_AREA), np.uint8
-            ),
+            coarse_target=coarse_target,
             fine_target=region[fine],
             fine_hole=hole[fine],
             corner_yx=(y, x),
@@ -160,6 +169,15 @@ class Sampler:
             for centre in (rows[pick], columns[pick])
         )
         return y, x
+
+
+def _enlarged(target: NDArray[np.uint8], coarse: Shrunk) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A picture doubled, and its hole; beside the hole as the engine sees it, without any of what is true in it."""
+    height, width = coarse.hole.shape
+    hole = coarse.hole.repeat(2, 0).repeat(2, 1)
+    seen = resize_linear(pull_push(coarse.image, coarse.hole), hole.shape)
+    true = cv2.resize(target, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    return np.where(hole[..., None], true, np.rint(np.clip(seen, 0, LEVELS)).astype(np.uint8)), hole
 
 
 def _with_copies(coarse: Shrunk) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

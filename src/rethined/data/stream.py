@@ -34,7 +34,7 @@ class StreamSampler(Sampler):
         samples_per_photo: Samples after which the window moves on; so often is a photograph seen, on average, before
             it comes again in the next pass.
         start: Samples that have been drawn before.
-        procedural_share, copied_share: As of :class:`rethined.data.samples.Sampler`.
+        procedural_share, copied_share, enlarged_share: As of :class:`rethined.data.samples.Sampler`.
 
     Raises:
         DatasetError: There are no pictures, or the system allows too few open files. Later, when samples are drawn:
@@ -53,10 +53,18 @@ class StreamSampler(Sampler):
         start: int = 0,
         procedural_share: float = 0,
         copied_share: float = 0,
+        enlarged_share: float = 0,
     ) -> None:
         if not pictures:
             raise DatasetError("there are no pictures to draw from; training needs at least one")
-        super().__init__([], seed=seed, crop_px=crop_px, procedural_share=procedural_share, copied_share=copied_share)
+        super().__init__(
+            [],
+            seed=seed,
+            crop_px=crop_px,
+            procedural_share=procedural_share,
+            copied_share=copied_share,
+            enlarged_share=enlarged_share,
+        )
         self._pictures = pictures
         self._cache = cache
         self._window_photos = window_photos

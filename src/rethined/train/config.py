@@ -37,7 +37,7 @@ _NUMBERS: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("crop_px", "feature_px"), lambda x: x > 0 and x % SIZE_MULTIPLE == 0, f"a positive multiple of {SIZE_MULTIPLE}"),
     (_ABOVE_ZERO, lambda x: x > 0, "more than 0"),
     (_NOT_BELOW_ZERO, lambda x: x >= 0, "0 or more"),
-    (("procedural_share", "copied_share", "transferred_share"), lambda x: 0 <= x <= 1, "0 to 1"),
+    (("procedural_share", "copied_share", "enlarged_share", "transferred_share"), lambda x: 0 <= x <= 1, "0 to 1"),
     (("discriminator_layers",), lambda x: 1 <= x <= 5, "1 to 5"),
     (("ema_decay",), lambda x: 0 <= x < 1, "at least 0 and below 1"),
 )
@@ -62,6 +62,8 @@ class TrainConfig:
             photograph.
         copied_share: Share of samples, 0..1, whose coarse view is prefilled with copies where the hole is deep, as the
             engine prefills its first look.
+        enlarged_share: Share of samples, 0..1, whose fine view is the coarse one enlarged, as the engine's last look at
+            a small picture is.
         steps: Length of the run.
         warmup_steps: Steps of rising learning rate.
         cooldown_steps: Steps of falling learning rate at the end.
@@ -104,6 +106,7 @@ class TrainConfig:
     samples_per_photo: int = 16
     procedural_share: float = 0.0
     copied_share: float = 0.0
+    enlarged_share: float = 0.0
     steps: int = 100_000
     warmup_steps: int = 200
     cooldown_steps: int = 4_000

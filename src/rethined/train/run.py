@@ -167,6 +167,7 @@ def make_sampler(photos: Sequence[Photo], config: TrainConfig) -> Sampler:
         crop_px=config.crop_px,
         procedural_share=config.procedural_share,
         copied_share=config.copied_share,
+        enlarged_share=config.enlarged_share,
     )
 
 
@@ -188,6 +189,7 @@ def _open_sampler(
         start=position,
         procedural_share=config.procedural_share,
         copied_share=config.copied_share,
+        enlarged_share=config.enlarged_share,
     )
     return sampler, [picture.name for picture in pictures]
 

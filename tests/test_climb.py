@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,10 +14,10 @@ from rethined.climb import climb
 from rethined.distance import distance_px
 from rethined.ladder import plan_looks
 from rethined.offsets import OffsetField
-from rethined.regions import in_pixels
+from rethined.regions import Window, in_pixels
 from rethined.resample import Shrunk, halve_any
 from rethined.session import NetworkResult
-from rethined.types import Float32, HoleMap, SizeHW
+from rethined.types import Box, Float32, HoleMap, SizeHW
 
 
 class FakeSession:
@@ -103,13 +104,14 @@ SMALL = [(512, 512), (341, 500), (640, 480), (150, 190), (1200, 900)]
 @pytest.mark.parametrize("size_hw", SMALL, ids=str)
 def test_small_photographs_are_looked_at_enlarged(size_hw: SizeHW) -> None:
     hole = np.zeros(size_hw, bool)
-    hole[60:84, 50:74] = True
+    side = 20 * max(1, max(size_hw) // 512)  # not so deep on the first look that smaller ones come before it
+    hole[60 : 60 + side, 50 : 50 + side] = True
     session, rungs = run(size_hw, hole, budget_px=24e6)
     assert session.seen[0] == rungs[0].touched.shape
     last = rungs[-1]
     # In the middle of the hole each look has added its level.
     middle = distance_px(last.touched, 100).argmax()
-    np.testing.assert_allclose(last.filled.reshape(-1, 3)[middle], 100 + len(rungs) + 1, atol=0.1)
+    np.testing.assert_allclose(last.filled.reshape(-1, 3)[middle], 100 + len(rungs) + 1, atol=0.35)
     np.testing.assert_allclose(last.filled[~last.touched], 100, atol=1e-3)
 
 
@@ -141,6 +143,20 @@ def test_what_is_enlarged_is_the_photograph(size_hw: SizeHW, dtype: type[np.unsi
     far = cv2.dilate(seen_hole.astype(np.uint8), np.ones((9, 9))) == 0
     assert far.any()
     np.testing.assert_allclose(seen[..., 1][far], expected[far], atol=0.01 if dtype is np.uint16 else 0.6)
+
+
+def test_a_window_of_what_is_enlarged_answers_for_its_core() -> None:
+    hole = np.zeros((512, 512), bool)
+    hole[200:210, 200:210] = hole[200:210, 300:310] = True
+    around = Box(256, 256, 640, 768)
+    plan = plan_looks(hole, budget_px=0)
+    cores = Box(256, 256, 640, 512), Box(256, 512, 640, 768)
+    results = []
+    for windows in ([0], [1], [0, 1]):
+        enlarged = tuple(Window(cores[n], around) for n in windows)
+        climbed = climb(FakeSession(), grey(hole.shape), hole, replace(plan, enlarged=enlarged), stage)  # type: ignore[arg-type]
+        results.append([climbed.rungs[0].filled[205, x, 0] for x in (205, 305)])
+    np.testing.assert_allclose(results, [[102, 101], [101, 102], [102, 102]], atol=0.1)
 
 
 def test_what_is_enlarged_holds_nothing_of_the_hole() -> None:

@@ -177,15 +177,16 @@ def test_threads_go_before_a_look_does() -> None:
     assert one_less.rungs_hw == RUNGS[:2]
 
 
-def test_the_look_at_the_photograph_goes_first() -> None:
+@pytest.mark.parametrize("look", ["native", "enlarged"])
+def test_the_look_at_the_photograph_goes_first(look: str) -> None:
     box = Box(0, 0, 3000, 3000)
-    plan = Plan(
-        (4096, 4096), RUNGS, tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS)), (Window(box, box),)
-    )
+    windows = tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS))
+    plan = replace(Plan((4096, 4096), RUNGS, windows), **{look: (Window(box, box),)})
     with_it_mb = peak_mb(load(), RUNGS, workers=1, closest_px=9_000_000)
-    assert fit_plan(plan, load(), workers=1, limit_mb=with_it_mb).native == plan.native
+    whole = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb)
+    assert (whole.native, whole.enlarged) == (plan.native, plan.enlarged)
     without = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb - 1)
-    assert (without.native, without.rungs_hw, without.windows) == ((), RUNGS, plan.windows)
+    assert (without.native, without.enlarged, without.rungs_hw, without.windows) == ((), (), RUNGS, plan.windows)
     less = fit_plan(plan, load(), workers=1, limit_mb=peak_mb(load(), RUNGS, workers=1) - 1)
     assert (less.rungs_hw, less.windows) == (RUNGS[:2], plan.windows[:2])
 

@@ -72,8 +72,8 @@ class Inpainter:
         options: How to fill.
         threads: Threads of the network and of the copying; ``None`` takes all cores. (OpenCV's threads are the host's
             to set.)
-        runtime: What runs the network: ``onnxruntime``, or ``openvino`` (extra ``openvino``), which takes half the time
-            on processors that multiply bfloat16; fills then differ by a grey level here and there.
+        runtime: What runs the network: ``onnxruntime``, or ``openvino`` (extra ``openvino``), which takes up to a
+            sixth less on processors that multiply bfloat16; fills then differ by a grey level here and there.
 
     Raises:
         ModelNotFoundError, ModelSignatureError: The network file cannot be used.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,17 +11,19 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from rethined.climb import climb
 from rethined.engine import Inpainter
 from rethined.errors import MissingExtraError, OptionError
 from rethined.eval.cases import blanked
 from rethined.eval.learned import LEARNED_SUFFIXES, load_learned
 from rethined.eval.worker import HOW_TO, WorkerPeer
 from rethined.files import sha256_of
+from rethined.ladder import plan_looks
 from rethined.options import FIRST_PX, InpaintOptions, Preset
 from rethined.regions import plan_rungs
 from rethined.resample import pull_push, resize_linear, shrink_known
 from rethined.session import OnnxSession, Runtime
-from rethined.types import HoleMap, Image8
+from rethined.types import Float32, HoleMap, Image8
 from rethined.weights import SHIPPED_NETWORK
 
 TELEA_RADIUS_PX = 3
@@ -100,16 +103,35 @@ def _rethined(preset: Preset, runtime: Runtime = "onnxruntime") -> MakeMethod:
 
 def _coarse(setup: Setup) -> Method:
     """The network's first look alone, enlarged: what structure it recovers before any detail is copied."""
-    session = OnnxSession(SHIPPED_NETWORK if setup.network is None else Path(setup.network), threads=setup.threads)
+    session = _session(setup)
 
     def fill(image: Image8, hole: HoleMap) -> Image8:
         plan = plan_rungs(hole.shape, first_px=FIRST_PX, working_px=FIRST_PX)
         small = shrink_known(image, hole, plan.working_hw)
-        result = session.run(pull_push(small.image, small.hole), small.hole)
-        large = np.rint(resize_linear(result.fill, hole.shape))
-        return np.where(hole[..., None], np.clip(large, 0, 255).astype(np.uint8), image)
+        return _pasted(image, hole, session.run(pull_push(small.image, small.hole), small.hole).fill)
 
     return fill
+
+
+def _looks(setup: Setup) -> Method:
+    """All looks of ``balanced``, enlarged: what the network makes of a hole where nothing is copied at all."""
+    session = _session(setup)
+
+    def fill(image: Image8, hole: HoleMap) -> Image8:
+        plan = plan_looks(hole, budget_px=InpaintOptions().budget_px)
+        return _pasted(image, hole, climb(session, image, hole, plan, lambda _: nullcontext()).rungs[-1].filled)
+
+    return fill
+
+
+def _session(setup: Setup) -> OnnxSession:
+    return OnnxSession(SHIPPED_NETWORK if setup.network is None else Path(setup.network), threads=setup.threads)
+
+
+def _pasted(image: Image8, hole: HoleMap, fill: Float32) -> Image8:
+    """The picture with a fill of any size in its hole."""
+    large = np.rint(resize_linear(fill, (hole.shape[0], hole.shape[1])))
+    return np.where(hole[..., None], np.clip(large, 0, 255).astype(np.uint8), image)
 
 
 def _opencv(flag: int) -> MakeMethod:
@@ -189,6 +211,7 @@ METHODS: dict[str, MakeMethod] = {
     "rethined-fast-openvino": _rethined("fast", "openvino"),
     "rethined-best-openvino": _rethined("best", "openvino"),
     "rethined-coarse": _coarse,
+    "rethined-looks": _looks,
     "telea": _opencv(cv2.INPAINT_TELEA),
     "ns": _opencv(cv2.INPAINT_NS),
     "pull-push": _pull_push,

@@ -20,7 +20,7 @@ def test_the_files_of_the_repository_are_ablations(file: Path) -> None:
 
 
 def test_there_are_such_files() -> None:
-    assert [file.name for file in ABLATIONS] == ["losses.toml", "network.toml"]
+    assert [file.name for file in ABLATIONS] == ["look.toml", "losses.toml", "network.toml"]
 
 
 def test_variants_are_the_common_settings_and_their_own(plan_file: Path) -> None:

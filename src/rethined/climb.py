@@ -200,19 +200,16 @@ def _look_at_photograph(
 
     What goes on in steps is a hole to this look, prefilled with its copies, and keeps them on the rung.
     """
-    scale_yx = (hole.shape[0] / small_hole.shape[0], hole.shape[1] / small_hole.shape[1])
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], Float32]] = []
     for window in windows:
         around = window.around
-        seen, part = _as_seen(image[around.slices]), hole[around.slices]
-        y, x = np.nonzero(part)
-        seen[y, x] = sample_at(filled, *on_grid(y + around.top, x + around.left, scale_yx))
+        seen, part = _prefilled(image, hole, around, filled)
         padded, padded_hole = _padded(seen, part)
         session.fill(padded, padded_hole)
         y, x = np.nonzero(part & _inside(window.core, around))
         found.append((y + around.top, x + around.left, padded[y, x]))
     y, x, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    means, is_met = cell_means(y, x, colours, small_hole.shape, scale_yx)
+    means, is_met = cell_means(y, x, colours, small_hole.shape, _scale_yx(hole, filled))
     filled[small_hole & is_met] = means[small_hole & is_met]
 
 
@@ -220,26 +217,22 @@ def _look_enlarged(
     session: OnnxSession, image: Pixels, hole: HoleMap, window: Window, small_hole: HoleMap, filled: Float32
 ) -> None:
     """Fills the holes of a window of the photograph at twice the size of the finest rung; means go into the rung."""
-    around = window.around
-    seen = _enlarged(image, hole, around, filled)
-    part = small_hole[around.scaled(0.5, 0.5).slices]
+    seen = _enlarged(image, hole, window.around, filled)
+    core, around = (box.scaled(0.5, 0.5) for box in (window.core, window.around))  # on the rung
+    part = small_hole[around.slices]
     session.fill(seen, np.ascontiguousarray(part.repeat(2, 0).repeat(2, 1)))
     means = np.asarray(cv2.resize(seen, part.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
-    mine = part & _inside(window.core.scaled(0.5, 0.5), around.scaled(0.5, 0.5))
-    filled[around.scaled(0.5, 0.5).slices][mine] = means[mine]
+    mine = part & _inside(core, around)
+    filled[around.slices][mine] = means[mine]
 
 
 def _enlarged(image: Pixels, hole: HoleMap, around: Box, filled: Float32) -> Float32:
     """A part of the photograph at twice the size of a rung, ``(h, w, 3)``; its hole as the rung ``filled`` has it."""
-    size_hw = (hole.shape[0], hole.shape[1])
-    scale_y, scale_x = (length / (2 * side) for length, side in zip(size_hw, filled.shape, strict=False))
+    scale_y, scale_x = (scale / 2 for scale in _scale_yx(hole, filled))
     # One pixel more, to interpolate with.
-    box = around.scaled(scale_y, scale_x).grown(1, size_hw)
-    seen, part = _as_seen(image[box.slices]), hole[box.slices]
-    # First of all: what lies in the hole must not be mixed into what lies beside it.
-    y, x = np.nonzero(part)
-    rung_yx = on_grid(y + box.top, x + box.left, (2 * scale_y, 2 * scale_x))
-    seen[y, x] = sample_at(filled, *rung_yx)
+    box = around.scaled(scale_y, scale_x).grown(1, (hole.shape[0], hole.shape[1]))
+    # Filled first: what lies in the hole must not be mixed into what lies beside it.
+    seen, _ = _prefilled(image, hole, box, filled)
     to_part = np.array(
         [
             [scale_x, 0, (around.left + 0.5) * scale_x - 0.5 - box.left],
@@ -249,6 +242,19 @@ def _enlarged(image: Pixels, hole: HoleMap, around: Box, filled: Float32) -> Flo
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size_wh = (around.width, around.height)
     return np.asarray(cv2.warpAffine(seen, to_part, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _prefilled(image: Pixels, hole: HoleMap, box: Box, filled: Float32) -> tuple[Float32, HoleMap]:
+    """A part of the photograph as the network takes it, its hole as the rung ``filled`` has it; and its hole map."""
+    seen, part = _as_seen(image[box.slices]), hole[box.slices]
+    y, x = np.nonzero(part)
+    seen[y, x] = sample_at(filled, *on_grid(y + box.top, x + box.left, _scale_yx(hole, filled)))
+    return seen, part
+
+
+def _scale_yx(hole: HoleMap, filled: Float32) -> tuple[float, float]:
+    """Pixels of the photograph per pixel of a rung."""
+    return hole.shape[0] / filled.shape[0], hole.shape[1] / filled.shape[1]
 
 
 def _as_seen(pixels: Pixels) -> Float32:

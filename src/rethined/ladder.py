@@ -73,8 +73,7 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     rungs_hw = [ladder.rungs_hw[0]]
     windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
     for rung_hw in ladder.rungs_hw[1:]:
-        grid_hw = (rung_hw[0] // SIZE_MULTIPLE, rung_hw[1] // SIZE_MULTIPLE)
-        wanted = _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), rung_hw)
+        wanted = _windows_within(budget_px, cells_on(cells, size_hw, _grid_hw(rung_hw)), rung_hw)
         if wanted is None:
             return Plan(size_hw, tuple(rungs_hw), tuple(windows))
         budget_px -= _cost_px(wanted)
@@ -82,15 +81,19 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
         windows.append(wanted)
     native: tuple[Window, ...] = ()
     enlarged: tuple[Window, ...] = ()
-    height, width = (2 * side for side in ladder.working_hw)
+    twice_hw = (2 * ladder.working_hw[0], 2 * ladder.working_hw[1])
     ratio = long_px / max(ladder.working_hw)
     if ratio < NATIVE_RATIO[0]:
-        if working_px is None or working_px >= max(height, width):
-            grid_hw = (height // SIZE_MULTIPLE, width // SIZE_MULTIPLE)
-            enlarged = _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), (height, width)) or ()
+        if working_px is None or working_px >= max(twice_hw):
+            enlarged = _windows_within(budget_px, cells_on(cells, size_hw, _grid_hw(twice_hw)), twice_hw) or ()
     elif ratio <= NATIVE_RATIO[1] and (working_px is None or working_px >= long_px):
         native = _windows_within(budget_px, cells, size_hw) or ()
     return Plan(size_hw, tuple(rungs_hw), tuple(windows), native, enlarged)
+
+
+def _grid_hw(size_hw: SizeHW) -> SizeHW:
+    """Rows and columns of cells of a network picture."""
+    return size_hw[0] // SIZE_MULTIPLE, size_hw[1] // SIZE_MULTIPLE
 
 
 def _windows_within(budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from rethined.data import samples as module
 from rethined.data.photos import Photo
 from rethined.data.samples import Batch, Sample, Sampler, prefetch
 from rethined.distance import distance_px
+from rethined.resample import shrink_known
 from rethined.types import HoleMap
 
 CROP_PX = 64
@@ -234,3 +236,31 @@ def test_a_share_of_samples_begins_with_copies_where_the_hole_is_deep(
     for name in ("coarse_hole", "coarse_target", "fine_target", "fine_hole", "corner_yx"):
         np.testing.assert_array_equal(getattr(copied, name), getattr(plain, name))
     assert content(again) == content(copied)
+
+
+def test_a_share_of_samples_has_a_fine_view_that_is_the_coarse_one_enlarged(planted_hole: HoleMap) -> None:
+    photos = [noise_photo(1), noise_photo(2)]
+    plain, enlarged, again = (
+        Sampler(photos, seed=5, crop_px=CROP_PX, enlarged_share=share).draw(4) for share in (0, 1, 1)
+    )
+    for name in ("coarse_known", "coarse_hole", "coarse_open", "coarse_target"):
+        np.testing.assert_array_equal(getattr(enlarged, name), getattr(plain, name))
+    y, x = enlarged.corner_yx
+    fine = np.s_[y : y + CROP_PX, x : x + CROP_PX]
+    np.testing.assert_array_equal(enlarged.fine_hole, planted_hole[fine])
+    doubled = cv2.resize(enlarged.coarse_target, (REGION_PX, REGION_PX), interpolation=cv2.INTER_LINEAR)[fine]
+    beside = cv2.dilate(planted_hole.astype(np.uint8), np.ones((5, 5)))[fine] > 0
+    np.testing.assert_array_equal(enlarged.fine_target[enlarged.fine_hole], doubled[enlarged.fine_hole])
+    np.testing.assert_allclose(enlarged.fine_target[~beside].astype(int), doubled[~beside], atol=1)
+    assert content(again) == content(enlarged)
+
+
+def test_nothing_of_the_truth_is_mixed_into_what_lies_beside_an_enlarged_hole(planted_hole: HoleMap) -> None:
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 256, (CROP_PX, CROP_PX, 3), np.uint8)
+    size_hw = (CROP_PX, CROP_PX)
+    coarse = shrink_known(target.repeat(2, 0).repeat(2, 1), planted_hole, size_hw)
+    other = np.where(coarse.hole[..., None], 255 - target, target)
+    (one, hole), (two, _) = (module._enlarged(truth, coarse) for truth in (target, other))
+    np.testing.assert_array_equal(one[~hole], two[~hole])
+    assert (one[hole] != two[hole]).mean() > 0.9

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.ladder import LEAST_CELLS, MOST_WINDOWS, _least_cost_px, cells_on, hole_cells, plan_looks, windows_of
+from rethined.ladder import (
+    AGAIN_SHARE,
+    LEAST_CELLS,
+    MOST_WINDOWS,
+    RUN_PX,
+    _least_cost_px,
+    cells_on,
+    hole_cells,
+    plan_looks,
+    windows_of,
+)
 from rethined.regions import Plan, Window
 from rethined.types import Box, HoleMap, SizeHW
 
@@ -132,7 +142,7 @@ def test_plans_of_known_pictures(
 
 
 def spent_px(plan: Plan) -> int:
-    return sum(cost_px(windows) for windows in (*plan.windows[1:], plan.native, plan.enlarged))
+    return sum(cost_px(windows) for windows in (*plan.windows[1:], plan.native, *plan.enlarged))
 
 
 @given(seed=st.integers(0, 2**32 - 1), budget_px=st.sampled_from([0, 1e5, 1.1e6, 24e6]))
@@ -147,11 +157,43 @@ def test_no_plan_spends_more_than_its_budget(seed: int, budget_px: float) -> Non
     assert len(plans[0].rungs_hw) <= len(plans[1].rungs_hw)
 
 
+@pytest.mark.parametrize(
+    ("long_px", "working_px", "enlarged_px"),
+    [
+        (32, None, [64, 128]),
+        (256, None, [512, 1024]),
+        (480, None, [960, 1920]),
+        (481, None, [1024]),  # 512 is the network's size for it
+        (512, None, [1024]),
+        (1024, None, [2048]),
+        (256, 1024, [512, 1024]),
+        (256, 1023, [512]),
+        (256, 511, []),
+    ],
+)
+def test_photographs_are_enlarged_until_they_are_looked_at_closely(
+    long_px: int, working_px: int | None, enlarged_px: list[int]
+) -> None:
+    hole = np.ones((long_px, 32), bool)
+    plan = plan_looks(hole, budget_px=24e6, working_px=working_px)
+    assert [windows[0].around.height for windows in plan.enlarged] == enlarged_px
+
+
+def test_a_look_too_many_is_left_out() -> None:
+    hole = np.ones((256, 256), bool)
+    once, again = (cost_px(windows) + RUN_PX for windows in plan_looks(hole, budget_px=24e6).enlarged)
+    enough = again / AGAIN_SHARE
+    for budget_px, looks in ((enough + 10, 2), (enough - 10, 1), (once, 1), (once - 1, 0)):
+        assert len(plan_looks(hole, budget_px=budget_px).enlarged) == looks
+    speck = hole_of((256, 256), Box(100, 100, 110, 110))
+    assert len(plan_looks(speck, budget_px=1.1e6).enlarged) == 2
+
+
 @pytest.mark.parametrize("size_hw", [(512, 512), (333, 500), (640, 480), (1200, 900)], ids=str)
 def test_windows_of_what_is_enlarged_hold_the_hole(size_hw: SizeHW) -> None:
     hole = hole_of(size_hw, Box(100, 30, 160, 111))
     plan = plan_looks(hole, budget_px=24e6)
-    (window,) = plan.enlarged
+    ((window,),) = plan.enlarged
     height, width = (2 * side for side in plan.working_hw)
     held = window.core.scaled(size_hw[0] / height, size_hw[1] / width)
     assert (held.top <= 100, held.left <= 30, held.bottom >= 160, held.right >= 111) == (True,) * 4

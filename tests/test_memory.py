@@ -181,7 +181,9 @@ def test_threads_go_before_a_look_does() -> None:
 def test_the_look_at_the_photograph_goes_first(look: str) -> None:
     box = Box(0, 0, 3000, 3000)
     windows = tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS))
-    plan = replace(Plan((4096, 4096), RUNGS, windows), **{look: (Window(box, box),)})
+    window = Window(box, box)
+    looks = {"native": (window,), "enlarged": ((window,),)}
+    plan = replace(Plan((4096, 4096), RUNGS, windows), **{look: looks[look]})
     with_it_mb = peak_mb(load(), RUNGS, workers=1, closest_px=9_000_000)
     whole = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb)
     assert (whole.native, whole.enlarged) == (plan.native, plan.enlarged)
@@ -189,6 +191,17 @@ def test_the_look_at_the_photograph_goes_first(look: str) -> None:
     assert (without.native, without.enlarged, without.rungs_hw, without.windows) == ((), (), RUNGS, plan.windows)
     less = fit_plan(plan, load(), workers=1, limit_mb=peak_mb(load(), RUNGS, workers=1) - 1)
     assert (less.rungs_hw, less.windows) == (RUNGS[:2], plan.windows[:2])
+
+
+def test_looks_at_what_is_enlarged_go_one_by_one() -> None:
+    boxes = Box(0, 0, 512, 512), Box(0, 0, 1024, 1024)
+    rungs_hw = ((256, 256),)
+    plan = Plan((256, 256), rungs_hw, (), (), tuple((Window(box, box),) for box in boxes))
+    one = load(10_000, (256, 256))
+    for looks in (2, 1, 0):
+        seen_px = [0, 512**2, 1024**2][looks]
+        limit_mb = peak_mb(one, rungs_hw, workers=1, closest_px=seen_px)
+        assert fit_plan(plan, one, workers=1, limit_mb=limit_mb).enlarged == plan.enlarged[:looks]
 
 
 def test_the_least_that_is_said_is_enough() -> None:

@@ -134,10 +134,10 @@ def climb(
     if plan.native:
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
-    if plan.enlarged:
+    for number, windows in enumerate(plan.enlarged, 1):
         with stage("network"):
-            for window in plan.enlarged:
-                _look_enlarged(session, image, hole, window, small.hole, rungs[-1].filled)
+            for window in windows:
+                _look_enlarged(session, image, hole, window, 2**number, small.hole, rungs[-1].filled)
     return Climbed(rungs, described, structure, repeats)
 
 
@@ -214,21 +214,27 @@ def _look_at_photograph(
 
 
 def _look_enlarged(
-    session: OnnxSession, image: Pixels, hole: HoleMap, window: Window, small_hole: HoleMap, filled: Float32
+    session: OnnxSession,
+    image: Pixels,
+    hole: HoleMap,
+    window: Window,
+    factor: int,
+    small_hole: HoleMap,
+    filled: Float32,
 ) -> None:
-    """Fills the holes of a window of the photograph at twice the size of the finest rung; means go into the rung."""
-    seen = _enlarged(image, hole, window.around, filled)
-    core, around = (box.scaled(0.5, 0.5) for box in (window.core, window.around))  # on the rung
+    """Fills the holes of a window of the photograph at so many times the finest rung's size; means go into the rung."""
+    seen = _enlarged(image, hole, window.around, factor, filled)
+    core, around = (box.scaled(1 / factor, 1 / factor) for box in (window.core, window.around))  # on the rung
     part = small_hole[around.slices]
-    session.fill(seen, np.ascontiguousarray(part.repeat(2, 0).repeat(2, 1)))
+    session.fill(seen, np.ascontiguousarray(part.repeat(factor, 0).repeat(factor, 1)))
     means = np.asarray(cv2.resize(seen, part.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     mine = part & _inside(core, around)
     filled[around.slices][mine] = means[mine]
 
 
-def _enlarged(image: Pixels, hole: HoleMap, around: Box, filled: Float32) -> Float32:
-    """A part of the photograph at twice the size of a rung, ``(h, w, 3)``; its hole as the rung ``filled`` has it."""
-    scale_y, scale_x = (scale / 2 for scale in _scale_yx(hole, filled))
+def _enlarged(image: Pixels, hole: HoleMap, around: Box, factor: int, filled: Float32) -> Float32:
+    """A part of the photograph at so many times a rung's size, ``(h, w, 3)``; its hole as that rung has it filled."""
+    scale_y, scale_x = (scale / factor for scale in _scale_yx(hole, filled))
     # One pixel more, to interpolate with.
     box = around.scaled(scale_y, scale_x).grown(1, (hole.shape[0], hole.shape[1]))
     # Filled first: what lies in the hole must not be mixed into what lies beside it.

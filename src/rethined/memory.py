@@ -198,7 +198,7 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
         MemoryBudgetError: Even the coarsest network size and one thread take more; it says how much.
     """
     for tried in _ever_less(plan):
-        closest = (*tried.native, *tried.enlarged)
+        closest = (*tried.native, *(window for windows in tried.enlarged for window in windows))
         closest_px = max((window.around.height * window.around.width for window in closest), default=0)
         for threads in range(workers, 0, -1):
             needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, closest_px=closest_px)
@@ -214,8 +214,10 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
 
 
 def _ever_less(plan: Plan) -> Iterator[Plan]:
-    """The plan, without its look at the photograph itself or enlarged, and without one rung after the other."""
+    """The plan, without its looks at the photograph itself or enlarged, and without one rung after the other."""
     yield plan
+    for count in range(len(plan.enlarged) - 1, 0, -1):
+        yield replace(plan, enlarged=plan.enlarged[:count])
     without = replace(plan, native=(), enlarged=())
     if without != plan:
         yield without

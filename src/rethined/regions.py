@@ -47,7 +47,8 @@ class Plan:
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
         windows: For each of them what the network looks at, in its pixels; the first is looked at as a whole.
         native: Windows of the picture itself that are looked at in the end; none where that is too dear or in vain.
-        enlarged: The same of a picture of twice the finest size, where the picture itself is not much larger than that.
+        enlarged: The same of a picture of twice the finest size, then of four times, where the picture itself is not
+            much larger than the finest size.
         workers: Threads that search and copy; ``None`` without a limit of memory: all the engine has.
         memory_mb: Estimated peak of what the fill takes, in MB; ``None`` without a limit.
     """
@@ -56,14 +57,14 @@ class Plan:
     rungs_hw: tuple[SizeHW, ...]
     windows: tuple[tuple[Window, ...], ...] = ()
     native: tuple[Window, ...] = ()
-    enlarged: tuple[Window, ...] = ()
+    enlarged: tuple[tuple[Window, ...], ...] = ()
     workers: int | None = None
     memory_mb: int | None = None
 
     @property
     def looks_px(self) -> tuple[int, ...]:
-        """Pixels of each look: those of the rungs, and that of the photograph itself or enlarged where there is one."""
-        looks = (*self.windows, self.native, self.enlarged)
+        """Pixels of each look: those of the rungs, then of the photograph itself or enlarged where it is looked at."""
+        looks = (*self.windows, self.native, *self.enlarged)
         areas = [sum(window.around.height * window.around.width for window in windows) for windows in looks]
         return tuple(area for area in areas if area)
 

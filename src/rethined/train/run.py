@@ -161,14 +161,7 @@ def _begin(state_file: Path, config: TrainConfig, start_from: Path | None, devic
 
 def make_sampler(photos: Sequence[Photo], config: TrainConfig) -> Sampler:
     """Samples of decoded photographs, as the settings say."""
-    return Sampler(
-        photos,
-        seed=config.seed,
-        crop_px=config.crop_px,
-        procedural_share=config.procedural_share,
-        copied_share=config.copied_share,
-        enlarged_share=config.enlarged_share,
-    )
+    return Sampler(photos, **_sampling(config))
 
 
 def _open_sampler(
@@ -182,16 +175,18 @@ def _open_sampler(
     sampler = StreamSampler(
         pictures,
         cache / WINDOW_FOLDER,
-        seed=config.seed,
-        crop_px=config.crop_px,
         window_photos=config.window_photos,
         samples_per_photo=config.samples_per_photo,
         start=position,
-        procedural_share=config.procedural_share,
-        copied_share=config.copied_share,
-        enlarged_share=config.enlarged_share,
+        **_sampling(config),
     )
     return sampler, [picture.name for picture in pictures]
+
+
+def _sampling(config: TrainConfig) -> dict[str, Any]:
+    """What samplers of all kinds are told."""
+    names = ("seed", "crop_px", "procedural_share", "copied_share", "enlarged_share")
+    return {name: getattr(config, name) for name in names}
 
 
 def _checksum(names: Sequence[str]) -> str:

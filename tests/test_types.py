@@ -21,6 +21,7 @@ def boxes(draw: st.DrawFn, size_hw: SizeHW = (40, 40)) -> Box:
 def test_box_sides_and_slices() -> None:
     box = Box(1, 2, 4, 7)
     assert (box.height, box.width) == (3, 5)
+    assert box.area_px == 15
     assert box.corners == (1, 2, 4, 7)
     picture = np.arange(80).reshape(8, 10)
     view = picture[box.slices]

@@ -11,10 +11,10 @@ Three kinds of finer looks:
   2048 px (hole PSNR +.38 dB, perceptual distance +.3 %, sharpness .90 instead of .94) and takes longer.
 - *The look at the photograph itself*, window by window, averaged back onto that grid: at 2048 px hole PSNR +.2 dB,
   perceptual distance -1.5 %.
-- *Looks at the photograph enlarged*, likewise, to twice the grid, where there is nothing finer to look at: the
-  network writes cells of 4 x 4 px, and half as large ones are better. At 512 px hole PSNR +.1 to +.2 dB, perceptual
-  distance -2 to -4 %; enlarged by 1.5, half of it, by 3, the same. Where twice the grid is less than 1024 px, once more
-  to four times, if that is cheap: at 256 px another -1 to -2 %.
+- *Looks at the photograph enlarged*, likewise, to twice the grid, where there is nothing finer to look at: all of the
+  network then works at twice the resolution. At 512 px hole PSNR +.1 to +.2 dB, perceptual distance -2 to -4 %;
+  enlarged by 1.5, half of it, by 3, the same. Where twice the grid is less than 1024 px, once more to four times, if
+  that is cheap: at 256 px another -1 to -2 %.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     rungs_hw = [ladder.rungs_hw[0]]
     windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
     for rung_hw in ladder.rungs_hw[1:]:
-        wanted = _windows_within(budget_px, cells_on(cells, size_hw, _grid_hw(rung_hw)), rung_hw)
+        wanted = _windows_on(rung_hw, budget_px, cells, size_hw)
         if wanted is None:
             return Plan(size_hw, tuple(rungs_hw), tuple(windows))
         budget_px -= _cost_px(wanted)
@@ -103,7 +103,7 @@ def _looks_enlarged(
         enlarged_hw = (factor * grid_hw[0], factor * grid_hw[1])
         if working_px is not None and max(enlarged_hw) > working_px:
             break
-        wanted = _windows_within(budget_px, cells_on(cells, size_hw, _grid_hw(enlarged_hw)), enlarged_hw)
+        wanted = _windows_on(enlarged_hw, budget_px, cells, size_hw)
         if wanted is None:
             break
         budget_px = min(budget_px - _cost_px(wanted), again_px)
@@ -111,9 +111,10 @@ def _looks_enlarged(
     return tuple(looks)
 
 
-def _grid_hw(size_hw: SizeHW) -> SizeHW:
-    """Rows and columns of cells of a network picture."""
-    return size_hw[0] // SIZE_MULTIPLE, size_hw[1] // SIZE_MULTIPLE
+def _windows_on(look_hw: SizeHW, budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:
+    """As :func:`_windows_within`, of the picture shrunk or enlarged to ``look_hw``; cells are those of its own size."""
+    grid_hw = (look_hw[0] // SIZE_MULTIPLE, look_hw[1] // SIZE_MULTIPLE)
+    return _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), look_hw)
 
 
 def _windows_within(budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:
@@ -238,4 +239,4 @@ def _least_cost_px(cells: HoleMap, size_hw: SizeHW) -> int:
 
 
 def _cost_px(windows: Sequence[Window]) -> int:
-    return sum(window.around.height * window.around.width + RUN_PX for window in windows)
+    return sum(window.around.area_px + RUN_PX for window in windows)

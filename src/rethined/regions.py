@@ -65,7 +65,7 @@ class Plan:
     def looks_px(self) -> tuple[int, ...]:
         """Pixels of each look: those of the rungs, then of the photograph itself or enlarged where it is looked at."""
         looks = (*self.windows, self.native, *self.enlarged)
-        areas = [sum(window.around.height * window.around.width for window in windows) for windows in looks]
+        areas = [sum(window.around.area_px for window in windows) for windows in looks]
         return tuple(area for area in areas if area)
 
     @property
@@ -196,7 +196,7 @@ def batches(pieces: Iterable[Piece], limit_px: int) -> Iterator[list[Piece]]:
     batch: list[Piece] = []
     area = 0
     for piece in pieces:
-        own = piece.around.height * piece.around.width
+        own = piece.around.area_px
         if batch and area + own > limit_px:
             yield batch
             batch, area = [], 0

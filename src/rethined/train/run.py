@@ -185,8 +185,13 @@ def _open_sampler(
 
 def _sampling(config: TrainConfig) -> dict[str, Any]:
     """What samplers of all kinds are told."""
-    names = ("seed", "crop_px", "procedural_share", "copied_share", "enlarged_share")
-    return {name: getattr(config, name) for name in names}
+    return {
+        "seed": config.seed,
+        "crop_px": config.crop_px,
+        "procedural_share": config.procedural_share,
+        "copied_share": config.copied_share,
+        "enlarged_share": config.enlarged_share,
+    }
 
 
 def _checksum(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from rethined.climb import climb
 from rethined.distance import distance_px
 from rethined.ladder import plan_looks
 from rethined.offsets import OffsetField
-from rethined.regions import Window, in_pixels
+from rethined.regions import Enlarged, Window, in_pixels
 from rethined.resample import Shrunk, halve_any
 from rethined.session import NetworkResult
 from rethined.types import Box, Float32, HoleMap, SizeHW
@@ -134,10 +134,10 @@ def test_what_is_enlarged_is_the_photograph(size_hw: SizeHW, dtype: type[np.unsi
     hole, session = one_hole(size_hw), Watching()
     plan = plan_looks(hole, budget_px=24e6)
     climb(session, image, hole, plan, stage)  # type: ignore[arg-type]
-    around = plan.enlarged[-1][-1].around
+    around = plan.enlarged[-1].windows[-1].around
     seen, seen_hole = session.last
     assert seen.shape[:2] == seen_hole.shape == (around.height, around.width)
-    factor = 2 ** len(plan.enlarged)
+    factor = plan.enlarged[-1].factor
     scale_y, scale_x = (length / (factor * side) for length, side in zip(size_hw, plan.working_hw, strict=True))
     y = (np.arange(around.top, around.bottom) + 0.5) * scale_y - 0.5
     x = (np.arange(around.left, around.right) + 0.5) * scale_x - 0.5
@@ -156,7 +156,7 @@ def test_a_window_of_what_is_enlarged_answers_for_its_core() -> None:
     results = []
     for windows in ([0], [1], [0, 1]):
         enlarged = tuple(Window(cores[n], around) for n in windows)
-        looks = replace(plan, enlarged=(enlarged,))
+        looks = replace(plan, enlarged=(Enlarged(2, enlarged),))
         climbed = climb(FakeSession(), grey(hole.shape), hole, looks, stage)  # type: ignore[arg-type]
         results.append([climbed.rungs[0].filled[205, x, 0] for x in (205, 305)])
     np.testing.assert_allclose(results, [[102, 101], [101, 102], [102, 102]], atol=0.1)

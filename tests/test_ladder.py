@@ -142,7 +142,9 @@ def test_plans_of_known_pictures(
 
 
 def spent_px(plan: Plan) -> int:
-    return sum(cost_px(windows) for windows in (*plan.windows[1:], plan.native, *plan.enlarged))
+    return sum(
+        cost_px(windows) for windows in (*plan.windows[1:], plan.native, *(look.windows for look in plan.enlarged))
+    )
 
 
 @given(seed=st.integers(0, 2**32 - 1), budget_px=st.sampled_from([0, 1e5, 1.1e6, 24e6]))
@@ -176,12 +178,12 @@ def test_photographs_are_enlarged_until_they_are_looked_at_closely(
 ) -> None:
     hole = np.ones((long_px, 32), bool)
     plan = plan_looks(hole, budget_px=24e6, working_px=working_px)
-    assert [windows[0].around.height for windows in plan.enlarged] == enlarged_px
+    assert [look.windows[0].around.height for look in plan.enlarged] == enlarged_px
 
 
 def test_a_look_too_many_is_left_out() -> None:
     hole = np.ones((256, 256), bool)
-    once, again = (cost_px(windows) + RUN_PX for windows in plan_looks(hole, budget_px=24e6).enlarged)
+    once, again = (cost_px(look.windows) + RUN_PX for look in plan_looks(hole, budget_px=24e6).enlarged)
     enough = again / AGAIN_SHARE
     for budget_px, looks in ((enough + 10, 2), (enough - 10, 1), (once, 1), (once - 1, 0)):
         assert len(plan_looks(hole, budget_px=budget_px).enlarged) == looks
@@ -193,7 +195,7 @@ def test_a_look_too_many_is_left_out() -> None:
 def test_windows_of_what_is_enlarged_hold_the_hole(size_hw: SizeHW) -> None:
     hole = hole_of(size_hw, Box(100, 30, 160, 111))
     plan = plan_looks(hole, budget_px=24e6)
-    ((window,),) = plan.enlarged
+    ((window,),) = (look.windows for look in plan.enlarged)
     height, width = (2 * side for side in plan.working_hw)
     held = window.core.scaled(size_hw[0] / height, size_hw[1] / width)
     assert (held.top <= 100, held.left <= 30, held.bottom >= 160, held.right >= 111) == (True,) * 4

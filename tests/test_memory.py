@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rethined import memory, native
 from rethined.errors import MemoryBudgetError, OptionError
 from rethined.memory import BATCH_PX, CopyingCosts, Load, fit_plan, load_of, peak_mb
-from rethined.regions import Plan, Window, plan_rungs
+from rethined.regions import Enlarged, Plan, Window, plan_rungs
 from rethined.types import Box, SizeHW
 
 RUNGS = ((512, 512), (1024, 1024), (2048, 2048))
@@ -182,7 +182,7 @@ def test_the_look_at_the_photograph_goes_first(look: str) -> None:
     box = Box(0, 0, 3000, 3000)
     windows = tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS))
     window = Window(box, box)
-    looks = {"native": (window,), "enlarged": ((window,),)}
+    looks = {"native": (window,), "enlarged": (Enlarged(2, (window,)),)}
     plan = replace(Plan((4096, 4096), RUNGS, windows), **{look: looks[look]})
     with_it_mb = peak_mb(load(), RUNGS, workers=1, closest_px=9_000_000)
     whole = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb)
@@ -196,7 +196,9 @@ def test_the_look_at_the_photograph_goes_first(look: str) -> None:
 def test_looks_at_what_is_enlarged_go_one_by_one() -> None:
     boxes = Box(0, 0, 512, 512), Box(0, 0, 1024, 1024)
     rungs_hw = ((256, 256),)
-    plan = Plan((256, 256), rungs_hw, (), (), tuple((Window(box, box),) for box in boxes))
+    plan = Plan(
+        (256, 256), rungs_hw, (), (), tuple(Enlarged(n, (Window(b, b),)) for n, b in zip((2, 4), boxes, strict=True))
+    )
     one = load(10_000, (256, 256))
     for looks in (2, 1, 0):
         seen_px = [0, 512**2, 1024**2][looks]

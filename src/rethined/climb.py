@@ -134,10 +134,10 @@ def climb(
     if plan.native:
         with stage("network"):
             _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
-    for number, windows in enumerate(plan.enlarged, 1):
+    for look in plan.enlarged:
         with stage("network"):
-            for window in windows:
-                _look_enlarged(session, image, hole, window, 2**number, small.hole, rungs[-1].filled)
+            for window in look.windows:
+                _look_enlarged(session, image, hole, window, look.factor, small.hole, rungs[-1].filled)
     return Climbed(rungs, described, structure, repeats)
 
 

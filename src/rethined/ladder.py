@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rethined.options import FIRST_PX
-from rethined.regions import SIZE_MULTIPLE, Plan, Window, group_cells, plan_rungs
+from rethined.regions import SIZE_MULTIPLE, Enlarged, Plan, Window, group_cells, plan_rungs
 from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, SizeHW
 
@@ -84,7 +84,7 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
         rungs_hw.append(rung_hw)
         windows.append(wanted)
     native: tuple[Window, ...] = ()
-    enlarged: tuple[tuple[Window, ...], ...] = ()
+    enlarged: tuple[Enlarged, ...] = ()
     ratio = long_px / max(ladder.working_hw)
     if ratio < NATIVE_RATIO[0]:
         enlarged = _looks_enlarged(cells, size_hw, ladder.working_hw, budget_px, working_px)
@@ -95,9 +95,9 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
 
 def _looks_enlarged(
     cells: HoleMap, size_hw: SizeHW, grid_hw: SizeHW, budget_px: float, working_px: int | None
-) -> tuple[tuple[Window, ...], ...]:
-    """Windows at twice the grid, then at four times where that is still small; fewer where they are too dear."""
-    looks: list[tuple[Window, ...]] = []
+) -> tuple[Enlarged, ...]:
+    """Looks at twice the grid, then at four times where that is still small; fewer where they are too dear."""
+    looks: list[Enlarged] = []
     again_px = AGAIN_SHARE * budget_px
     for factor in (2, 4) if 2 * max(grid_hw) < LEAST_GRID_PX else (2,):
         enlarged_hw = (factor * grid_hw[0], factor * grid_hw[1])
@@ -107,7 +107,7 @@ def _looks_enlarged(
         if wanted is None:
             break
         budget_px = min(budget_px - _cost_px(wanted), again_px)
-        looks.append(wanted)
+        looks.append(Enlarged(factor, wanted))
     return tuple(looks)
 
 

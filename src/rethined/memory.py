@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import cv2
 import numpy as np
@@ -199,7 +198,7 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
         MemoryBudgetError: Even the coarsest network size and one thread take more; it says how much.
     """
     for tried in _ever_less(plan):
-        closest = (*tried.native, *chain.from_iterable(tried.enlarged))
+        closest = (*tried.native, *(window for look in tried.enlarged for window in look.windows))
         closest_px = max((window.around.area_px for window in closest), default=0)
         for threads in range(workers, 0, -1):
             needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, closest_px=closest_px)

@@ -39,6 +39,19 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Enlarged:
+    """A look at a small picture enlarged.
+
+    Attributes:
+        factor: How many times as large as the finest network size.
+        windows: What is looked at, in pixels of that size.
+    """
+
+    factor: int
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """How one picture is worked on.
 
@@ -47,8 +60,7 @@ class Plan:
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
         windows: For each of them what the network looks at, in its pixels; the first is looked at as a whole.
         native: Windows of the picture itself that are looked at in the end; none where that is too dear or in vain.
-        enlarged: The same of a picture of twice the finest size, then of four times, where the picture itself is not
-            much larger than the finest size.
+        enlarged: Looks at it enlarged instead, where it is not much larger than the finest size.
         workers: Threads that search and copy; ``None`` without a limit of memory: all the engine has.
         memory_mb: Estimated peak of what the fill takes, in MB; ``None`` without a limit.
     """
@@ -57,14 +69,14 @@ class Plan:
     rungs_hw: tuple[SizeHW, ...]
     windows: tuple[tuple[Window, ...], ...] = ()
     native: tuple[Window, ...] = ()
-    enlarged: tuple[tuple[Window, ...], ...] = ()
+    enlarged: tuple[Enlarged, ...] = ()
     workers: int | None = None
     memory_mb: int | None = None
 
     @property
     def looks_px(self) -> tuple[int, ...]:
         """Pixels of each look: those of the rungs, then of the photograph itself or enlarged where it is looked at."""
-        looks = (*self.windows, self.native, *self.enlarged)
+        looks = (*self.windows, self.native, *(look.windows for look in self.enlarged))
         areas = [sum(window.around.area_px for window in windows) for windows in looks]
         return tuple(area for area in areas if area)
 

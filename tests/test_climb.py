@@ -61,13 +61,15 @@ def one_hole(size_hw: SizeHW) -> HoleMap:
     return hole
 
 
-@pytest.mark.parametrize("size_hw", [(2048, 2048), (1365, 2047), (1777, 1201)], ids=str)
-def test_each_look_begins_with_what_the_one_before_gave(size_hw: SizeHW) -> None:
+@pytest.mark.parametrize(
+    ("size_hw", "first_px"), [((2048, 2048), 512), ((1280, 1920), 480), ((1777, 1201), 416), ((3000, 4000), 512)]
+)
+def test_each_look_begins_with_what_the_one_before_gave(size_hw: SizeHW, first_px: int) -> None:
     hole = one_hole(size_hw)
     session, rungs = run(size_hw, hole, budget_px=1.1e6)
-    assert [max(rung.filled.shape) for rung in rungs] == [512, 1024]
+    assert [max(rung.filled.shape) for rung in rungs] == [first_px, 2 * first_px, 4 * first_px]
     first, second = session.seen[:2]
-    assert max(first) == 512
+    assert max(first) == first_px
     assert max(second) < 512, "a window, not the whole"
     # Known pixels stay; in the middle of the hole all three looks have added their level.
     last = rungs[-1]

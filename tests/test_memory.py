@@ -177,18 +177,14 @@ def test_threads_go_before_a_look_does() -> None:
     assert one_less.rungs_hw == RUNGS[:2]
 
 
-@pytest.mark.parametrize("look", ["native", "enlarged"])
-def test_the_look_at_the_photograph_goes_first(look: str) -> None:
+def test_the_look_at_what_is_enlarged_goes_first() -> None:
     box = Box(0, 0, 3000, 3000)
     windows = tuple((Window(b, b),) for b in (Box(0, 0, *r) for r in RUNGS))
-    window = Window(box, box)
-    looks = {"native": (window,), "enlarged": (Enlarged(2, (window,)),)}
-    plan = replace(Plan((4096, 4096), RUNGS, windows), **{look: looks[look]})
+    plan = Plan((4096, 4096), RUNGS, windows, (Enlarged(2, (Window(box, box),)),))
     with_it_mb = peak_mb(load(), RUNGS, workers=1, closest_px=9_000_000)
-    whole = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb)
-    assert (whole.native, whole.enlarged) == (plan.native, plan.enlarged)
+    assert fit_plan(plan, load(), workers=1, limit_mb=with_it_mb).enlarged == plan.enlarged
     without = fit_plan(plan, load(), workers=1, limit_mb=with_it_mb - 1)
-    assert (without.native, without.enlarged, without.rungs_hw, without.windows) == ((), (), RUNGS, plan.windows)
+    assert (without.enlarged, without.rungs_hw, without.windows) == ((), RUNGS, plan.windows)
     less = fit_plan(plan, load(), workers=1, limit_mb=peak_mb(load(), RUNGS, workers=1) - 1)
     assert (less.rungs_hw, less.windows) == (RUNGS[:2], plan.windows[:2])
 
@@ -197,7 +193,7 @@ def test_looks_at_what_is_enlarged_go_one_by_one() -> None:
     boxes = Box(0, 0, 512, 512), Box(0, 0, 1024, 1024)
     rungs_hw = ((256, 256),)
     plan = Plan(
-        (256, 256), rungs_hw, (), (), tuple(Enlarged(n, (Window(b, b),)) for n, b in zip((2, 4), boxes, strict=True))
+        (256, 256), rungs_hw, (), tuple(Enlarged(n, (Window(b, b),)) for n, b in zip((2, 4), boxes, strict=True))
     )
     one = load(10_000, (256, 256))
     for looks in (2, 1, 0):

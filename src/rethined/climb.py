@@ -4,7 +4,7 @@ What goes on in steps around a hole is filled before (:mod:`rethined.repeats`) a
 prefilled by pull-push, and deep in large holes by looks at a half and a quarter of its size, at which less of what is
 known lies out of the network's sight, and by copies of what is known. Where to look is planned by
 :mod:`rethined.ladder`. On a rung all of the picture is there at the rung's size, and the network is run on windows of
-it; the last look is at windows of the photograph itself, or of a small one enlarged.
+it; the last looks are at windows of a small photograph enlarged.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rethined.depth import LEVELS, in_levels
 from rethined.distance import depth_share
 from rethined.offsets import OffsetField
 from rethined.regions import SIZE_MULTIPLE, Plan, Window, in_pixels
-from rethined.resample import Shrunk, cell_means, halve_any, on_grid, pull_push, resize_linear, sample_at, shrink_known
+from rethined.resample import Shrunk, halve_any, on_grid, pull_push, resize_linear, sample_at, shrink_known
 from rethined.session import NetworkResult, OnnxSession
 from rethined.types import Box, Float32, HoleMap, Pixels
 from rethined.workers import SERIAL, Workers
@@ -131,9 +130,6 @@ def climb(
             for window in windows:
                 _look(session, small, window)
         rungs.append(Rung(small.touched, small.image, given.pop()))
-    if plan.native:
-        with stage("network"):
-            _look_at_photograph(session, image, hole, plan.native, small.hole, rungs[-1].filled)
     for look in plan.enlarged:
         with stage("network"):
             for window in look.windows:
@@ -188,31 +184,6 @@ def _look(session: OnnxSession, small: Shrunk, window: Window) -> None:
     small.image[y + around.top, x + around.left] = seen.reshape(-1, 3)[mine]
 
 
-def _look_at_photograph(
-    session: OnnxSession,
-    image: Pixels,
-    hole: HoleMap,
-    windows: tuple[Window, ...],
-    small_hole: HoleMap,
-    filled: Float32,
-) -> None:
-    """Fills windows of the photograph, and writes the means of what was filled into the hole of the finest rung.
-
-    What goes on in steps is a hole to this look, prefilled with its copies, and keeps them on the rung.
-    """
-    found: list[tuple[NDArray[np.intp], NDArray[np.intp], Float32]] = []
-    for window in windows:
-        around = window.around
-        seen, part = _prefilled(image, hole, around, filled)
-        padded, padded_hole = _padded(seen, part)
-        session.fill(padded, padded_hole)
-        y, x = np.nonzero(part & _inside(window.core, around))
-        found.append((y + around.top, x + around.left, padded[y, x]))
-    y, x, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    means, is_met = cell_means(y, x, colours, small_hole.shape, _scale_yx(hole, filled))
-    filled[small_hole & is_met] = means[small_hole & is_met]
-
-
 def _look_enlarged(
     session: OnnxSession,
     image: Pixels,
@@ -238,7 +209,9 @@ def _enlarged(image: Pixels, hole: HoleMap, around: Box, factor: int, filled: Fl
     # One pixel more, to interpolate with.
     box = around.scaled(scale_y, scale_x).grown(1, (hole.shape[0], hole.shape[1]))
     # Filled first: what lies in the hole must not be mixed into what lies beside it.
-    seen, _ = _prefilled(image, hole, box, filled)
+    seen = _as_seen(image[box.slices])
+    y, x = np.nonzero(hole[box.slices])
+    seen[y, x] = sample_at(filled, *on_grid(y + box.top, x + box.left, _scale_yx(hole, filled)))
     to_part = np.array(
         [
             [scale_x, 0, (around.left + 0.5) * scale_x - 0.5 - box.left],
@@ -248,14 +221,6 @@ def _enlarged(image: Pixels, hole: HoleMap, around: Box, factor: int, filled: Fl
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size_wh = (around.width, around.height)
     return np.asarray(cv2.warpAffine(seen, to_part, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
-
-
-def _prefilled(image: Pixels, hole: HoleMap, box: Box, filled: Float32) -> tuple[Float32, HoleMap]:
-    """A part of the photograph as the network takes it, its hole as the rung ``filled`` has it; and its hole map."""
-    seen, part = _as_seen(image[box.slices]), hole[box.slices]
-    y, x = np.nonzero(part)
-    seen[y, x] = sample_at(filled, *on_grid(y + box.top, x + box.left, _scale_yx(hole, filled)))
-    return seen, part
 
 
 def _scale_yx(hole: HoleMap, filled: Float32) -> tuple[float, float]:

@@ -39,7 +39,7 @@ class Explanation:
         offset_yx: ``(N, 2)`` int32, in pixels of the picture, from the token to its source; 0 where nothing was copied.
         gate: ``(N,)`` float32 in 0..1, how much of the copied detail is used; 0 where nothing was copied.
         rung: ``(N,)`` int32, index into ``plan.rungs_hw`` of the network size that filled it; beyond the last for
-            the photograph itself, or for it enlarged, once or twice.
+            the photograph enlarged, once or twice.
         candidate_yx: ``(N, k, 2)`` int32, in pixels of the picture, offsets to the k sources that the learned
             descriptors named, best first. They are found on the coarsest network size, for all tokens of the finest
             that lie in one of its own.

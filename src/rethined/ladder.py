@@ -4,22 +4,22 @@ The first look is at the whole picture. Finer ones need only what lies round the
 size the network was trained on, that holds a group of holes with 64 px of surroundings. Windows that overlap are joined
 where that is cheaper, so a thousand specks are a few windows, or the whole picture once.
 
-Three kinds of finer looks:
+Two kinds of finer looks:
 
-- *Rungs*: the network's picture doubled, as long as it is at most half as large as the photograph, or 1024 px. The
-  finest of them is the grid that matching and transfer work on. A grid of the picture's own size would be no better at
-  2048 px (hole PSNR +.38 dB, perceptual distance +.3 %, sharpness .90 instead of .94) and takes longer.
-- *The look at the photograph itself*, window by window, averaged back onto that grid: at 2048 px hole PSNR +.2 dB,
-  perceptual distance -1.5 %.
-- *Looks at the photograph enlarged*, likewise, to twice the grid, where there is nothing finer to look at: all of the
-  network then works at twice the resolution. At 512 px hole PSNR +.1 to +.2 dB, perceptual distance -2 to -4 %;
-  enlarged by 1.5, half of it, by 3, the same. Where twice the grid is less than 1024 px, once more to four times, if
-  that is cheap: at 256 px another -1 to -2 %.
+- *Rungs*: the network's picture doubled, as long as it is no larger than the photograph, up to 2048 px. The finest of
+  them is the grid that matching and transfer work on. The last of these, in place of a look at the photograph itself
+  that is averaged back onto a grid of 1024 px: perceptual distance -4 % and hole PSNR +.3 dB under one ellipse at 2048
+  px, -7 % and +.3 dB under scattered ones.
+- *Looks at the photograph enlarged*, averaged back onto the grid, to twice a grid of up to 1024 px, where there is
+  nothing finer to look at: all of the network then works at twice the resolution. At 512 px hole PSNR +.1 to +.2 dB,
+  perceptual distance -2 to -4 %; enlarged by 1.5, half of it, by 3, the same. Where twice the grid is less than 1024
+  px, once more to four times, if that is cheap: at 256 px another -1 to -2 %. To twice a grid of 2048 px: nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -30,16 +30,15 @@ from rethined.regions import SIZE_MULTIPLE, Enlarged, Plan, Window, group_cells,
 from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, SizeHW
 
-LEAST_GRID_PX = 1024
-"""Up to this long side the grid may be as fine as the photograph: that is worth 5 % of perceptual distance there."""
 MOST_GRID_PX = 2048
 """Longest side of the grid; beyond it detail comes from copying alone."""
+AGAIN_PX = 1024
+"""Where twice the grid is less than this, four times the grid is looked at as well."""
 AGAIN_SHARE = 0.15
 """What of a budget the look at four times the grid may take: it gives less than the one before and costs four times as
 much, 50 ms for scattered holes at 256 px where all the rest takes 30."""
-NATIVE_RATIO = (1.5, 3.0)
-"""How much larger than the grid a photograph may be for the look at itself: the network is trained for 2. Where it is
-hardly larger, the look is at what is enlarged."""
+ENLARGED_RATIO = 1.5
+"""Only where a photograph is less than this larger than the grid, it is looked at enlarged."""
 
 MARGIN_CELLS = 2
 LEAST_CELLS = 8
@@ -65,41 +64,61 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     """
     size_hw = (hole.shape[0], hole.shape[1])
     long_px = max(size_hw)
-    limit_px = min(MOST_GRID_PX, max(long_px // 2, LEAST_GRID_PX))
+    if working_px is None and not budget_px:
+        whole_hw = plan_rungs(size_hw, first_px=FIRST_PX, working_px=FIRST_PX).working_hw
+        return Plan(size_hw, (whole_hw,), ((_whole(whole_hw),),))
+    limit_px = MOST_GRID_PX
     if working_px is not None:
-        budget_px, limit_px = float("inf"), min(limit_px, working_px)
-    if not budget_px:
-        limit_px = FIRST_PX
-    ladder = plan_rungs(size_hw, first_px=FIRST_PX, working_px=max(limit_px, FIRST_PX))
-    if not budget_px:
-        return Plan(size_hw, ladder.rungs_hw, ((_whole(ladder.working_hw),),))
+        budget_px, limit_px = float("inf"), min(MOST_GRID_PX, max(working_px, FIRST_PX))
     cells = hole_cells(hole)
+    usual = plan_rungs(size_hw, first_px=FIRST_PX, working_px=limit_px)
+    ladder = plan_rungs(size_hw, first_px=_first_px(long_px, limit_px), working_px=limit_px)
+    plan, left_px = _within(ladder, cells, budget_px)
+    if ladder != usual and plan.rungs_hw != ladder.rungs_hw:
+        plan, left_px = _within(usual, cells, budget_px)
+    return replace(plan, enlarged=_looks_enlarged(cells, size_hw, plan.working_hw, left_px, working_px))
+
+
+def _first_px(long_px: int, limit_px: int) -> int:
+    """Long side of a first look from which rungs end at the photograph's own size, or nearly.
+
+    From 512 px they may end at little more than half of it; then one of 384 px or more will do. Where the budget does
+    not reach their end, that is worth nothing.
+    """
+    first_px = float(long_px)
+    while first_px > FIRST_PX:
+        first_px /= 2
+    if not FIRST_PX < long_px <= limit_px or not ENLARGED_RATIO / 2 * FIRST_PX <= first_px < FIRST_PX:
+        return FIRST_PX
+    return int(first_px) // SIZE_MULTIPLE * SIZE_MULTIPLE
+
+
+def _within(ladder: Plan, cells: HoleMap, budget_px: float) -> tuple[Plan, float]:
+    """A ladder with its windows, as far up as a budget reaches, and what is left of that."""
     rungs_hw = [ladder.rungs_hw[0]]
     windows: list[tuple[Window, ...]] = [(_whole(rungs_hw[0]),)]
     for rung_hw in ladder.rungs_hw[1:]:
-        wanted = _windows_on(rung_hw, budget_px, cells, size_hw)
+        wanted = _windows_on(rung_hw, budget_px, cells, ladder.size_hw)
         if wanted is None:
-            return Plan(size_hw, tuple(rungs_hw), tuple(windows))
+            break
         budget_px -= _cost_px(wanted)
         rungs_hw.append(rung_hw)
         windows.append(wanted)
-    native: tuple[Window, ...] = ()
-    enlarged: tuple[Enlarged, ...] = ()
-    ratio = long_px / max(ladder.working_hw)
-    if ratio < NATIVE_RATIO[0]:
-        enlarged = _looks_enlarged(cells, size_hw, ladder.working_hw, budget_px, working_px)
-    elif ratio <= NATIVE_RATIO[1] and (working_px is None or working_px >= long_px):
-        native = _windows_within(budget_px, cells, size_hw) or ()
-    return Plan(size_hw, tuple(rungs_hw), tuple(windows), native, enlarged)
+    return Plan(ladder.size_hw, tuple(rungs_hw), tuple(windows)), budget_px
 
 
 def _looks_enlarged(
     cells: HoleMap, size_hw: SizeHW, grid_hw: SizeHW, budget_px: float, working_px: int | None
 ) -> tuple[Enlarged, ...]:
-    """Looks at twice the grid, then at four times where that is still small; fewer where they are too dear."""
+    """Looks at twice the grid, then at four times where that is still small; fewer where they are too dear.
+
+    None where the photograph has far more pixels than the grid, or the grid is as fine as any.
+    """
+    if 2 * max(grid_hw) > MOST_GRID_PX or max(size_hw) >= ENLARGED_RATIO * max(grid_hw):
+        return ()
     looks: list[Enlarged] = []
     again_px = AGAIN_SHARE * budget_px
-    for factor in (2, 4) if 2 * max(grid_hw) < LEAST_GRID_PX else (2,):
+    for factor in (2, 4) if 2 * max(grid_hw) < AGAIN_PX else (2,):
         enlarged_hw = (factor * grid_hw[0], factor * grid_hw[1])
         if working_px is not None and max(enlarged_hw) > working_px:
             break

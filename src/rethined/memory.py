@@ -154,7 +154,7 @@ def peak_mb(load: Load, rungs_hw: tuple[SizeHW, ...], *, workers: int, closest_p
         load: What there is to do.
         rungs_hw: Network sizes from coarse to fine.
         workers: Threads that search and copy.
-        closest_px: Pixels of the largest window of the photograph itself, or enlarged, that the network looks at.
+        closest_px: Pixels of the largest window of the photograph enlarged that the network looks at.
     """
     picture_px, finest_px = math.prod(load.size_hw), math.prod(rungs_hw[-1])
     tokens = math.prod(rungs_hw[0]) / TOKEN_PX**2
@@ -198,7 +198,7 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
         MemoryBudgetError: Even the coarsest network size and one thread take more; it says how much.
     """
     for tried in _ever_less(plan):
-        closest = (*tried.native, *(window for look in tried.enlarged for window in look.windows))
+        closest = [window for look in tried.enlarged for window in look.windows]
         closest_px = max((window.around.area_px for window in closest), default=0)
         for threads in range(workers, 0, -1):
             needed_mb = peak_mb(load, tried.rungs_hw, workers=threads, closest_px=closest_px)
@@ -214,11 +214,11 @@ def fit_plan(plan: Plan, load: Load, *, workers: int, limit_mb: int) -> Plan:
 
 
 def _ever_less(plan: Plan) -> Iterator[Plan]:
-    """The plan, without its looks at the photograph itself or enlarged, and without one rung after the other."""
+    """The plan, without its looks at the photograph enlarged, and without one rung after the other."""
     yield plan
     for count in range(len(plan.enlarged) - 1, 0, -1):
         yield replace(plan, enlarged=plan.enlarged[:count])
-    without = replace(plan, native=(), enlarged=())
+    without = replace(plan, enlarged=())
     if without != plan:
         yield without
     for count in range(len(plan.rungs_hw) - 1, 0, -1):

@@ -30,9 +30,9 @@ class InpaintOptions:
     Attributes:
         preset: How closely the network may look. ``fast`` looks at the whole picture once, at 512 px; ``balanced``
             looks closer as long as that takes some tenth of a second: at 1024 px where holes are scattered over the
-            picture, at the photograph itself where one small thing is to go, at a small photograph enlarged; ``best``
-            looks at the photograph itself, or enlarged, nearly always. The latter two also make what is copied side by
-            side fit together.
+            picture, at 2048 px where one small thing is to go, at a small photograph enlarged; ``best`` looks at 2048
+            px wherever holes are, at smaller photographs in full, and enlarged. The latter two also make what is
+            copied side by side fit together.
         working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
         candidates: How many sources per token the learned descriptors name; near ones are ranked beside them.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.

@@ -59,8 +59,7 @@ class Plan:
         size_hw: Size of the picture.
         rungs_hw: Network sizes from coarse to fine; each is prefilled with the result of the one before.
         windows: For each of them what the network looks at, in its pixels; the first is looked at as a whole.
-        native: Windows of the picture itself that are looked at in the end; none where that is too dear or in vain.
-        enlarged: Looks at it enlarged instead, where it is not much larger than the finest size.
+        enlarged: Looks at the picture enlarged in the end; none where that is too dear or in vain.
         workers: Threads that search and copy; ``None`` without a limit of memory: all the engine has.
         memory_mb: Estimated peak of what the fill takes, in MB; ``None`` without a limit.
     """
@@ -68,15 +67,14 @@ class Plan:
     size_hw: SizeHW
     rungs_hw: tuple[SizeHW, ...]
     windows: tuple[tuple[Window, ...], ...] = ()
-    native: tuple[Window, ...] = ()
     enlarged: tuple[Enlarged, ...] = ()
     workers: int | None = None
     memory_mb: int | None = None
 
     @property
     def looks_px(self) -> tuple[int, ...]:
-        """Pixels of each look: those of the rungs, then of the photograph itself or enlarged where it is looked at."""
-        looks = (*self.windows, self.native, *(look.windows for look in self.enlarged))
+        """Pixels of each look: those of the rungs, then of the photograph enlarged where it is looked at so."""
+        looks = (*self.windows, *(look.windows for look in self.enlarged))
         areas = [sum(window.around.area_px for window in windows) for windows in looks]
         return tuple(area for area in areas if area)
 

@@ -82,15 +82,17 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
 def _first_px(long_px: int, limit_px: int) -> int:
     """Long side of a first look from which rungs end at the photograph's own size, or nearly.
 
-    From 512 px they may end at little more than half of it; then one of 384 px or more will do. Where the budget does
-    not reach their end, that is worth nothing.
+    Less than 768 px are looked at as they are. From 512 px rungs may end at little more than half of a larger one; then
+    384 px or more will do. Where the budget does not reach their end, that is worth nothing.
     """
+    if not FIRST_PX < long_px <= limit_px:
+        return FIRST_PX
+    if long_px < ENLARGED_RATIO * FIRST_PX:
+        return long_px
     first_px = float(long_px)
     while first_px > FIRST_PX:
         first_px /= 2
-    if not FIRST_PX < long_px <= limit_px or not ENLARGED_RATIO / 2 * FIRST_PX <= first_px < FIRST_PX:
-        return FIRST_PX
-    return int(first_px) // SIZE_MULTIPLE * SIZE_MULTIPLE
+    return int(first_px) // SIZE_MULTIPLE * SIZE_MULTIPLE if first_px >= ENLARGED_RATIO / 2 * FIRST_PX else FIRST_PX
 
 
 def _within(ladder: Plan, cells: HoleMap, budget_px: float) -> tuple[Plan, float]:

@@ -43,8 +43,8 @@ KNOWN_B = 1
 SHRUNK_B = 21
 """Its pixels and how much of each is known."""
 NETWORK_B = 125
-"""Activations, and the pictures of all sizes. Measured: 108, 117 and 118 at 1024, 2048 and 4096 px, 123 where the
-photograph itself is looked at."""
+"""Activations, and the pictures of all sizes. Measured: 108, 117 and 118 at 1024, 2048 and 4096 px, 123 where windows
+of more than the network picture were looked at."""
 KEPT_B = 94
 """What of that is kept to the end: the runtime does not give activations back."""
 COPIED_B = 28

@@ -205,13 +205,14 @@ def _look_enlarged(
 
 def _enlarged(image: Pixels, hole: HoleMap, around: Box, factor: int, filled: Float32) -> Float32:
     """A part of the photograph at so many times a rung's size, ``(h, w, 3)``; its hole as that rung has it filled."""
-    scale_y, scale_x = (scale / factor for scale in _scale_yx(hole, filled))
+    scale_yx = hole.shape[0] / filled.shape[0], hole.shape[1] / filled.shape[1]  # of the rung
+    scale_y, scale_x = (scale / factor for scale in scale_yx)
     # One pixel more, to interpolate with.
     box = around.scaled(scale_y, scale_x).grown(1, (hole.shape[0], hole.shape[1]))
     # Filled first: what lies in the hole must not be mixed into what lies beside it.
     seen = _as_seen(image[box.slices])
     y, x = np.nonzero(hole[box.slices])
-    seen[y, x] = sample_at(filled, *on_grid(y + box.top, x + box.left, _scale_yx(hole, filled)))
+    seen[y, x] = sample_at(filled, *on_grid(y + box.top, x + box.left, scale_yx))
     to_part = np.array(
         [
             [scale_x, 0, (around.left + 0.5) * scale_x - 0.5 - box.left],
@@ -221,11 +222,6 @@ def _enlarged(image: Pixels, hole: HoleMap, around: Box, factor: int, filled: Fl
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size_wh = (around.width, around.height)
     return np.asarray(cv2.warpAffine(seen, to_part, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
-
-
-def _scale_yx(hole: HoleMap, filled: Float32) -> tuple[float, float]:
-    """Pixels of the photograph per pixel of a rung."""
-    return hole.shape[0] / filled.shape[0], hole.shape[1] / filled.shape[1]
 
 
 def _as_seen(pixels: Pixels) -> Float32:

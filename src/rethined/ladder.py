@@ -38,7 +38,8 @@ AGAIN_SHARE = 0.15
 """What of a budget the look at four times the grid may take: it gives less than the one before and costs four times as
 much, 50 ms for scattered holes at 256 px where all the rest takes 30."""
 ENLARGED_RATIO = 1.5
-"""Only where a photograph is less than this larger than the grid, it is looked at enlarged."""
+"""Only where a photograph is less than this larger than the grid, it is looked at enlarged. Where it is more than that
+beyond the end of rungs from 512 px, the first look has a size of its own."""
 
 MARGIN_CELLS = 2
 LEAST_CELLS = 8
@@ -133,16 +134,14 @@ def _looks_enlarged(
 
 
 def _windows_on(look_hw: SizeHW, budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:
-    """As :func:`_windows_within`, of the picture shrunk or enlarged to ``look_hw``; cells are those of its own size."""
-    grid_hw = (look_hw[0] // SIZE_MULTIPLE, look_hw[1] // SIZE_MULTIPLE)
-    return _windows_within(budget_px, cells_on(cells, size_hw, grid_hw), look_hw)
+    """:func:`windows_of` a picture shrunk or enlarged to ``look_hw``, or ``None`` where they cost more than that.
 
-
-def _windows_within(budget_px: float, cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...] | None:
-    """:func:`windows_of`, or ``None`` where they cost more than that; mostly told before they are searched."""
-    if _least_cost_px(cells, size_hw) > budget_px:
+    Mostly that is told before they are searched. ``cells`` are those of the picture's own size.
+    """
+    cells = cells_on(cells, size_hw, (look_hw[0] // SIZE_MULTIPLE, look_hw[1] // SIZE_MULTIPLE))
+    if _least_cost_px(cells, look_hw) > budget_px:
         return None
-    windows = windows_of(cells, size_hw)
+    windows = windows_of(cells, look_hw)
     return windows if _cost_px(windows) <= budget_px else None
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -403,6 +404,15 @@ def test_masks_that_cannot_be_used_end_with_two_and_one_line(
         ({"out": ""}, [], "is a folder"),
         ({}, ["--explain", "why.xyz"], "has the suffix '.xyz'; expected one of .png"),
         ({"out": "missing/out.png"}, [], "there is no folder"),
+        ({"out": "mask.png"}, [], "-o 'mask.png' would replace the mask; give another place"),
+        ({"out": "grey.png"}, ["--forbid", "./grey.png"], "-o 'grey.png' would replace the forbid mask"),
+        ({}, ["--explain", "photo.png"], "--explain 'photo.png' would replace the photograph"),
+        ({}, ["--explain", "out.png"], "--explain 'out.png' would replace the result"),
+        ({}, ["--explain", "mask.png"], "--explain 'mask.png' would replace the mask"),
+        ({"photo": "a" * 300 + ".png"}, [], "cannot be reached: File name too long"),
+        ({"mask": "a" * 300 + ".png"}, [], "cannot be reached: File name too long"),
+        ({"out": "a" * 300 + ".png"}, [], "cannot be reached: File name too long"),
+        ({}, ["--network", "a" * 300], "cannot be reached: File name too long"),
         ({}, ["--working-px", "100"], "--working-px is 100; expected a whole number from 512 to 8192"),
         ({}, ["--max-memory", "1"], "--max-memory is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "--grow is -1"),
@@ -441,15 +451,17 @@ def test_input_that_cannot_be_used_ends_with_two_and_one_line(
         (["export"], "required: FORMAT"),
     ],
 )
-def test_wrong_arguments_end_with_two_and_the_usage(
+def test_wrong_arguments_end_with_two_and_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
     err = capsys.readouterr().err
-    assert err.startswith("usage: rethined")
+    assert err.startswith("rethined")
     assert says in err
+    assert err.endswith(" --help tells what is expected\n")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -683,6 +695,53 @@ def test_where_a_result_went_is_told_unless_it_was_said(
 # ---- standard input and output ----
 
 
+def test_a_box_may_begin_left_of_the_picture(fill: Run, photo: Image8) -> None:
+    assert fill("--box", "-5,-5,30,30") == 0
+    is_changed = (read_image("out.png") != photo).any(axis=2)
+    assert is_changed[:25, :25].mean() > 0.9
+    assert np.count_nonzero(is_changed) == np.count_nonzero(is_changed[:25, :25])
+    with pytest.raises(SystemExit) as stop:
+        fill("--box", "--grow", "3")
+    assert stop.value.code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("arguments", [["info"], ["inpaint", "photo.png", "mask.png", "-o", "-"]])
+@pytest.mark.usefixtures("run")
+def test_what_reads_the_output_may_be_gone_or_full(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "rethined", *arguments]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "rethined: [Errno 28] No space left on device\n")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        assert program.stderr
+        program.stdout.close()
+        assert (program.wait(60), program.stderr.read()) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"), [(["-", "mask.png"], "input"), (["photo.png", "mask.png", "-o", "-"], "output")]
+)
+@pytest.mark.usefixtures("run")
+def test_a_closed_stream_is_refused(
+    arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin" if name == "input" else "sys.stdout", None)
+    assert main(["inpaint", *arguments]) == 2
+    assert capsys.readouterr().err == f"rethined: standard {name} is closed; use a file\n"
+
+
+@pytest.mark.usefixtures("run")
+def test_a_name_that_the_terminal_cannot_show_is_escaped() -> None:
+    Path("photo.png").rename("写真.png")
+    command = [sys.executable, "-m", "rethined", "inpaint", "写真.png", "mask.png", "--preview"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("\\u5199\\u771f.png: ")
+
+
 class Stream:
     """A standard stream of bytes."""
 
@@ -692,6 +751,9 @@ class Stream:
 
     def isatty(self) -> bool:
         return self._is_terminal
+
+    def flush(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(

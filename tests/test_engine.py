@@ -371,6 +371,36 @@ def test_a_large_fill_can_be_ended_between_batches(inpainter: Inpainter) -> None
     assert shares[0] < shares[-1] < 0.95
 
 
+@pytest.mark.parametrize("error", [StopIteration, GeneratorExit, RuntimeError])
+def test_any_error_of_a_listener_comes_out_as_it_is(inpainter: Inpainter, error: type[BaseException]) -> None:
+    image, hole = photo((64, 64)), block((64, 64), 20, 20, 30, 30)
+    for moment in range(6):
+        told: list[str] = []
+
+        def stop(stage: str, _share: float, told: list[str] = told, moment: int = moment) -> None:
+            told.append(stage)
+            if len(told) > moment:
+                raise error
+
+        with pytest.raises(error):
+            inpainter.fill(image, hole, on_progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"threads": 0}, "threads is 0; expected a whole number from 1"),
+        ({"threads": True}, "threads is True"),
+        ({"threads": 2.0}, "threads is 2.0"),
+        ({"threads": "2"}, "threads is '2'"),
+        ({"network": 3}, "network is of type int; expected the path"),
+    ],
+)
+def test_what_an_inpainter_cannot_be_made_of(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        Inpainter(**given)
+
+
 def test_same_input_same_bytes_also_from_many_threads(inpainter: Inpainter) -> None:
     jobs = [(photo((90 + 7 * i, 140), i), block((90 + 7 * i, 140), 20, 30 + i, 60, 70)) for i in range(8)]
     serial = [inpainter(*job) for job in jobs]

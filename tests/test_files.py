@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from planted import killed_while_writing
-from rethined.files import LEFT_S, clear_leftovers, sha256_of, whole_or_nothing, write_text
+from rethined.files import LEFT_S, clear_leftovers, fault_of, sha256_of, whole_or_nothing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -91,3 +91,21 @@ def test_what_another_machine_may_be_writing_stays_for_a_day(leftover: Path) -> 
 
 def test_a_folder_that_cannot_be_listed_is_let_be(tmp_path: Path) -> None:
     assert clear_leftovers(tmp_path / "missing") == 0
+
+
+def test_faults_of_paths_are_told_and_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("")
+    for place in (tmp_path, tmp_path / "a.txt", tmp_path / "none", tmp_path / "a.txt" / "none"):
+        assert fault_of(place) == ""
+    assert "too long" in fault_of(tmp_path / ("a" * 300))
+    assert "null" in fault_of("a\0")
+    assert "surrogate" in fault_of("\ud800")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError("odd")])
+def test_a_folder_without_rights_is_a_fault(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert fault_of("locked/a.png") == (error.strerror or "OSError")

@@ -158,11 +158,27 @@ def test_read_errors(tmp_path: Path, name: str, content: bytes | None, message: 
         ("", "path is empty"),
         (None, "got NoneType; pass a str or pathlib.Path"),
         (0, "got int"),
-        ("nul\0byte.png", "no picture file|cannot read"),
+        ("nul\0byte.png", "cannot be reached: embedded null"),
     ],
 )
 def test_read_errors_of_paths_that_name_nothing(path: str, message: str) -> None:
     with pytest.raises(ImageReadError, match=message):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (3, "a path to write to was expected, got int"),
+        ("nul\0byte.png", "cannot be reached: embedded null"),
+        ("a\ud800.png", "cannot be reached"),
+        ("a" * 300 + ".png", "cannot be reached: File name too long"),
+    ],
+)
+def test_paths_that_nothing_can_be_written_to(path: str, message: str, picture: Image8) -> None:
+    with pytest.raises(ImageWriteError, match=message):
+        write_image(path, picture)
+    with pytest.raises(ImageReadError, match=message.replace("a path to write to", "a picture path")):
         read_image(path)
 
 
@@ -588,7 +604,7 @@ def test_a_failing_16_bit_encoder_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
-def deep_png(values: Pixels, *, colour_type: int, orientation: int = 1) -> bytes:
+def deep_png(values: Pixels, *, colour_type: int, orientation: int = 1, clear: tuple[int, ...] | None = None) -> bytes:
     """A 16-bit PNG made by hand."""
     height, width = values.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
@@ -598,17 +614,25 @@ def deep_png(values: Pixels, *, colour_type: int, orientation: int = 1) -> bytes
         [
             chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)),
             chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")),
+            b"" if clear is None else chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear)),
             chunk(b"IDAT", zlib.compress(rows)),
             chunk(b"IEND", b""),
         ]
     )
 
 
-def deep_tiff(values: Pixels, *, orientation: int = 1, extra_sample: int | None = None, order: str = "<") -> bytes:
-    """A 16-bit colour TIFF made by hand: uncompressed, in one strip."""
+def deep_tiff(
+    values: Pixels,
+    *,
+    orientation: int = 1,
+    extra_sample: int | None = None,
+    order: str = "<",
+    photometric: int = 2,
+) -> bytes:
+    """A 16-bit TIFF made by hand: uncompressed, in one strip."""
     height, width, channels = values.shape
     data = values.astype(f"{order}u2").tobytes()
-    shorts = {256: width, 257: height, 259: 1, 262: 2, 274: orientation, 277: channels, 278: height, 284: 1}
+    shorts = {256: width, 257: height, 259: 1, 262: photometric, 274: orientation, 277: channels, 278: height, 284: 1}
     if extra_sample is not None:
         shorts[338] = extra_sample
     end = 8 + 2 + 12 * (len(shorts) + 3) + 4  # bits per sample and the data come after the directory
@@ -619,6 +643,10 @@ def deep_tiff(values: Pixels, *, orientation: int = 1, extra_sample: int | None 
     directory = b"".join(struct.pack(f"{order}H", tag) + rest for tag, rest in sorted(entries))
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
     bits = struct.pack(f"{order}{channels}H", *[16] * channels)
+    if channels == 1:  # what fits into an entry stands in it
+        directory = directory.replace(
+            struct.pack(f"{order}HHII", 258, 3, 1, end), struct.pack(f"{order}HHIHH", 258, 3, 1, 16, 0)
+        )
     return head + directory + struct.pack(f"{order}I", 0) + bits + data
 
 
@@ -638,6 +666,45 @@ def test_16_bit_colour_is_read_upright(
         path.write_bytes(deep_tiff(stored, orientation=orientation, extra_sample=extra, order=order))
     np.testing.assert_array_equal(read_image(path, as_stored=True), upright)
     np.testing.assert_array_equal(read_image(path), upright[..., :3] >> 8)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_16_bit_colour_that_is_said_to_be_transparent_becomes_alpha(
+    tmp_path: Path, channels: int, orientation: int, rng: np.random.Generator
+) -> None:
+    upright = rng.integers(0, 65536, (6, 9, channels), dtype=np.uint16)
+    upright[1, 2] = clear = (65535, 255, 65535)[:channels]
+    upright[1, 3] = (65535, 254, 65535)[:channels] if channels == 3 else 65534  # the same in 8 bits, and opaque
+    stored = stored_for(upright if channels == 3 else upright[..., 0], orientation)
+    content = deep_png(stored, colour_type=channels // 2 * 2, orientation=orientation, clear=clear)
+    (tmp_path / "a.png").write_bytes(content)
+    read = read_image(tmp_path / "a.png", as_stored=True)
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read[..., :3], np.broadcast_to(upright, (6, 9, 3)))
+    assert np.argwhere(read[..., 3] == 0).tolist() == [[1, 2]]
+    assert read[..., 3].max() == 65535
+
+
+def test_black_and_white_of_which_one_is_transparent_become_rgba(tmp_path: Path) -> None:
+    Image.fromarray(np.eye(3, dtype=bool)).save(tmp_path / "a.png", transparency=0)
+    read = read_image(tmp_path / "a.png", as_stored=True)
+    np.testing.assert_array_equal(read, np.repeat(np.eye(3, dtype=np.uint8)[..., np.newaxis] * 255, 4, axis=2))
+
+
+def test_a_tiff_whose_0_is_white_is_turned_over(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.integers(0, 65536, (6, 9, 1), dtype=np.uint16)
+    (tmp_path / "a.tif").write_bytes(deep_tiff(values, photometric=0))
+    read = read_image(tmp_path / "a.tif", as_stored=True)
+    np.testing.assert_array_equal(read, 65535 - values[..., 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], (65535 - values[..., 0]) >> 8)
+
+
+def test_lab_is_refused_as_stored_alone(tmp_path: Path) -> None:
+    Image.new("LAB", (9, 6)).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").shape == (6, 9, 3)
+    with pytest.raises(ImageReadError, match=r"a\.tif.*CIELab.*convert it to RGB"):
+        read_image(tmp_path / "a.tif", as_stored=True)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -68,6 +68,8 @@ FORMS: dict[str, Any] = {
     "grey RGB 0/1": lambda t: np.stack([white(t, np.uint8, 1)] * 3, axis=2),
     "red": lambda t: np.stack([white(t, np.uint8, 255), *[np.zeros(t.shape, np.uint8)] * 2], axis=2),
     "dark green": lambda t: white(t, np.uint8, 255)[..., np.newaxis] & np.array([0, 20, 0], np.uint8),
+    "nearly grey": lambda t: in_webp(t),
+    "float with rounding errors": lambda t: white(t, np.float32, 1)[..., np.newaxis] * np.float32([1, 0.9999999, 1]),
     "opaque RGBA": lambda t: np.dstack([white(t, np.uint8, 255)] * 3 + [np.full(t.shape, 255, np.uint8)]),
     "transparent RGBA": lambda t: np.dstack([white(t, np.uint8, 255)] * 3 + [np.zeros(t.shape, np.uint8)]),
     "RGBA with any alpha": lambda t: np.dstack([white(t, np.uint8, 255)] * 4),
@@ -82,8 +84,45 @@ FORMS: dict[str, Any] = {
 }
 
 
+def in_webp(truth: HoleMap) -> Image.Image:
+    """What a lossy file makes of a grey mask that is stored as RGB: a level of colour here and there."""
+    values = np.repeat(white(truth, np.uint8, 255)[..., np.newaxis], 3, axis=2)
+    values[..., 1] = np.where(truth, values[..., 1] - 1, 2)
+    return Image.fromarray(values)
+
+
 def content(mask: ImageLike) -> bytes:
     return mask.tobytes() if isinstance(mask, (np.ndarray, Image.Image)) else b""
+
+
+def test_one_pixel_of_another_tint_does_not_make_a_mask_coloured() -> None:
+    mask = np.full((100, 100, 3), 3, np.uint8)
+    mask[20:80, 20:80] = 255
+    expected = mask[..., 0] == 255
+    mask[50, 50] = (254, 255, 255)
+    mask[90, 90] = (90, 0, 0)
+    np.testing.assert_array_equal(as_hole(mask, (100, 100)), expected)
+    mask[20:80, 5:20] = 60  # soft edges warn whether they are exactly grey or not
+    with pytest.warns(MaskWarning, match="9% of the non-zero mask pixels are grey"):
+        as_hole(mask, (100, 100))
+
+
+def test_what_a_lossy_file_leaves_around_a_colour_is_no_hole(tmp_path: Path) -> None:
+    mask = np.zeros((96, 128, 3), np.uint8)
+    mask[30:61, 37:83] = (255, 0, 0)
+    truth = mask[..., 0] == 255
+    Image.fromarray(mask).save(tmp_path / "m.jpg", quality=75)
+    with Image.open(tmp_path / "m.jpg") as image:
+        assert np.asarray(image)[~grow_hole(truth, 4)].any()
+    hole = as_hole(tmp_path / "m.jpg", (96, 128))
+    assert hole[truth].all()
+    assert not hole[~grow_hole(truth, 2)].any()  # colour is stored at half the size
+
+
+def test_all_colours_of_a_label_map_are_hole() -> None:
+    mask = np.zeros((9, 3, 3), np.uint8)
+    mask[1], mask[2], mask[3] = (128, 0, 0), (64, 0, 128), (0, 64, 0)
+    np.testing.assert_array_equal(as_hole(mask, (9, 3))[:, 0], np.isin(np.arange(9), [1, 2, 3]))
 
 
 @quiet

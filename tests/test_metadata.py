@@ -134,6 +134,13 @@ def test_xmp_may_say_how_it_is_turned_in_an_element() -> None:
     assert Metadata(xmp=xmp, orientation=8).upright().xmp == xmp.replace(b"8", b"1")
 
 
+@pytest.mark.parametrize(
+    "xmp", [b"<a tiff:Orientation='8' b=\"8\"/>", b'<a tiff:Orientation = "8" b="8"/>', b"<tiff:Orientation> 8 </a>"]
+)
+def test_xmp_may_be_written_in_other_ways(xmp: bytes) -> None:
+    assert Metadata(xmp=xmp, orientation=8).upright().xmp == xmp.replace(b"8", b"1", 1)
+
+
 # ---- PNG ----
 
 
@@ -353,6 +360,25 @@ def test_a_tiff_brings_its_own_tags_along_but_not_its_layout() -> None:
     kept.load(block)
     assert {tag: kept[tag] for tag in (270, 305, 33723)} == {270: "by the pond", 305: "editor", 33723: b"iptc"}
     assert not {256, 257, 258, 259, 262, 273, 277, 279, 330, 34377} & set(kept)
+
+
+def test_text_of_a_tiff_that_is_not_ascii_stays_as_it_was() -> None:
+    tags = Image.Exif()
+    tags[315], tags[65000], tags[65001] = "José".encode(), "plain", "für".encode()
+    tags.get_ifd(ExifTags.IFD.Exif)[42032] = "Zoë".encode()
+    block = exif.bare(tags.tobytes())
+    for _ in range(2):
+        content = b"".join(embedded(memoryview(saved("TIFF")), "TIFF", Metadata(exif=block)))
+        block = read(content).exif
+        for text in ("José", "plain", "für", "Zoë"):
+            assert text.encode() in content
+            assert text.encode() in block
+
+
+def test_a_channel_of_a_tiff_without_a_meaning_is_named(tmp_path: Path) -> None:
+    Image.new("RGBX", (8, 6)).save(tmp_path / "infrared.tif")
+    with pytest.warns(FileWarning, match=r"1 of its channels has no meaning that is known here: left out"):
+        read((tmp_path / "infrared.tif").read_bytes())
 
 
 def test_bmp_holds_the_resolution_alone(tmp_path: Path) -> None:

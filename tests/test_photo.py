@@ -264,6 +264,19 @@ def test_what_cannot_be_done_block_by_block_is_told_or_refused(tmp_path: Path, m
         fill(photo, tmp_path / "b.jpg")
 
 
+@needs_jpegio
+def test_a_folder_for_temporary_files_that_cannot_be_used_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_jpeg(tmp_path / "a.jpg")
+    photo = read_photo(tmp_path / "a.jpg")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(ImageWriteError, match=r"the folder for temporary files cannot be used: .*TMPDIR"):
+        fill(photo, tmp_path / "b.jpg", jpeg="lossless")
+    with pytest.warns(FileWarning, match="encoded anew as a whole: the folder for temporary files"):
+        fill(photo, tmp_path / "b.jpg")
+
+
 def test_what_is_behind_the_picture_is_left_out(tmp_path: Path) -> None:
     plant_jpeg(tmp_path / "a.jpg")
     with (tmp_path / "a.jpg").open("ab") as file:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import _thread
+import multiprocessing
+import os
 import signal
+import sys
 import threading
 import time
 
@@ -33,6 +36,22 @@ def test_the_caller_works_as_well() -> None:
         return threading.get_ident()
 
     assert threading.get_ident() in Workers(2).map(meet, range(2))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_off_has_threads_of_its_own() -> None:
+    workers = Workers(2)
+    expected = workers.map(str, range(9), on_done=lambda _share: None)
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: sys.exit(workers.map(str, range(9), on_done=lambda _share: None) != expected)
+    )
+    process.start()
+    process.join(30)
+    try:
+        assert process.exitcode == 0
+    finally:
+        process.kill()
 
 
 def test_an_interrupt_ends_the_work() -> None:

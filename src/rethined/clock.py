@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate, pairwise
 
 OnProgress = Callable[[str, float], None]
@@ -46,11 +46,14 @@ class Clock:
         ends = (begin + (end - begin) * area / sum(areas) for area in accumulate(areas, initial=0))
         self._looks = list(pairwise(ends))
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> AbstractContextManager[None]:
         """Times what is done within, under one name; the same name may come again."""
         self._stage, self._span = name, self._spans.get(name) or self._look()
-        self._tell(self._span[0])
+        self._tell(self._span[0])  # not within a generator, where a StopIteration would become another error
+        return self._timed(name)
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
         self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (time.perf_counter() - began) * 1e3

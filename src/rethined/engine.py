@@ -98,10 +98,7 @@ class Inpainter:
         threads: int | None = None,
         runtime: Runtime = "onnxruntime",
     ) -> None:
-        if threads is not None and threads < 1:
-            raise OptionError(
-                f"{option('threads')} is {threads}; expected a whole number from 1, or nothing for all cores"
-            )
+        _expect_usable(network, threads)
         keep_freed_memory()
         self.options = options or InpaintOptions()
         path = SHIPPED_NETWORK if network is None else Path(network)
@@ -157,7 +154,7 @@ class Inpainter:
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
                 are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, CMYK is refused, others become RGB. Alpha is never filled; pixels of
+                I (in 0..65535) keep their mode, CMYK and LAB are refused, others become RGB. Alpha is never filled; pixels of
                 alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
@@ -420,6 +417,17 @@ def _grown(hole: HoleMap, px: int) -> HoleMap:
     if grown.all():
         raise MaskError(f"the hole grown by {px} px covers the whole picture; nothing is known: grow it less")
     return grown
+
+
+def _expect_usable(network: object, threads: object) -> None:
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise OptionError(
+            f"{option('threads')} is {threads!r}; expected a whole number from 1, or nothing for all cores"
+        )
+    if network is not None and not isinstance(network, (str, os.PathLike)):
+        raise OptionError(
+            f"{option('network')} is of type {type(network).__name__}; expected the path of a rethined ONNX file"
+        )
 
 
 @lru_cache(maxsize=1)

@@ -77,6 +77,22 @@ def _machine() -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
 
 
+def fault_of(path: str | os.PathLike[str]) -> str:
+    """Why nothing can be told of a path: no rights in its folders, a name too long; nothing where something can.
+
+    :class:`pathlib.Path` raises then, where it is asked whether there is a file.
+    """
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except ValueError as error:  # a zero in it, or what this system cannot write as a name
+        return str(error)
+    return ""
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 file, whole or not at all."""
     with whole_or_nothing(path) as partial:

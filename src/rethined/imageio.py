@@ -28,7 +28,7 @@ from rethined import heif
 from rethined.containers import png_is_whole, tiff_with
 from rethined.depth import checked
 from rethined.errors import ImageError, ImageReadError, ImageWriteError, OptionError
-from rethined.files import whole_or_nothing
+from rethined.files import fault_of, whole_or_nothing
 from rethined.jpeg import Coding, coding_of
 from rethined.metadata import Metadata, embedded, metadata_of, orientation_of, save_options
 from rethined.types import Image8, ImageLike, PathLike, Pixels, SizeHW
@@ -131,13 +131,15 @@ def read_image(path: PathLike, *, as_stored: bool = False) -> Pixels:
         path: The file.
         as_stored: Keep depth and channels where an array can: grey as ``(H, W)``, grey and alpha as ``(H, W, 2)``, RGB
             as ``(H, W, 3)``, RGBA as ``(H, W, 4)``, each uint8 or, in 0..65535, uint16. 16-bit colour is kept of PNG
-            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it. Black and white and
-            palette pictures become 8-bit RGB all the same, or RGBA where a colour of theirs is transparent.
+            and TIFF; 16-bit grey with alpha comes as RGBA, since nothing here can write it, and so does 16-bit
+            grey or RGB of which one colour is transparent. Black and white and palette pictures become 8-bit RGB all
+            the same, or RGBA where a colour of theirs is transparent.
 
     Raises:
         ImageReadError: No file there, a folder, an empty file, not a picture of a known format, a damaged or
             truncated picture, one above 250 megapixels, or one of a pixel type without a known range (float).
-            ``as_stored`` also refuses CMYK, which could not be given back, and 16-bit colour with premultiplied alpha.
+            ``as_stored`` also refuses CMYK and CIELab, which could not be given back, and 16-bit colour with
+            premultiplied alpha.
             HEIC without the extra ``heif``.
     """
     with _file_at(path) as (file, name):
@@ -267,6 +269,15 @@ def _load(image: ImageFile.ImageFile) -> None:
         raise ValueError("its palette is missing")
     if isinstance(image.info.get("transparency"), str):  # a text of a PNG may bear any name
         del image.info["transparency"]
+    if image.mode.startswith("I;16") and _is_white_zero(image):  # Pillow turns over 8 bits alone
+        values = np.asarray(image)
+        image.im = Image.fromarray((65535 - values).astype(values.dtype)).im
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Whether 0 is white in it, as in some TIFFs."""
+    photometric = TiffImagePlugin.PHOTOMETRIC_INTERPRETATION
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(photometric) == 0
 
 
 def _turn_upright(image: Image.Image) -> int:
@@ -301,6 +312,8 @@ def _existing_file(path: PathLike) -> Path:
         ) from error
     if not name:
         raise ImageReadError("the picture path is empty; pass the path of a picture file")
+    if fault := fault_of(name):
+        raise ImageReadError(f"{name!r} cannot be reached: {fault}; check the path and the rights on its folders")
     source = Path(name)
     if source.is_dir():
         raise ImageReadError(f"{name!r} is a folder; pass the path of one picture file in it")
@@ -418,12 +431,22 @@ def _deep_grey(values: NDArray[Any]) -> NDArray[np.uint16]:
 def _as_stored(image: Image.Image, orientation: int, file: IO[bytes]) -> Pixels:
     """The pixels of a file that Pillow has read, in their own depth."""
     file.seek(0)
-    if image.mode in _OWN_MODES and _stored_bits(image, file.read(25)) == 16:
+    is_deep = image.mode in _OWN_MODES and _stored_bits(image, file.read(25)) == 16
+    if is_deep or image.mode.startswith("I;16"):
         file.seek(0)
-        return _deep_colour(image, file.read(), orientation)
-    if image.mode in ("P", "PA", "L", "RGB") and image.has_transparency_data:  # some colour is said to be transparent
+        deep = _deep_colour(image, file.read(), orientation) if is_deep else _own_array(image)
+        clear = image.info.get("transparency")
+        return deep if clear is None else _with_alpha(deep, clear)
+    if image.mode in ("1", "P", "PA", "L", "RGB") and image.has_transparency_data:  # some colour is transparent
         image = image.convert("LA" if image.mode == "L" else "RGBA")
     return _own_array(image)
+
+
+def _with_alpha(pixels: Pixels, clear: int | tuple[int, ...]) -> Pixels:
+    """16-bit grey or RGB, of which one colour is transparent, as RGBA."""
+    colours = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+    alpha = np.where((colours == np.array(clear)).all(axis=2), 0, 65535).astype(np.uint16)
+    return np.dstack([np.broadcast_to(colours, (*alpha.shape, 3)), alpha])
 
 
 def _own_array(image: Image.Image) -> Pixels:
@@ -433,6 +456,8 @@ def _own_array(image: Image.Image) -> Pixels:
             "the picture is CMYK, for print, and its colours are those of one printer; convert it to RGB with its"
             " profile first, in a photo editor for example"
         )
+    if image.mode == "LAB":
+        raise ImageError("the picture is CIELab, which nothing here writes; convert it to RGB first")
     if image.width and image.height:
         if image.mode in _OWN_MODES:
             return np.array(image)
@@ -681,15 +706,23 @@ def _expect_held(path: PathLike, format_name: str, image: Pixels) -> None:
 
 
 def _writable_target(path: PathLike) -> tuple[Path, str, dict[str, Any]]:
-    target = Path(os.path.realpath(path))  # through links, so that the file they point at is replaced and not they
-    suffix = Path(path).suffix.lower()
+    try:
+        name = os.fsdecode(path)
+    except TypeError as error:
+        raise ImageWriteError(
+            f"a path to write to was expected, got {type(path).__name__}; pass a str or pathlib.Path"
+        ) from error
+    if fault := fault_of(name):
+        raise ImageWriteError(f"{name!r} cannot be reached: {fault}; check the path and the rights on its folders")
+    target = Path(os.path.realpath(name))  # through links, so that the file they point at is replaced and not they
+    suffix = Path(name).suffix.lower()
     if target.is_dir():
-        raise ImageWriteError(f"{os.fspath(path)!r} is a folder; pass the path of a file in it")
+        raise ImageWriteError(f"{name!r} is a folder; pass the path of a file in it")
     if suffix not in _WRITERS:
         has = f"has the suffix {suffix!r}" if suffix else "has no suffix, which names the format"
-        raise ImageWriteError(f"{os.fspath(path)!r} {has}; expected one of {', '.join(_WRITERS)}, so rename it")
+        raise ImageWriteError(f"{name!r} {has}; expected one of {', '.join(_WRITERS)}, so rename it")
     if _WRITERS[suffix] is _HEIF and not heif.is_installed():
-        raise ImageWriteError(f"{os.fspath(path)!r} is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
+        raise ImageWriteError(f"{name!r} is to be HEIC, which pillow-heif writes: {heif.INSTALL}")
     if not target.parent.is_dir():
         raise ImageWriteError(f"there is no folder {str(target.parent)!r} to write into; create it first")
     # Replacing a file asks only for rights on its folder, so a write-protected picture has to be respected here.

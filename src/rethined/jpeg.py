@@ -41,7 +41,7 @@ _TO_YCBCR = np.array(
 
 
 class CannotPatchError(ImageWriteError):
-    """A JPEG that is coded in a way that is not understood here, so that its blocks cannot be kept."""
+    """A JPEG whose blocks cannot be kept, most often because it is coded in a way that is not understood here."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def patched(content: bytes, picture: Pixels, hole: HoleMap, segments: Iterable[S
 
     Raises:
         MissingExtraError: jpegio is not installed.
-        CannotPatchError: It is coded in a way that is not understood here.
+        CannotPatchError: It is coded in a way that is not understood here, or the folder for temporary files, which
+            jpegio needs, cannot be used.
     """
     expect_installed()
     try:
@@ -126,10 +127,15 @@ def patched(content: bytes, picture: Pixels, hole: HoleMap, segments: Iterable[S
         raise CannotPatchError(f"its segments are damaged: {error}") from error
     if layout.redefines_tables:
         raise CannotPatchError("it changes its quantisation tables between scans, which cannot be kept block by block")
-    with tempfile.TemporaryDirectory(prefix="rethined-") as folder:
-        place = Path(folder, "photo.jpg")
-        place.write_bytes(content[: layout.end])
-        coded = _with_new_blocks(place, layout.table_numbers, picture, hole)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rethined-") as folder:
+            place = Path(folder, "photo.jpg")
+            place.write_bytes(content[: layout.end])
+            coded = _with_new_blocks(place, layout.table_numbers, picture, hole)
+    except OSError as error:
+        raise CannotPatchError(
+            f"the folder for temporary files cannot be used: {error}; set TMPDIR to another"
+        ) from error
     result = jpeg_with(coded, segments)
     _expect_same_outside(result, picture, hole)
     return result

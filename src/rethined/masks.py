@@ -23,6 +23,15 @@ GREY_SHARE_LIMIT = 0.05
 """Share of the non-zero pixels that may be grey before we warn; soft brush edges stay below it, photographs do not."""
 
 
+COLOURED, COLOURED_SHARE = 0.1, 0.001
+"""By how much of the brightest value a pixel's channels have to differ for it to have a colour, and the share of a
+mask's pixels that have to, of those that are not black: lossy files give grey ones a tint of a level or two."""
+
+NOT_BLACK, BLACK = 0.125, 0.0157
+"""Share of the brightest value from which on a pixel of a coloured mask is not black: what lossy files leave around red
+is less, and the darkest colours that label maps are painted with are a quarter. And the share of the range, four levels
+of 255, up to which it is black whatever the brightest is."""
+
 SAME_RATIO, SCALED = 0.01, 0.05
 """By how much ratios of a mask and a picture may differ, and sizes have to, for one to be the other scaled."""
 
@@ -53,10 +62,11 @@ def as_hole(mask: ImageLike, size_hw: SizeHW, *, invert: bool = False) -> HoleMa
     Args:
         mask: Array of shape ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)`` and bool, integer or float
             dtype; a PIL image (its pixels as they lie, no EXIF turn); or the path of a picture file (EXIF turn
-            applied, as for pictures). Three channels that are equal everywhere are grey and follow the rule; with
-            any difference the mask is coloured and every pixel that is not black is hole. A fourth channel is
-            alpha: where the colour is one and the same everywhere and alpha varies, transparent pixels (alpha not
-            above half of its range) are hole; otherwise alpha is ignored.
+            applied, as for pictures). Of three channels the brightest follows the rule, unless the mask is coloured:
+            where channels differ by more than a tenth of its brightest value in more than a thousandth of what is not
+            black, every pixel is hole that is not black, that is brighter than an eighth of that and than 4 of 255.
+            A fourth channel is alpha: where the colour is one and the same everywhere and alpha varies, transparent
+            pixels (alpha not above half of its range) are hole; otherwise alpha is ignored.
         size_hw: Height and width of the picture in pixels; the mask has to have the same.
         invert: Fill what the mask marks as kept and keep what it marks as hole.
 
@@ -132,7 +142,7 @@ def _read(mask: ImageLike, size_hw: SizeHW, kind: _Kind) -> HoleMap:
 
 def _as_array(mask: ImageLike, kind: _Kind) -> NDArray[Any]:
     if isinstance(mask, np.ndarray):
-        return mask
+        return np.asarray(mask)  # a matrix cannot be laid out as anything else
     if isinstance(mask, Image.Image):
         return _pil_values(decode(mask), kind)
     if isinstance(mask, (str, os.PathLike)):
@@ -199,9 +209,16 @@ def _marked(values: NDArray[Any], kind: _Kind) -> HoleMap:
     grey = colour[..., 0]
     if colour.shape[2] == 1 or (colour == grey[..., np.newaxis]).all():
         return _above_half(grey, kind)
-    _full_scale(colour, kind)  # refuses NaN and the like, which would count as not black
-    marked: HoleMap = (colour != 0).any(axis=2)
-    return marked
+    full = _full_scale(colour, kind)  # refuses NaN and the like, which would count as not black
+    if colour.dtype == np.bool_:
+        return np.asarray(colour.any(axis=2))
+    brightest = colour.max(axis=2)
+    most = float(brightest.max())
+    is_light = brightest > max(NOT_BLACK * most, BLACK * full)
+    is_coloured = brightest - colour.min(axis=2) > max(COLOURED * most, BLACK * full)
+    if np.count_nonzero(is_coloured) > COLOURED_SHARE * np.count_nonzero(is_light):
+        return np.asarray(is_light)
+    return _above_half(brightest, kind)
 
 
 def _above_half(values: NDArray[Any], kind: _Kind) -> HoleMap:

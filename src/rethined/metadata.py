@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any
 from warnings import warn
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from rethined import exif
 from rethined.containers import (
@@ -130,7 +130,7 @@ class Metadata:
         return replace(
             self,
             exif=exif.upright(self.exif, is_turned=is_turned) if self.exif else b"",
-            xmp=re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>1", self.xmp),
+            xmp=re.sub(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[0-9]""", rb"\g<1>1", self.xmp),
             dpi=self.dpi[::-1] if self.dpi and is_turned else self.dpi,
             orientation=1,
             chunks=tuple(map(_turned_chunk, self.chunks)) if is_turned else self.chunks,
@@ -205,6 +205,10 @@ def metadata_of(image: ImageFile.ImageFile, file: IO[bytes]) -> Metadata:
         # Where EXIF is damaged, how the picture is turned may be all that can be read of it: its pixels lie that way.
         turn = exif.only_orientation(found.orientation) if found.orientation != 1 else b""
         return replace(found, segments=tuple(_with_exif(segments, found.exif or turn)))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        more = image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) - len(image.getbands())
+        if more > 0 and image.mode not in ("1", "P"):
+            _warn(f"{more} of its channels {'have' if more > 1 else 'has'} no meaning that is known here: left out")
     others = getattr(image, "n_frames", 1) - 1
     if others:
         _warn(f"it holds {others} more picture{'s' if others > 1 else ''}, left out: the first one is filled")
@@ -308,10 +312,10 @@ def _block_of_tiff(tags: Image.Exif) -> bytes:
     try:
         for tag, value in tags.items():
             if tag not in _TIFF_LAYOUT and tag not in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-                kept[tag] = value
+                kept[tag] = _bytes_of(value)
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if directory in tags:
-                inner = dict(tags.get_ifd(directory))
+                inner = {tag: _bytes_of(value) for tag, value in tags.get_ifd(directory).items()}
                 if ExifTags.IFD.Interop in inner:
                     inner[ExifTags.IFD.Interop] = tags.get_ifd(ExifTags.IFD.Interop)
                 kept[directory] = inner
@@ -319,6 +323,14 @@ def _block_of_tiff(tags: Image.Exif) -> bytes:
     except PILLOW_ERRORS as error:
         _warn(f"its EXIF is damaged ({error}) and is left out")
         return b""
+
+
+def _bytes_of(value: object) -> object:
+    """A value of a tag; text that is not ASCII as the bytes it was, since Pillow would write a ``?`` for each.
+
+    Pillow reads text as Latin-1, whatever it is; so this is the way back.
+    """
+    return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
 def _sound_exif(block: bytes) -> bytes:
@@ -378,6 +390,9 @@ def _as_tags(metadata: Metadata) -> Image.Exif:
     tags = Image.Exif()
     if metadata.exif:
         tags.load(metadata.exif)
+        for directory in (tags, *(tags.get_ifd(each) for each in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))):
+            for tag, value in tuple(directory.items()):
+                directory[tag] = _bytes_of(value)
     for tag in _TIFF_LAYOUT & set(tags):
         del tags[tag]
     if metadata.xmp:

@@ -247,14 +247,33 @@ def located(text: str | os.PathLike[str], base: Location = Path()) -> Location:
     return Url(plain.removesuffix(path), PurePosixPath(path))
 
 
+def expect_reachable(place: Location) -> None:
+    """Checks that it can be told whether there is something.
+
+    Raises:
+        ImageReadError: It cannot.
+    """
+    if not isinstance(place, Url) and (fault := files.fault_of(place)):
+        raise ImageReadError(f"{str(place)!r} cannot be reached: {fault}; check the path and the rights on its folders")
+
+
 def files_in(folder: Location, *, recursive: bool) -> Iterator[Location]:
-    """The files of a folder, those in hidden folders left out; none where there is no such folder."""
+    """The files of a folder, those in hidden folders left out; none where there is no such folder.
+
+    Raises:
+        ImageReadError: It cannot be listed. (Folders within it that cannot be are left out.)
+    """
     if isinstance(folder, Url):
         for path in folder.files(recursive=recursive):
             if not is_hidden(path.relative_to(folder).parent):
                 yield path
         return
-    for place, folders, names in os.walk(folder):
+
+    def tell(error: OSError) -> None:
+        if error.filename == os.fspath(folder) and not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise ImageReadError(f"{str(folder)!r} cannot be listed: {error.strerror}; change its rights") from error
+
+    for place, folders, names in os.walk(folder, onerror=tell):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         yield from (Path(place, name) for name in sorted(names))
 

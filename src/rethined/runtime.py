@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from rethined.errors import ModelNotFoundError, ModelSignatureError
+from rethined.files import fault_of
 
 ALONE = {"session.force_spinning_stop": "1"}
 """Threads that wait between two steps of a graph spin, which is quicker than to wake them: 5 to 10 % of a run. Left
@@ -39,6 +40,8 @@ def open_graph(path: Path, *, threads: int) -> ort.InferenceSession:
         ModelNotFoundError: No file at ``path``.
         ModelSignatureError: Not an ONNX file.
     """
+    if fault := fault_of(path):
+        raise ModelNotFoundError(f"the network {path} cannot be reached: {fault}; check the rights on its folders")
     if not path.is_file():
         raise ModelNotFoundError(f"no network file at {path}; give the path of a rethined ONNX file or none at all")
     settings = ort.SessionOptions()

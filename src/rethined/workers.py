@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +19,7 @@ POLL_S = 0.05
 
 
 class Workers:
-    """Runs a function over items on some threads; safe to share.
+    """Runs a function over items on some threads; safe to share, also with a process that is forked off.
 
     What it runs must not call it again with a listener: all threads could then wait for each other.
 
@@ -31,7 +32,7 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rethined") if threads > 1 else None
+        self._begin()
 
     def map(
         self,
@@ -50,7 +51,8 @@ class Workers:
                 begun are dropped, others run to their end unheard.
         """
         items = list(items)
-        if self._pool is None or len(items) < 2:
+        pool = self._pool() if self.threads > 1 and len(items) > 1 else None
+        if pool is None:
             results = []
             for item in items:
                 results.append(function(item))
@@ -58,14 +60,24 @@ class Workers:
                     on_done(len(results) / len(items))
             return results
         if on_done is None:
-            return self._share(self._pool, function, items)
-        futures = [self._pool.submit(function, item) for item in items]
+            return self._share(pool, function, items)
+        futures = [pool.submit(function, item) for item in items]
         try:
             _listen(futures, on_done)
             return [future.result() for future in futures]
         finally:
             for future in futures:
                 future.cancel()
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._begun_in != os.getpid():
+            self._begin()
+        return self._threads
+
+    def _begin(self) -> None:
+        """Makes threads for this process: one that is forked off has none of its parent's, and would wait for ever."""
+        self._threads = ThreadPoolExecutor(self.threads, thread_name_prefix="rethined")
+        self._begun_in = os.getpid()
 
     def _share(self, pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
         """The caller's thread works as well: one less to be woken, which takes as long as many an item does."""

@@ -48,6 +48,8 @@ def test_lists_say_what_to_do_relative_to_themselves(manifest: Path, text: str) 
         ("image,mask,out\na,b,../c.png", r"line 2: out is '../c.png'; expected a path below --out"),
         ('{"image": "a", "mask": "b"}\n{"image": 3, "mask": "b"}', "line 2 gives 3 as image"),
         ('{"image": "a", "mask": "b"}\n["a", "b"]', "line 2 is .* expected an object"),
+        ('{"image": "a\\u0000", "mask": "b"}', r"line 1 gives 'a\\x00' as image; expected the path of a file"),
+        ('{"image": "a", "mask": "b", "out": "\\ud800.png"}', r"line 1 gives '\\ud800.png' as out"),
         ('{"image": "a"}', "line 1 names image; expected"),
         ('{"image": "a"', "line 1 is no JSON"),
     ],

@@ -169,6 +169,7 @@ def mark(form: str | None, *points: object) -> dict[str, Any]:
         (mark(None, [1, 1], "ab"), "a list was expected, not 'ab'"),
         (labelme(imageHeight=80, imageWidth=60), "upright"),
         ({"shapes": "none"}, "a list was expected"),
+        (one(bbox=[1, 1, 2, 2], category_id=[1]), "breaks the form of its kind: TypeError"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 60 else "",
 )  # fmt: skip

@@ -46,6 +46,9 @@ class Stream:
         self.buffer = io.BytesIO(content)
         self.buffer.isatty = lambda: is_terminal  # type: ignore[method-assign]
 
+    def flush(self) -> None:
+        pass
+
 
 @pytest.fixture
 def pipe(
@@ -127,6 +130,18 @@ def test_what_cannot_be_used_ends_with_two_one_line_and_what_was_done(
     assert err.startswith("rethined: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_closed_stream_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stream())
+    monkeypatch.setattr(sys, name, None)
+    assert main(["pipe", *BOX]) == 2
+    assert (
+        f"standard {'input' if name == 'stdin' else 'output'} is closed; expected a stream" in capsys.readouterr().err
+    )
 
 
 def test_a_terminal_gets_no_frames(pipe: Pipe) -> None:

@@ -13,7 +13,7 @@ from rethined.imageio import READ_SUFFIXES, WRITE_SUFFIXES, format_named
 from rethined.masking.preview import PREVIEW_SUFFIX
 from rethined.masking.rules import MaskFinder, MaskRule
 from rethined.masking.sources import FileMask, MaskSource
-from rethined.places import Location, Url, files_in, is_hidden, located
+from rethined.places import Location, Url, expect_reachable, files_in, is_hidden, located
 
 Naming = Callable[[PurePath], PurePath]
 """What a result is called: from a path relative to the input to one relative to the folder of the results."""
@@ -220,6 +220,7 @@ class _Scan:
 
     def _of_input(self, given: str) -> Iterator[tuple[Location, Location]]:
         path = located(given)
+        expect_reachable(path)
         if given and path.is_dir():
             yield from ((photo, path) for photo in self._below(path))
         elif given and path.is_file():

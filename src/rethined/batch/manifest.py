@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
@@ -85,6 +86,14 @@ def _checked(place: str, row: dict[str, Any]) -> tuple[str, str, str]:
     """Image, mask and out of a row; an ``out`` that is not given is empty."""
     given = {"out": "", **{name: value for name, value in row.items() if name != "out" or value is not None}}
     for name, value in given.items():
-        if not isinstance(value, str) or (name in REQUIRED and not value):
+        if not isinstance(value, str) or (name in REQUIRED and not value) or not _may_be_name(value):
             raise InputError(f"{place} gives {value!r} as {name}; expected the path of a file")
     return given["image"], given["mask"], given["out"]
+
+
+def _may_be_name(text: str) -> bool:
+    """Whether any file can be called so: JSON can hold what no name can."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from rethined.cli.shared import (
     tell,
 )
 from rethined.errors import MaskError, OptionError
+from rethined.files import fault_of
 
 if TYPE_CHECKING:
     from rethined.masking import MaskSource
@@ -103,7 +105,7 @@ def _expect_one_photo(parsed: argparse.Namespace) -> None:
     Raises:
         OptionError: A folder, or what no file is.
     """
-    if parsed.photo and Path(parsed.photo).is_dir():
+    if parsed.photo and not fault_of(parsed.photo) and Path(parsed.photo).is_dir():
         raise OptionError(
             f"{parsed.photo!r} is a folder, and one photograph is filled here; for many: rethined batch {parsed.photo}"
             " --mask-dir MASKS --out DIR"
@@ -123,6 +125,8 @@ def _fill_stream(parsed: argparse.Namespace) -> int:
         if is_given:
             raise OptionError(f"{option} and the picture would both go to standard output; leave one of them out")
     for stream, name, is_used in ((sys.stdin, "input", is_from), (sys.stdout, "output", is_to)):
+        if is_used and stream is None:
+            raise OptionError(f"standard {name} is closed; use a file")
         if is_used and stream.isatty():
             raise OptionError(f"standard {name} is a terminal; expected a picture, so use a pipe or a file")
     with tempfile.TemporaryDirectory(prefix="rethined-") as name:
@@ -165,6 +169,7 @@ def _fill(parsed: argparse.Namespace, *, folder: Path | None) -> Path:
         out = photo.default_out if parsed.out is None else Path(parsed.out)
         photo.expect_writable(out, options)
         mask = _mask_of(parsed)
+        _expect_inputs_stay(parsed, out, mask)
         name = None if photo.path.parent == folder else photo.path
         hole = mask.hole(photo.pixels, name=name, grow_px=options.grow_px)
         inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads, runtime=parsed.runtime)
@@ -181,6 +186,22 @@ def _fill(parsed: argparse.Namespace, *, folder: Path | None) -> Path:
         for stage, milliseconds in result.stages_ms.items():
             print(f"{stage:10s} {milliseconds:8.1f} ms")
     return out
+
+
+def _expect_inputs_stay(parsed: argparse.Namespace, out: Path, mask: MaskSource) -> None:
+    """Checks that nothing is written over what is still of use; the photograph itself may become the result.
+
+    Raises:
+        OptionError: It would be.
+    """
+    masks = {"the mask": getattr(mask, "path", None), "the forbid mask": parsed.forbid}
+    written = {"-o": (out, masks)}
+    if parsed.explain is not None:
+        written["--explain"] = (parsed.explain, {"the photograph": parsed.photo, "the result": out, **masks})
+    for option, (place, others) in written.items():
+        for what, other in others.items():
+            if other is not None and os.path.realpath(place) == os.path.realpath(other):
+                raise OptionError(f"{option} {str(place)!r} would replace {what}; give another place")
 
 
 def _preview(parsed: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from rethined.cli.masks import add_mask_options, fixed_mask
 from rethined.cli.shared import (
@@ -67,7 +67,7 @@ def _run_pipe(parsed: argparse.Namespace) -> int:
     options, mask, renewal = fill_options(parsed), fixed_mask(parsed), _renewal(parsed.renew)
     if options.jpeg == "lossless":
         raise OptionError("--jpeg lossless goes with files, and frames on a stream are encoded anew; leave it out")
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    source, sink = _open(sys.stdin, "input"), _open(sys.stdout, "output")
     frames: Frames
     if parsed.size is not None:
         if parsed.format is not None:
@@ -77,9 +77,6 @@ def _run_pipe(parsed: argparse.Namespace) -> int:
         raise OptionError("--pixel-format goes with raw frames; give their --size too, or leave it out")
     else:
         frames = EncodedFrames(source, sink, None if parsed.format is None else format_named(parsed.format))
-    for stream, name in ((source, "input"), (sink, "output")):
-        if stream.isatty():
-            raise OptionError(f"standard {name} is a terminal; expected a stream of frames, so use a pipe or a file")
     inpainter = Inpainter(parsed.network, options=options, threads=parsed.threads, runtime=parsed.runtime)
     fill = SteadyFiller(inpainter, mask, forbid=parsed.forbid, renewal=renewal)
 
@@ -99,9 +96,17 @@ def _run_pipe(parsed: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _open(stream: TextIO | None, name: str) -> BinaryIO:
+    """The bytes of a standard stream; as a function, since it is ``None`` where it is closed, which its type denies."""
+    if stream is None or stream.buffer.isatty():
+        what = "closed" if stream is None else "a terminal"
+        raise OptionError(f"standard {name} is {what}; expected a stream of frames, so use a pipe or a file")
+    return stream.buffer
+
+
 def _size_hw(text: str) -> SizeHW:
     """``1920x1080`` as height and width."""
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text)
     if found is None:
         raise OptionError(f"the size is {text!r}; expected width and height in pixels, such as 1920x1080")
     return int(found[2]), int(found[1])

@@ -151,6 +151,7 @@ def _coco(content: Json) -> _Coco:
         annotations[image["id"]] = []
     for annotation in _objects(content["annotations"]):
         annotations.setdefault(annotation["image_id"], []).append(annotation)
+        hash(annotation.get("category_id"))  # a number or a name: what is neither breaks the form
     categories = {category["id"]: str(category["name"]) for category in _objects(content.get("categories", []))}
     return _Coco(images, annotations, categories)
 

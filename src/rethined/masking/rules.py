@@ -12,7 +12,7 @@ from rethined.imageio import READ_SUFFIXES
 from rethined.masking.annotations import ANNOTATION_SUFFIX
 from rethined.masking.shapes import Shape
 from rethined.masking.sources import AlphaMask, ColourMask, FileMask, MaskSource, ShapeMask
-from rethined.places import Location, Url, files_in
+from rethined.places import Location, Url, expect_reachable, files_in
 
 MASK_SUFFIXES = (*READ_SUFFIXES, ANNOTATION_SUFFIX)
 """Endings of files that masks may be in."""
@@ -68,6 +68,9 @@ class MaskRule:
             raise OptionError(
                 f"{' and '.join(given)} are given; one of them says what is filled, so leave the others out"
             )
+        for place in (self.file, self.folder):
+            if place is not None:
+                expect_reachable(place)
         if self.file is not None and not self.file.is_file():
             raise ImageReadError(f"there is no mask file at {str(self.file)!r}; check the path")
         if self.folder is not None and not self.folder.is_dir():

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from planted import killed_while_writing
-from rethined.files import LEFT_S, clear_leftovers, fault_of, sha256_of, whole_or_nothing, write_text
+from rethined.files import LEFT_S, clear_leftovers, fault_of, private_folder, sha256_of, whole_or_nothing, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -70,6 +72,25 @@ def test_what_a_killed_process_left_is_cleared(leftover: Path) -> None:
     assert clear_leftovers(leftover.parent) == 1
     assert names(leftover.parent) == sorted(other.name for other in others)
     assert clear_leftovers(leftover.parent) == 0
+
+
+@posix
+def test_private_folders_of_killed_processes_are_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "import os, signal\nfrom rethined.files import *\n(make_private_folder() / 'photo.jpg').touch()\n"
+    subprocess.run(
+        [sys.executable, "-c", f"{code}os.kill(os.getpid(), 9)"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    (left,) = tmp_path.iterdir()
+    assert names(left) == ["photo.jpg"]
+    assert left.stat().st_mode & 0o777 == 0o700
+    with private_folder() as folder:
+        (folder / "photo.jpg").touch()
+        assert clear_leftovers(tmp_path) == 1
+        assert names(tmp_path) == [folder.name]
+    assert names(tmp_path) == []
 
 
 @posix

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from rethined.errors import OptionError
-from rethined.options import InpaintOptions
+from rethined.options import InpaintOptions, expect_threads
 
 RANGES = {"working_px": (512, 8192), "candidates": (1, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
 
@@ -78,3 +78,11 @@ def test_options_are_frozen_and_keyword_only() -> None:
         InpaintOptions(512)  # type: ignore[misc]
     assert InpaintOptions(grow_px=2) == InpaintOptions(grow_px=2) != InpaintOptions()
     assert len({InpaintOptions(), InpaintOptions()}) == 1
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2"])
+def test_threads_are_a_whole_number_from_1(threads: object) -> None:
+    expect_threads(None)
+    expect_threads(1)
+    with pytest.raises(OptionError, match=f"threads is {threads!r}; expected a whole number from 1"):
+        expect_threads(threads)

@@ -26,7 +26,7 @@ from rethined.ladder import plan_looks
 from rethined.masks import as_forbidden, as_hole, grow_hole
 from rethined.matching import Matches
 from rethined.memory import fit_plan, load_of
-from rethined.options import InpaintOptions
+from rethined.options import InpaintOptions, expect_threads
 from rethined.photo import read_photo
 from rethined.ranking import Ranker
 from rethined.regions import Plan
@@ -154,8 +154,8 @@ class Inpainter:
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
                 are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, CMYK and LAB are refused, others become RGB. Alpha is never filled; pixels of
-                alpha 0 count as not known.
+                I (in 0..65535) keep their mode, CMYK and LAB are refused, others become RGB. Alpha is never filled;
+                pixels of alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
@@ -420,10 +420,7 @@ def _grown(hole: HoleMap, px: int) -> HoleMap:
 
 
 def _expect_usable(network: object, threads: object) -> None:
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise OptionError(
-            f"{option('threads')} is {threads!r}; expected a whole number from 1, or nothing for all cores"
-        )
+    expect_threads(threads)
     if network is not None and not isinstance(network, (str, os.PathLike)):
         raise OptionError(
             f"{option('network')} is of type {type(network).__name__}; expected the path of a rethined ONNX file"

@@ -8,8 +8,9 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     What stood at ``path`` before stays until then, and after an error for good; its permissions are kept.
     """
     # Not tempfile: it creates files that only their owner may read, and that would stick to the file.
-    partial = path.parent / f".rethined-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
+    partial = path.parent / _partial_name()
     try:
         yield partial
         if path.exists():
@@ -37,8 +38,31 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def make_private_folder() -> Path:
+    """A new folder for copies of somebody's pictures, which only this user may read; to be removed by the caller.
+
+    It lies where temporary files do. :func:`clear_leftovers` removes those of processes that were killed.
+
+    Raises:
+        OSError: None can be made.
+    """
+    folder = Path(tempfile.gettempdir(), _partial_name())
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """The same, removed on leaving."""
+    folder = make_private_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear_leftovers(folder: Path) -> int:
-    """Removes what processes that were killed have left half-written in a folder; says how many files.
+    """Removes what processes that were killed have left half-written in a folder; says how many files and folders.
 
     What a process of this machine that is still there is writing stays, and what another machine may be: theirs goes
     when a day has passed. What cannot be removed stays as well.
@@ -48,9 +72,13 @@ def clear_leftovers(folder: Path) -> int:
         for path in folder.iterdir():
             if (name := _PARTIAL.fullmatch(path.name)) and _is_left(path, name[1], int(name[2])):
                 with suppress(OSError):
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
                     removed += 1
     return removed
+
+
+def _partial_name() -> str:
+    return f".rethined-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
 
 
 def _is_left(partial: Path, machine: str, process: int) -> bool:
@@ -75,6 +103,14 @@ def _machine() -> str:
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
         facts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]
+
+
+def files_below(folder: Path, suffixes: Collection[str], *, without: Path | None = None) -> Iterator[Path]:
+    """What below a folder, at any depth, ends in one of the suffixes, in small letters, and not what is ``without``."""
+    left_out = None if without is None else without.resolve()
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in suffixes and not (left_out and path.resolve().is_relative_to(left_out)):
+            yield path
 
 
 def fault_of(path: str | os.PathLike[str]) -> str:

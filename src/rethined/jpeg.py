@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from PIL import JpegImagePlugin
 from rethined.containers import Segment, jpeg_layout, jpeg_with
 from rethined.doors import option
 from rethined.errors import ImageWriteError, MissingExtraError
+from rethined.files import private_folder
 from rethined.types import HoleMap, Ints, Pixels
 
 INSTALL = "pip install 'rethined[jpeg]'"
@@ -128,8 +128,8 @@ def patched(content: bytes, picture: Pixels, hole: HoleMap, segments: Iterable[S
     if layout.redefines_tables:
         raise CannotPatchError("it changes its quantisation tables between scans, which cannot be kept block by block")
     try:
-        with tempfile.TemporaryDirectory(prefix="rethined-") as folder:
-            place = Path(folder, "photo.jpg")
+        with private_folder() as folder:
+            place = folder / "photo.jpg"
             place.write_bytes(content[: layout.end])
             coded = _with_new_blocks(place, layout.table_numbers, picture, hole)
     except OSError as error:

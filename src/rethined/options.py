@@ -92,3 +92,15 @@ class InpaintOptions:
 def _expect_range(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise OptionError(f"{option(name)} is {value!r}; expected a whole number from {low} to {high}")
+
+
+def expect_threads(threads: object) -> None:
+    """Checks a number of threads; ``None`` is all cores.
+
+    Raises:
+        OptionError: It is no whole number from 1.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise OptionError(
+            f"{option('threads')} is {threads!r}; expected a whole number from 1, or nothing for all cores"
+        )

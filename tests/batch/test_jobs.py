@@ -192,6 +192,14 @@ def test_pairs_keep_their_path_below_the_list_or_the_name_they_are_given(touch: 
     assert names(pair_jobs(pairs, Path("list"), OUT, naming=with_format("bmp")))[1] == "second.bmp"
 
 
+def test_a_pair_below_its_list_by_way_of_a_link_stays_below_out(touch: Touch) -> None:
+    touch("data/sub/a.png", "data/m.png", "home/data/sub/a.png")
+    Path("home/link").symlink_to(Path("data").absolute())
+    pairs = [(Path("data/sub/a.png").absolute(), Path("data/m.png"), None)]
+    (task,) = pair_jobs(pairs, Path("home/link"), OUT).tasks
+    assert (task.name, task.out) == ("a.png", OUT / "a.png")
+
+
 @pytest.mark.parametrize("name", ["/tmp/a.png", "../a.png", "x/../../a.png", ".", "", "x/.."])
 def test_names_of_results_stay_below_the_folder_of_results(name: str) -> None:
     with pytest.raises(RethinedError, match=r"expected a path below --out"):

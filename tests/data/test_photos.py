@@ -165,3 +165,11 @@ def test_the_coarsest_level_that_is_fine_enough_is_read(out_px: int, level: int)
 def test_regions_at_the_edge_stay_inside(photo: Photo) -> None:
     region = photo.read_region(511.6, 767.6, 300, 32)
     np.testing.assert_array_equal(region, np.broadcast_to(COLOURS[1, 1], region.shape))
+
+
+def test_a_cache_that_is_cut_short_is_made_anew(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    before = open_photos(folder, cache)[0].levels[1].copy()
+    for file in cache.glob("*.npy"):
+        file.write_bytes(file.read_bytes()[: 100 if "-1" in file.name else -1])
+    np.testing.assert_array_equal(open_photos(folder, cache)[0].levels[1], before)

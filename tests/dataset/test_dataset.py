@@ -126,6 +126,42 @@ def test_building_again_changes_nothing(df2k: Path, tmp_path: Path) -> None:
     assert (first / MANIFEST_FILE).read_bytes() == manifest
 
 
+@pytest.mark.parametrize("damage", ["image", "mask", "no picture"])
+def test_building_again_repairs(damage: str, df2k: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build_folder(df2k, out)
+    manifest = (out / MANIFEST_FILE).read_bytes()
+    item = next(item for item in load_benchmark(out) if item.mask)
+    file = out / (item.image if damage == "image" else item.mask)
+    content = bytearray(file.read_bytes())
+    file.unlink()  # images may be links to the sources
+    content[len(content) // 2] ^= 1
+    file.write_bytes({"image": bytes(content), "mask": mask_png(), "no picture": b"text"}[damage])
+    assert list(problems(out))
+    build_folder(df2k, out)
+    assert not list(problems(out))
+    assert (out / MANIFEST_FILE).read_bytes() == manifest
+
+
+def test_released_masks_that_were_changed_are_those_of_the_archive_again(
+    df2k: Path, cafhq: Path, masks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    before = build_df8k(df2k, cafhq, masks, out)
+    item = next(item for item in before if item.mask_origin == "released")
+    (out / item.mask).write_bytes(b"text")
+    assert build_df8k(df2k, cafhq, masks, out) == before
+    assert not list(problems(out))
+
+
+def test_a_benchmark_among_its_photographs_holds_no_photographs(df2k: Path) -> None:
+    first = build_folder(df2k, df2k / "bench")
+    assert build_folder(df2k, df2k / "bench") == first
+    with pytest.raises(DatasetError, match="two pictures are called"):
+        build_folder(df2k, df2k / "other")
+    assert not (df2k / "other").exists()
+
+
 def test_a_stopped_build_goes_on(df2k: Path, tmp_path: Path) -> None:
     def stop(_: str) -> None:
         raise KeyboardInterrupt

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,3 +79,11 @@ def test_refused(
     (photos.parent / "empty").mkdir()
     with pytest.raises(error, match=message):
         list_cases(photos.parent / place, **{"sizes_px": [64], "presets": ["scratches"], **settings})
+
+
+def test_results_among_photographs_are_none(photos: Path) -> None:
+    names = list_cases(photos, sizes_px=[64], presets=["scratches"]).photos
+    shutil.copytree(photos / "more", photos / "eval" / "results")
+    settings: Any = {"sizes_px": [64], "presets": ["scratches"]}
+    assert list_cases(photos, **settings, without=photos / "more" / ".." / "eval").photos == names
+    assert len(list_cases(photos, **settings).photos) > len(names)

@@ -10,8 +10,8 @@ import pytest
 
 from rethined.errors import ConfigError, InferenceError
 from rethined.eval.cases import CaseList, list_cases
-from rethined.eval.run import Score, evaluate
-from rethined.imageio import write_image
+from rethined.eval.run import Score, evaluate, feature_files
+from rethined.imageio import read_image, write_image
 from rethined.types import HoleMap, Image8
 
 
@@ -172,6 +172,40 @@ def test_a_failed_case_is_a_row_with_its_error(
         assert score.error.startswith(message)
         assert np.isnan(score.hole_psnr_db)
     assert not any(score.error for score in scores if score.method == "mean")
+
+
+def test_what_was_found_of_another_photograph_does_not_hold(photos: Path, tmp_path: Path) -> None:
+    cases = list_cases(photos, sizes_px=[64], presets=["scratches"])
+
+    def first(*names: str) -> float:
+        (score, *_) = run(cases, tmp_path / "out", **dict.fromkeys(names or ("mean",), mean_fill))
+        return score.hole_psnr_db
+
+    before = first()
+    features = feature_files(tmp_path / "out", "a.png", 64, "scratches", "mean")
+    for file in features:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "out" / "results" / "mean" / "a.png@64@scratches.png").unlink()
+    assert first() == before, "kept as it was"
+    assert all(file.exists() for file in features)
+    write_image(photos / "a.png", 255 - read_image(photos / "c.png"))
+    assert first() != before
+    assert first() == run(cases, tmp_path / "anew", mean=mean_fill)[0].hole_psnr_db
+    assert not any(file.exists() for file in features)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"ruler": '])
+def test_a_damaged_score_is_found_anew_and_damaged_settings_are_named(
+    cases: CaseList, tmp_path: Path, content: str
+) -> None:
+    before = figures(run(cases, tmp_path / "out", mean=mean_fill))
+    file = next((tmp_path / "out" / "scores" / "mean").iterdir())
+    file.write_text(content)
+    assert figures(run(cases, tmp_path / "out", mean=mean_fill)) == before
+    (tmp_path / "out" / "settings.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"settings.json is damaged.*remove it, or use another --out"):
+        run(cases, tmp_path / "out", mean=mean_fill)
 
 
 def test_results_of_other_settings_are_not_mixed(photos: Path, tmp_path: Path) -> None:

@@ -59,6 +59,22 @@ def test_a_check_lies_beside_it(tmp_path: Path, photos: Path) -> None:
     assert (row.form, row.photos, row.perc, row.missed) == ("pipeline", 2, None, "")
 
 
+def test_a_check_does_not_outlive_what_it_told_of(tmp_path: Path, photos: Path) -> None:
+    out, order = tmp_path / "net.onnx", replace(SMALL, photos=photos)
+    export("onnx", out, order, check=True)
+    export("onnx", out, order)
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "net.onnx", "net.onnx.json"}
+
+
+@pytest.mark.parametrize("name", ["photos", "calibration"])
+def test_folders_are_looked_for_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OptionError, match=f"--{name} is .*none, which is not a folder"):
+        export("onnx", tmp_path / "net.onnx", replace(SMALL, **{name: tmp_path / "none"}))
+    with pytest.raises(ExportError, match=f"nothing could be made and checked: onnx, lr, fp32: --{name} is"):
+        export_table(tmp_path / "edge", [("onnx", replace(SMALL, **{name: tmp_path / "none"}))])
+    assert [path.name for path in tmp_path.rglob("*")] == ["edge"]
+
+
 @pytest.mark.parametrize("of_its_own", [False, True])
 def test_integers_are_scaled_by_photographs(
     of_its_own: bool, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import json
 import struct
@@ -341,14 +342,40 @@ def test_forms_that_cannot_be_used(client: TestClient, photo: Image8, hole: Hole
         422,
         "masc is no option here; is it mask?",
     )
-    status, said = says(post("/v1/fill", data={"image": "x" * 1000, "grow": "0"}, files={"mask": mask}))
+    as_text = post("/v1/fill", data={"image": "x" * 1000, "grow": "0"}, files={"mask": mask})
+    assert says(as_text) == (422, "image is text; expected a file, so send it with a file name")
+    status, said = says(post("/v1/fill", data={"grow": "x" * 1000}, files={"image": image, "mask": mask}))
     assert status == 422
-    assert said.startswith("image is 'xxxx")
+    assert said.startswith("grow is 'xxxx")
     assert len(said) < 200
     many = [("image", image), ("mask", mask), ("forbid", mask), ("more", mask)]
     assert says(post("/v1/fill", files=many))[0] == 400
     headers = {"Content-Type": "multipart/form-data"}
     assert says(post("/v1/fill", content=b"nothing", headers=headers)) == (400, "Missing boundary in multipart.")
+
+
+@pytest.mark.parametrize("where", ["folder", "body", "form"])
+def test_no_room_for_what_is_sent_is_507(
+    client: TestClient, photo: Image8, hole: HoleMap, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = {"folder": "turns.make_private_folder", "body": "uploads.receive_bytes", "form": "uploads._save"}[where]
+    monkeypatch.setattr(f"rethined.serve.{place}", refuse)
+    if where == "form":
+        answer = client.post("/v1/fill", files={"image": encoded(photo), "mask": encoded(hole)})
+    else:
+        answer = client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers=PNG)
+    assert says(answer) == (507, "the server cannot keep what was sent: No space left on device; try again later")
+
+
+def test_another_fault_of_the_system_is_500(client: TestClient, photo: Image8, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("rethined.serve.turns.make_private_folder", fail)
+    assert client.post(f"/v1/fill?{BOX}", content=encoded(photo), headers=PNG).status_code == 500
 
 
 def test_a_file_that_nobody_chose_counts_for_nothing(client: TestClient, photo: Image8, hole: HoleMap) -> None:

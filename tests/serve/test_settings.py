@@ -20,6 +20,8 @@ from rethined.serve.settings import ServeSettings
         ({"timeout_s": float("nan")}, "timeout is nan"),
         ({"timeout_s": float("inf")}, "timeout is inf"),
         ({"allow_origins": ("photos.example",)}, "the allowed origin is 'photos.example'; expected for example https"),
+        ({"allow_origins": ("http://[",)}, r"the allowed origin is 'http://\['"),
+        ({"allow_origins": ("https://",)}, "the allowed origin is 'https://'"),
         ({"allow_origins": ("https://photos.example/",)}, "the allowed origin is 'https://photos.example/'"),
     ],
 )

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rethined.errors import CheckpointError, ConfigError, DatasetError
+from rethined.errors import CheckpointError, ConfigError, DatasetError, OptionError
 from rethined.export.onnx import export_tensors
 from rethined.nn.network import NetworkConfig, RethinedNetwork
 from rethined.train import loop
@@ -171,6 +171,11 @@ def test_what_the_time_went_into_is_told_when_asked_for(
     assert all(told["waiting"].endswith("%") and float(told["crops/s"]) > 0 for told in postfixes)
     with pytest.raises(ConfigError, match="profile_steps is -1; expected 0 or more"):
         train_folder(folder, tmp_path / "run", profile_steps=-1)
+    for minutes in (-1, float("nan")):
+        with pytest.raises(ConfigError, match=f"max_minutes is {minutes}; expected 0 or more"):
+            train_folder(folder, tmp_path / "run", max_minutes=minutes)
+    with pytest.raises(OptionError, match="threads is 0; expected a whole number from 1"):
+        train_folder(folder, tmp_path / "run", threads=0)
 
 
 def test_time_limit_of_a_call(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rethined.data.photos import open_photos
 from rethined.data.samples import Sampler
 from rethined.errors import ConfigError
 from rethined.files import sha256_of, write_text
+from rethined.options import expect_threads
 from rethined.train.device import choose_device
 from rethined.train.log import LOG_FILE
 from rethined.train.loop import train
@@ -67,6 +68,7 @@ def ablate(
         DatasetError: There are no photographs that can be used.
     """
     plan = read_plan(plan_file)
+    expect_threads(threads)
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()

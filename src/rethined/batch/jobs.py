@@ -143,6 +143,8 @@ def pair_jobs(
     found = []
     for photo, mask, name in pairs:
         relative = _relative(photo, base) if _is_below(photo, base) else PurePath(photo.name)
+        if ".." in relative.parts:  # it lies there by way of a link
+            relative = PurePath(photo.name)
         found.append((_Found(photo, relative, FileMask(path=mask, labels=tuple(labels), invert=invert)), name))
     return _settled([item for item, _ in found], out, naming, 0, [forbid], [name for _, name in found])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
@@ -47,7 +48,7 @@ def read_manifest(path: Location, out: Location) -> list[tuple[Location, Locatio
 
 
 def _csv_rows(path: Location, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(text.splitlines(), strict=True, skipinitialspace=True)
+    reader = csv.DictReader(re.split(r"\r\n|\r|\n", text), strict=True, skipinitialspace=True)
     try:
         _expect_columns(f"{path}, line 1", reader.fieldnames or [])
         for row in reader:
@@ -62,7 +63,7 @@ def _csv_rows(path: Location, text: str) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def _json_rows(path: Location, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

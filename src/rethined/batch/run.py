@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -115,7 +116,7 @@ def preview_all(
 
 def without_leftovers(out: Location, tasks: Sequence[Task]) -> list[str]:
     """Removes what a run that was killed has left half-written where results go; what to say about it."""
-    folders = {out, *(task.out.parent for task in tasks)}
+    folders = {out, *(task.out.parent for task in tasks), Path(tempfile.gettempdir())}
     removed = sum(clear_leftovers(folder) for folder in folders if isinstance(folder, Path))
     return [f"half-written files of a run that was killed: {removed} removed"] if removed else []
 

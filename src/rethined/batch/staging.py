@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from rethined.batch.fill import Report
 from rethined.batch.jobs import Task
 from rethined.errors import RethinedError
+from rethined.files import private_folder
 from rethined.masking import FileMask, MaskSource
 from rethined.places import Location, Url
 
@@ -38,7 +38,7 @@ class _Staged:
     def __call__(self, task: Task) -> Report:
         if not any(isinstance(place, Url) for place in _places(task)):
             return self._work(task)
-        with tempfile.TemporaryDirectory(prefix="rethined-") as folder:
+        with private_folder() as folder:
             # A folder each: photograph, mask and result may have one and the same name.
             here = replace(
                 task,

@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except BrokenPipeError:
         return leave_stdout()
+    except MemoryError as error:
+        return _refused(f"not enough memory: {str(error) or 'the system gives no more'}; give smaller pictures")
     except OSError as error:  # a full disk, or a folder that was taken away: not of our making
         return _refused(error)
     except KeyboardInterrupt:
@@ -88,7 +90,7 @@ def _with_boxes(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _refused(error: Exception) -> int:
+def _refused(error: Exception | str) -> int:
     print(f"rethined: {error}", file=sys.stderr)
     return EXIT_BAD_INPUT
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -22,7 +21,7 @@ from rethined.cli.shared import (
     tell,
 )
 from rethined.errors import MaskError, OptionError
-from rethined.files import fault_of
+from rethined.files import fault_of, private_folder
 
 if TYPE_CHECKING:
     from rethined.masking import MaskSource
@@ -129,8 +128,7 @@ def _fill_stream(parsed: argparse.Namespace) -> int:
             raise OptionError(f"standard {name} is closed; use a file")
         if is_used and stream.isatty():
             raise OptionError(f"standard {name} is a terminal; expected a picture, so use a pipe or a file")
-    with tempfile.TemporaryDirectory(prefix="rethined-") as name:
-        folder = Path(name)
+    with private_folder() as folder:
         with naming_files_alone(folder):
             if is_from:
                 photo = folder / "standard input"

@@ -213,8 +213,8 @@ def decode(picture: Picture, cache: Path) -> Photo:
         _write_levels(picture, files)
     try:
         return _mapped(picture.name, files)
-    except FileNotFoundError:
-        # Another process of the run had no more use for it and has just removed it.
+    except (FileNotFoundError, ValueError, EOFError):
+        # Another process of the run had no more use for it and has just removed it; or it is cut short.
         _write_levels(picture, files)
         return _mapped(picture.name, files)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from rethined.errors import DatasetError, ImageReadError, MaskError
 from rethined.files import sha256_of, whole_or_nothing
 from rethined.imageio import read_image, write_image
 from rethined.masks import as_hole
-from rethined.types import HoleMap, SizeHW
+from rethined.types import HoleMap, Image8, SizeHW
 
 PRESET = "df8k-blobs"
 Told = Callable[[str], None]
@@ -44,11 +44,11 @@ def build_df8k(
     Raises:
         DatasetError: A source is missing or unreadable, or two pictures have one name.
     """
-    pictures = list(find_pictures(df2k, DIV2K, FLICKR2K))
+    pictures = list(find_pictures(df2k, DIV2K, FLICKR2K, without=out))
     if cafhq is None:
         tell(f"without CAFHQ: the benchmark is not the paper's; get it from {CAFHQ.where} ({CAFHQ.licence})")
     else:
-        pictures += find_pictures(cafhq, CAFHQ)
+        pictures += find_pictures(cafhq, CAFHQ, without=out)
         tell(f"CAFHQ: {CAFHQ.licence}; do not pass the benchmark on")
     for source in (DIV2K, FLICKR2K, *([CAFHQ] if cafhq else [])):
         count = sum(found is source for found, _ in pictures)
@@ -66,18 +66,21 @@ def build_df8k(
 
 def build_folder(folder: Path, out: Path, *, tell: Told = lambda _: None) -> list[BenchmarkItem]:
     """A benchmark of the same kind of any photographs; arguments as in :func:`build_df8k`."""
-    return _build(list(find_pictures(folder, OWN)), None, out, folder.name, tell)
+    return _build(list(find_pictures(folder, OWN, without=out)), None, out, folder.name, tell)
 
 
 def _build(
-    pictures: Iterable[tuple[Source, Path]], released: MaskArchive | None, out: Path, title: str, tell: Told
+    pictures: Sequence[tuple[Source, Path]], released: MaskArchive | None, out: Path, title: str, tell: Told
 ) -> list[BenchmarkItem]:
+    names: set[str] = set()
+    for _, path in pictures:
+        if path.stem in names:
+            raise DatasetError(f"two pictures are called {path.stem!r}, {path} is the second; rename one of them")
+        names.add(path.stem)
     (out / "images").mkdir(parents=True, exist_ok=True)
     (out / "masks").mkdir(exist_ok=True)
     items: dict[str, BenchmarkItem] = {}
     for source, path in pictures:
-        if path.stem in items:
-            raise DatasetError(f"two pictures are called {path.stem!r}, {path} is the second; rename one of them")
         try:
             items[path.stem] = _add(source, path, released, out)
         except (ImageReadError, MaskError) as error:
@@ -87,11 +90,12 @@ def _build(
 
 
 def _add(source: Source, path: Path, released: MaskArchive | None, out: Path) -> BenchmarkItem:
-    """Takes one picture in; what is there already is kept."""
+    """Takes one picture in; what is there already is kept if it is still the same."""
     pixels = read_image(path)
     height, width = pixels.shape[:2]
     image = out / "images" / f"{path.stem}{path.suffix.lower()}"
-    if not image.exists() or image.stat().st_size != path.stat().st_size:
+    checksum = sha256_of(path)
+    if not image.exists() or (not image.samefile(path) and sha256_of(image) != checksum):
         _link_or_copy(path, image)
     split: Split = split_of(path.stem)
     if released is not None:
@@ -105,7 +109,7 @@ def _add(source: Source, path: Path, released: MaskArchive | None, out: Path) ->
         image=image.relative_to(out).as_posix(),
         width_px=width,
         height_px=height,
-        image_sha256=sha256_of(image),
+        image_sha256=checksum,
     )
     return item if split == "train" else _with_mask(item, (height, width), released, out)
 
@@ -114,14 +118,14 @@ def _with_mask(item: BenchmarkItem, size_hw: SizeHW, released: MaskArchive | Non
     if released is not None and item.name in released:
         suffix, content = released.read(item.name)
         mask = out / "masks" / f"{item.name}{suffix}"
-        if not mask.exists():
+        if not mask.exists() or mask.read_bytes() != content:
             with whole_or_nothing(mask) as partial:
                 partial.write_bytes(content)
         hole, origin = as_hole(mask, size_hw), "released"
     else:
         mask = out / "masks" / f"{item.name}.png"
         hole, origin = preset_hole(PRESET, item.name, size_hw), "drawn"
-        if not mask.exists():
+        if not _shows(mask, _white(hole)):
             write_image(mask, _white(hole))
     return replace(
         item,
@@ -130,6 +134,14 @@ def _with_mask(item: BenchmarkItem, size_hw: SizeHW, released: MaskArchive | Non
         mask_origin=origin,
         hole_share=round(float(np.count_nonzero(hole) / hole.size), 6),
     )
+
+
+def _shows(file: Path, pixels: Image8) -> bool:
+    """Whether a file is that picture, and not missing, damaged or changed."""
+    try:
+        return np.array_equal(read_image(file), pixels)
+    except ImageReadError:
+        return False
 
 
 def _white(hole: HoleMap) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rethined.data.photos import SUFFIXES
 from rethined.errors import DatasetError
+from rethined.files import files_below
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ CAFHQ = Source(
 OWN = Source("own", "not stated", "", r".+", 0)
 
 
-def find_pictures(folder: Path, *sources: Source) -> Iterator[tuple[Source, Path]]:
+def find_pictures(folder: Path, *sources: Source, without: Path | None = None) -> Iterator[tuple[Source, Path]]:
     """Every picture below ``folder`` whose name fits one of the sources, in order of its path; the first fit counts.
+
+    What lies below ``without``, results of an earlier call, is none.
 
     Raises:
         DatasetError: ``folder`` is none, or no picture fits; the message says where the sources are to be had.
@@ -63,7 +66,7 @@ def find_pictures(folder: Path, *sources: Source) -> Iterator[tuple[Source, Path
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; {_how_to_get(sources)}")
     found = 0
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+    for path in sorted(files_below(folder, SUFFIXES, without=without)):
         for source in sources:
             if re.fullmatch(source.pattern, path.stem):
                 found += 1

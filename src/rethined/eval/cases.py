@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from rethined.data.photos import SUFFIXES
 from rethined.data.presets import Preset, open_preset
 from rethined.dataset.manifest import MANIFEST_FILE, BenchmarkItem, load_benchmark
 from rethined.errors import DatasetError, OptionError
+from rethined.files import files_below
 from rethined.imageio import read_image
 from rethined.types import HoleMap, Image8, SizeHW
 
@@ -48,6 +50,13 @@ class Case:
     def hole_share(self) -> float:
         """Share of the picture that is hole, 0..1."""
         return float(np.count_nonzero(self.hole) / self.hole.size)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of photograph and hole: what was found for another one does not hold for this."""
+        checksum = hashlib.sha256(np.ascontiguousarray(self.original).data)
+        checksum.update(np.packbits(self.hole).data)
+        return checksum.hexdigest()
 
     @cached_property
     def damaged(self) -> Image8:
@@ -113,7 +122,13 @@ class CaseList:
 
 
 def list_cases(
-    folder: Path, *, sizes_px: Sequence[int], presets: Sequence[str], limit: int | None = None, seed: int = 0
+    folder: Path,
+    *,
+    sizes_px: Sequence[int],
+    presets: Sequence[str],
+    limit: int | None = None,
+    seed: int = 0,
+    without: Path | None = None,
 ) -> CaseList:
     """The cases of all photographs below a folder, or of the test split of a benchmark.
 
@@ -123,6 +138,7 @@ def list_cases(
         presets: As :func:`rethined.data.presets.open_preset` takes them; a benchmark has its own holes.
         limit: At most this many photographs: the first by name.
         seed: Start of all randomness of the holes.
+        without: A folder whose pictures are none of them: that of the results.
 
     Raises:
         DatasetError: No folder, or none with picture files in it; or a preset's folder of silhouettes is such a one.
@@ -131,13 +147,15 @@ def list_cases(
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; give a folder of photographs")
+    if limit is not None and limit < 1:
+        raise OptionError(f"--limit is {limit}; expected a number of photographs from 1")
     for size_px in sizes_px:
         if size_px < 64:
             raise OptionError(f"the size is {size_px}; expected a long side of 64 px or more")
     if (folder / MANIFEST_FILE).is_file():
         items = {item.name: item for item in load_benchmark(folder, split="test")[:limit]}
         return CaseList(folder, tuple(items), tuple(sizes_px), (), items=items)
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    names = sorted(path.relative_to(folder).as_posix() for path in files_below(folder, SUFFIXES, without=without))
     if not names:
         raise DatasetError(f"{folder} holds no picture files; expected some that end in {', '.join(sorted(SUFFIXES))}")
     opened = tuple(open_preset(preset) for preset in presets)

@@ -11,7 +11,7 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from rethined.errors import OptionError
+from rethined.errors import DatasetError, OptionError
 from rethined.eval.cases import list_cases
 from rethined.eval.fid import Group, fid_of_methods
 from rethined.eval.methods import label_of, make_method
@@ -21,6 +21,7 @@ from rethined.eval.published import load_published
 from rethined.eval.run import SETTINGS_FILE, Judge, evaluate, is_undefined
 from rethined.eval.table import notes, summarise, to_csv, to_json, to_markdown
 from rethined.files import sha256_of, write_text
+from rethined.options import expect_threads
 from rethined.weights import SHIPPED_NETWORK
 
 
@@ -66,10 +67,11 @@ def run_eval(
     labels = [label_of(name) for name in methods]
     if len(set(labels)) != len(labels) or not methods:
         raise OptionError(f"the methods are {', '.join(methods) or 'none'}; expected at least one, each once")
+    expect_threads(threads)
     if threads is not None:
         cv2.setNumThreads(threads)
         torch.set_num_threads(threads)
-    cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed)
+    cases = list_cases(folder, sizes_px=sizes_px, presets=presets, limit=limit, seed=seed, without=out)
     ready = {
         label: make_method(name, network=network, threads=threads, peers_python=peers_python)
         for label, name in zip(labels, methods, strict=True)
@@ -83,6 +85,9 @@ def run_eval(
         judges["lpips",] = lambda *pictures: (lpips(*pictures),)
     with tqdm(total=len(cases.photos), unit="photo", leave=False) as bar:
         scores, broken = evaluate(cases, ready, out, judges=judges, facts=facts, on_photo=lambda _: bar.update())
+    if broken and not scores:
+        photo, reason = next(iter(broken.items()))
+        raise DatasetError(f"none of {len(broken)} photographs can be read, {photo} for one: {reason}")
     fid: dict[Group, float] = {}
     if published.features is not None:
         with tqdm(total=len(cases.photos) - len(broken), desc="FID", unit="photo", leave=False) as bar:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rethined.eval.cases import Case, CaseList, file_stem
-from rethined.eval.run import Score, composited, result_file
+from rethined.eval.cases import Case, CaseList
+from rethined.eval.run import Score, composited, feature_files, result_file
 from rethined.files import whole_or_nothing
 from rethined.imageio import read_image
 from rethined.types import Float32, Image8
@@ -90,7 +90,7 @@ def _features_of_photo(
     cases: CaseList, photo: str, groups: set[Group], out: Path, extract: Extractor
 ) -> dict[Group, tuple[Float32, Float32]]:
     """Features of composite and original by group; pictures are only read where a file is missing."""
-    files = {group: _feature_files(out, photo, *group) for group in groups}
+    files = {group: feature_files(out, photo, *group) for group in groups}
     if not all(file.exists() for pair in files.values() for file in pair):
         for case in cases.of_photo(photo):
             for size_px, preset, method in groups:
@@ -105,14 +105,6 @@ def _keep_features(case: Case, method: str, files: tuple[Path, Path], out: Path,
         _save(composite, extract(composited(case, read_image(result_file(out, method, case)))))
     if not original.exists():
         _save(original, extract(case.original))
-
-
-def _feature_files(out: Path, photo: str, size_px: int, preset: str, method: str) -> tuple[Path, Path]:
-    features = out / "features"
-    return (
-        features / "results" / method / f"{file_stem(photo, size_px, preset)}.npy",
-        features / "originals" / f"{file_stem(photo, size_px)}.npy",
-    )
 
 
 def _save(file: Path, features: Float32) -> None:

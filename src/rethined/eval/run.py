@@ -15,7 +15,7 @@ import numpy as np
 from rethined._version import __version__
 from rethined.errors import ConfigError, ImageReadError, MaskError, RethinedError
 from rethined.eval import metrics
-from rethined.eval.cases import Case, CaseList
+from rethined.eval.cases import Case, CaseList, file_stem
 from rethined.eval.methods import Method
 from rethined.files import write_text
 from rethined.imageio import read_image, write_image
@@ -126,7 +126,11 @@ def _claim(out: Path, cases: CaseList, facts: dict[str, Any]) -> None:
     files = {preset.name: preset.sha256 for preset in cases.presets if preset.sha256}
     file = out / SETTINGS_FILE
     if file.exists():
-        before = json.loads(file.read_text())
+        before = _load(file)
+        if before is None:
+            raise ConfigError(
+                f"{file} is damaged, so it cannot be told what {out} holds; remove it, or use another --out"
+            )
         files_before: dict[str, str] = before.pop(PRESET_FILES, {})
         changes = [(name, before.get(name), settings.get(name)) for name in sorted({*settings, *before})]
         changes += [(f"files of {name}", files_before.get(name, sha256), sha256) for name, sha256 in files.items()]
@@ -144,6 +148,15 @@ def result_file(out: Path, method: str, case: Case) -> Path:
     return out / "results" / method / f"{case.key}.png"
 
 
+def feature_files(out: Path, photo: str, size_px: int, preset: str, method: str) -> tuple[Path, Path]:
+    """Where features of the composite and of the original are kept."""
+    features = out / "features"
+    return (
+        features / "results" / method / f"{file_stem(photo, size_px, preset)}.npy",
+        features / "originals" / f"{file_stem(photo, size_px)}.npy",
+    )
+
+
 def composited(case: Case, result: Image8) -> Image8:
     """The result in the hole and the original elsewhere: what is known is known to every user."""
     return np.where(case.hole[..., None], result, case.original)
@@ -151,8 +164,13 @@ def composited(case: Case, result: Image8) -> Image8:
 
 def _score(case: Case, name: str, method: Method, out: Path, judges: Judges) -> Score:
     file, kept = out / "scores" / name / f"{case.key}.json", result_file(out, name, case)
-    before = _load_score(file)
-    if before is not None:
+    saved = _load(file)
+    if saved is not None and saved.get("case") != case.sha256:  # of another photograph, or under another hole
+        for stale in (kept, kept.with_suffix(".ms"), *feature_files(out, case.photo, case.size_px, case.preset, name)):
+            stale.unlink(missing_ok=True)
+        saved = None
+    if saved is not None and saved["ruler"] == RULER_VERSION:
+        before = _from_json(saved["score"])
         missing = {
             figures: judge
             for figures, judge in judges.items()
@@ -161,7 +179,7 @@ def _score(case: Case, name: str, method: Method, out: Path, judges: Judges) -> 
         if before.error or not missing:
             return before
         if kept.exists():
-            return _saved(file, dataclasses.replace(before, **_judged(case, read_image(kept), missing)))
+            return _saved(file, case, dataclasses.replace(before, **_judged(case, read_image(kept), missing)))
     score = Score(case.photo, case.size_px, case.preset, name, round(case.hole_share, 6))
     try:
         result, milliseconds = _predict(case, method, kept)
@@ -171,21 +189,23 @@ def _score(case: Case, name: str, method: Method, out: Path, judges: Judges) -> 
     else:
         figures = _measure(case, result) | _judged(case, result, judges)
         score = dataclasses.replace(score, milliseconds=milliseconds, **figures)
-    return _saved(file, score)
+    return _saved(file, case, score)
 
 
-def _saved(file: Path, score: Score) -> Score:
+def _saved(file: Path, case: Case, score: Score) -> Score:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps({"ruler": RULER_VERSION, "score": _to_json(score)}) + "\n")
+    content = {"ruler": RULER_VERSION, "case": case.sha256, "score": _to_json(score)}
+    write_text(file, json.dumps(content) + "\n")
     return score
 
 
-def _load_score(file: Path) -> Score | None:
-    """What an earlier call found, if it measured with the same ruler; figures it did not know yet are undefined."""
-    if not file.exists():
+def _load(file: Path) -> dict[str, Any] | None:
+    """What an earlier call has written; nothing where there is none, or where it is damaged."""
+    try:
+        saved = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
         return None
-    saved = json.loads(file.read_text())
-    return _from_json(saved["score"]) if saved["ruler"] == RULER_VERSION else None
+    return saved if isinstance(saved, dict) else None
 
 
 def _predict(case: Case, method: Method, file: Path) -> tuple[Image8, float]:

@@ -54,7 +54,13 @@ def write_artefact(
         for part in parts:
             _take_place(part, out.parent / part.name)
     write_contract(contract, out)
+    check_path(out).unlink(missing_ok=True)  # it told of what stood there before
     return contract
+
+
+def check_path(artefact: Path) -> Path:
+    """The file beside an artefact that holds what its check found."""
+    return artefact.with_name(artefact.name + ".check.json")
 
 
 def artefact_bytes(artefact: Path, contract: Contract) -> int:

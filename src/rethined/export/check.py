@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rethined.bench.timing import time_together
 from rethined.errors import ExportError, ReportError
-from rethined.export.artefact import artefact_bytes
+from rethined.export.artefact import artefact_bytes, check_path
 from rethined.export.contract import Contract, FormName, Precision
 from rethined.export.formats import Feed, Format
 from rethined.export.forms import Form
@@ -139,11 +139,6 @@ def check_artefact(
         missed="",
     )
     return CheckRow(**{**asdict(row), "missed": _missed(row)})
-
-
-def check_path(artefact: Path) -> Path:
-    """The file beside an artefact that holds what its check found."""
-    return artefact.with_name(artefact.name + ".check.json")
 
 
 def write_check(row: CheckRow, artefact: Path) -> None:

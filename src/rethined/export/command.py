@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rethined.errors import OptionError, RethinedError
+from rethined.errors import ExportError, OptionError, RethinedError
 from rethined.export.artefact import write_artefact
 from rethined.export.check import CheckRow, Score, check_artefact, read_check, to_markdown, write_check
 from rethined.export.contract import FormName, Precision
@@ -70,6 +70,9 @@ def export(
 def _export(
     made: Format, out: Path, order: Order, weights: Weights, *, check: bool, score: Score | None
 ) -> CheckRow | None:
+    for name, folder in (("photos", order.photos), ("calibration", order.calibration)):
+        if folder is not None and not folder.is_dir():  # said before anything is written
+            raise OptionError(f"--{name} is {folder}, which is not a folder; give a folder of photographs")
     form = _form(order, weights)
     calibration: Calibration = ()
     if order.precision == "int8":
@@ -111,6 +114,8 @@ def export_table(
         except RethinedError as error:
             refused.append(f"- {format_name}, {order.form}, {order.precision}: {error}")
             on_row(refused[-1])
+    if orders and len(refused) == len(orders):
+        raise ExportError(f"nothing could be made and checked: {refused[-1].removeprefix('- ')}")
     rows = [read_check(path) for path in sorted(folder.glob("*.check.json"))]
     table = to_markdown(sorted(rows, key=lambda row: (row.form, list(FORMATS).index(row.format), row.precision)))
     return "\n".join([table, *refused])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rethined.errors import CheckpointError, ExportParityError
+from rethined.errors import CheckpointError, ExportError, ExportParityError
 from rethined.export.onnx import EnginePrecision, expect_ranges, export_onnx, export_tensors
 from rethined.train.run import STATE_FILE, read_config
 from rethined.train.state import TrainState, load_state
@@ -26,10 +26,12 @@ def export_run(
 
     Raises:
         CheckpointError: ``run`` is no run.
-        ExportError: It was not trained for ``int8``.
+        ExportError: It was not trained for ``int8``, or there is no folder to write to.
         ExportParityError: The file does not reproduce the network.
     """
     expect_onnx(out)
+    if not out.parent.is_dir():
+        raise ExportError(f"the file to write is {out}; expected a folder that exists: make {out.parent} first")
     folder = run.parent if run.name == STATE_FILE else run
     state = load_state(folder / STATE_FILE, read_config(folder))
     return write_network(state, out, precision=precision, facts={"training_data": training_data})

@@ -18,6 +18,7 @@ from rethined.files import sha256_of, write_text
 from rethined.finetune.calibrate import calibrate
 from rethined.finetune.compare import MAX_LONG_PX, compare, to_markdown, verdict
 from rethined.finetune.split import split
+from rethined.options import expect_threads
 from rethined.session import OnnxSession
 from rethined.train.config import TrainConfig
 from rethined.train.device import choose_device
@@ -72,6 +73,7 @@ def finetune_folder(
         ExportParityError: The file does not reproduce the network; none is written.
     """
     _expect_usable(out, start, minutes)
+    expect_threads(threads)
     chosen = choose_device(device)
     if learning_rate is not None:
         settings = dataclasses.replace(settings, learning_rate=learning_rate)

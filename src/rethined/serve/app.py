@@ -151,7 +151,7 @@ class _Api:
         For the page at `/`.
         """
         if content_type_of(request) == FORM_TYPE:
-            raise refusals.unknown_content(FORM_TYPE)
+            raise refusals.form_for_picture()
         turn = self._turns.take()
         try:
             source, out = turn.folder / "image", turn.folder / "out.png"

@@ -91,7 +91,7 @@ class Guard:
 
     def _is_allowed(self, origin: str, host: str) -> bool:
         allowed = self._settings.allow_origins
-        return "*" in allowed or origin in allowed or urlsplit(origin).netloc.lower() == host.lower() != ""
+        return "*" in allowed or origin in allowed or _netloc(origin).lower() == host.lower() != ""
 
     def _counted(self, receive: Receive) -> Receive:
         """Refuses a body that turns out too large while it comes: its length need not be stated, or be true."""
@@ -106,6 +106,13 @@ class Guard:
             return message
 
         return counted
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _hostname(host: str) -> str:

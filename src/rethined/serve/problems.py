@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
@@ -24,10 +25,13 @@ from rethined.errors import (
 from rethined.serve import refusals
 from rethined.serve.models import FillForm, Problem
 from rethined.serve.turns import EndedError
+from rethined.serve.uploads import FILES
 
 CLIENT_GONE = 499
 """What web servers write into their logs for a client that went away; nobody reads it."""
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where files find no room."""
 SHOWN_CHARACTERS = 80
 """How much of an input is repeated in a message."""
 
@@ -73,6 +77,12 @@ def add_handlers(app: FastAPI) -> None:
             return refusal(refusals.stopping())
         return problem(status_of(error), str(error), error=type(error).__name__)
 
+    @app.exception_handler(OSError)
+    async def without_room(_request: Request, error: OSError) -> ProblemResponse:
+        if error.errno not in NO_ROOM:
+            raise error
+        return problem(507, f"the server cannot keep what was sent: {error.strerror}; try again later")
+
     @app.exception_handler(Exception)
     async def broken(_request: Request, _error: Exception) -> ProblemResponse:
         return problem(500, "the server failed; its log says more")
@@ -104,6 +114,8 @@ def _in_words(errors: Sequence[Any]) -> str:
         elif error["type"] == "extra_forbidden":
             near = get_close_matches(name, FillForm.model_fields, 1)
             said.append(f"{name} is no option here; {f'is it {near[0]}?' if near else 'check its spelling'}")
+        elif name in FILES and isinstance(error["input"], str):
+            said.append(f"{name} is text; expected a file, so send it with a file name")
         else:
             given = repr(error["input"])
             shown = given if len(given) <= SHOWN_CHARACTERS else f"{given[:SHOWN_CHARACTERS]}..."

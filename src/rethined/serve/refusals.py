@@ -41,6 +41,11 @@ def unknown_content(content_type: str) -> HTTPException:
     )
 
 
+def form_for_picture() -> HTTPException:
+    """415: a form where a picture alone is taken."""
+    return HTTPException(415, "the Content-Type is that of a form; expected image/... with the bytes of a picture")
+
+
 def unknown_accept(accept: str, formats: str) -> HTTPException:
     """406: no format that is asked for can be written."""
     return HTTPException(406, f"Accept is {accept!r}; expected one of {formats}, or leave it out for that of the image")
@@ -55,6 +60,8 @@ def wrong_host(host: str) -> HTTPException:
 
 def wrong_origin(origin: str) -> HTTPException:
     """403: a web page of another server."""
+    if origin == "null":  # a page from a file, or in a sandbox
+        return HTTPException(403, "the Origin is 'null', that of a page without a server; serve it from one")
     return HTTPException(403, f"the Origin is {origin!r}; to let its pages in start with --allow-origin {origin}")
 
 

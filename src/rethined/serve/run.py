@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 from rethined.engine import Inpainter
 from rethined.errors import OptionError
+from rethined.files import clear_leftovers
 from rethined.serve.app import create_app
 from rethined.serve.settings import ServeSettings
 from rethined.serve.turns import Turns
@@ -34,6 +37,7 @@ def serve(inpainter: Inpainter, settings: ServeSettings, tell: Tell, *, access_l
     Raises:
         OptionError: It cannot listen there.
     """
+    clear_leftovers(Path(tempfile.gettempdir()))  # pictures that were sent to a server that was killed
     turns = Turns(workers=settings.workers, queue=settings.queue, timeout_s=settings.timeout_s)
     listener = _listen(settings)
     config = uvicorn.Config(

@@ -82,6 +82,12 @@ def _expect_range(name: str, value: int, low: int, high: int) -> None:
 
 
 def _expect_origin(origin: str) -> None:
-    parts = urlsplit(origin)
-    if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+    try:
+        parts = urlsplit(origin)
+        is_origin = (
+            parts.scheme in ("http", "https") and origin == f"{parts.scheme}://{parts.netloc}" and parts.hostname
+        )
+    except ValueError:
+        is_origin = False
+    if origin != "*" and not is_origin:
         raise OptionError(f"the allowed origin is {origin!r}; expected for example https://photos.example, or *")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rethined.errors import RethinedError
+from rethined.files import make_private_folder
 from rethined.serve import refusals
 
 Result = TypeVar("Result")
@@ -146,7 +146,7 @@ class Turn:
     def folder(self) -> Path:
         """A folder of its own, removed with all that is in it when the turn is over."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="rethined-"))
+            self._folder = make_private_folder()
         return self._folder
 
     async def run(self, work: Callable[[], Result], leaving: Coroutine[Any, Any, None]) -> Result:

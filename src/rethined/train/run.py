@@ -22,6 +22,7 @@ from rethined.errors import CheckpointError, ConfigError
 from rethined.losses.windows import FillLoss
 from rethined.nn.network import NetworkConfig, count_fused_parameters
 from rethined.nn.processes import copy_first_, place
+from rethined.options import expect_threads
 from rethined.train.board import Board, expect_tensorboard
 from rethined.train.config import TrainConfig
 from rethined.train.device import CPU, choose_device, compute_dtype
@@ -81,8 +82,11 @@ def train_folder(
     """
     if tensorboard:
         expect_tensorboard()
+    expect_threads(threads)
     if threads is not None:
         torch.set_num_threads(threads)
+    if max_minutes is not None and not max_minutes >= 0:  # nor is it a number where it is none
+        raise ConfigError(f"max_minutes is {max_minutes}; expected 0 or more, or nothing for no limit")
     for name, count in (("profile_steps", profile_steps), ("workers", workers or 0)):
         if count < 0:
             raise ConfigError(f"{name} is {count}; expected 0 or more")

@@ -397,7 +397,7 @@ def _options(chance: random.Random, size_hw: SizeHW) -> tuple[dict[str, Any], Er
     most_px = 512 if math.prod(size_hw) < 10_000 else 24  # what `grown` does in a moment
     makers: dict[str, Callable[[], Any]] = {
         "preset": lambda: chance.choice(("fast", "balanced", "best")),
-        "working_px": lambda: chance.choice((None, 512, 513, 700, 1024, 8192)),
+        "working_px": lambda: chance.choice((None, 512, 513, 700, 1024, 2048)),
         "candidates": lambda: chance.choice((1, 2, 3, 4, 5, 8, 64)),
         "grow_px": lambda: chance.choice((0, 1, 1, 2, 5, 1 + min(size_hw) // 9, chance.randint(0, most_px))),
         "feather_px": lambda: chance.choice((0, 1, 3, 10, chance.randint(0, 512))),

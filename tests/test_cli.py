@@ -413,7 +413,7 @@ def test_masks_that_cannot_be_used_end_with_two_and_one_line(
         ({"mask": "a" * 300 + ".png"}, [], "cannot be reached: File name too long"),
         ({"out": "a" * 300 + ".png"}, [], "cannot be reached: File name too long"),
         ({}, ["--network", "a" * 300], "cannot be reached: File name too long"),
-        ({}, ["--working-px", "100"], "--working-px is 100; expected a whole number from 512 to 8192"),
+        ({}, ["--working-px", "100"], "--working-px is 100; expected a whole number from 512 to 2048"),
         ({}, ["--max-memory", "1"], "--max-memory is 1; a picture 70 high and 90 wide with 6% hole takes at least "),
         ({}, ["--grow", "-1"], "--grow is -1"),
         ({}, ["--jpeg", "exact"], "jpeg is 'exact'; expected one of lossless, reencode"),

@@ -7,7 +7,7 @@ import pytest
 from rethined.errors import OptionError
 from rethined.options import InpaintOptions, expect_threads
 
-RANGES = {"working_px": (512, 8192), "candidates": (1, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
+RANGES = {"working_px": (512, 2048), "candidates": (1, 64), "grow_px": (0, 512), "feather_px": (0, 512)}
 
 
 def test_defaults() -> None:

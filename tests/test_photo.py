@@ -229,7 +229,7 @@ def test_without_jpegio_a_jpeg_is_encoded_anew_and_that_is_told(
     monkeypatch.setattr(jpeg, "is_installed", lambda: False)
     plant_jpeg(tmp_path / "a.jpg")
     photo = read_photo(tmp_path / "a.jpg")
-    told = r"b\.jpg is encoded anew as a whole: .*needs the package 'jpegio': pip install 'rethined\[jpeg\]'"
+    told = r"b\.jpg is encoded anew as a whole: .*needs the package 'pyjpegio': pip install 'rethined\[jpeg\]'"
     with pytest.warns(FileWarning, match=told):
         filled, hole = fill(photo, tmp_path / "b.jpg")
     assert np.abs(read_image(tmp_path / "b.jpg").astype(int) - filled)[~hole].mean() < 4

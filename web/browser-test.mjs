@@ -99,7 +99,12 @@ try {
   await drag(page, -0.1, 0.1, -0.3);
   await drag(page, -0.1, 0.1, 0);
   await page.screenshot({ path: join(out, "brushed-page.png") });
+  await drag(page, -0.1, 0.1, 0.2);
+  await page.locator("#undo").click();
   await page.keyboard.press("Control+z");
+  await page.keyboard.down(" "); // held to move the photograph, not to press the button that was clicked
+  await drag(page, 0, 0.05, 0);
+  await page.keyboard.up(" ");
   const canFillAfterUndo = await page.locator("#fill").isEnabled();
   await page.locator("#undo").click();
   const canFillWithoutHole = await page.locator("#fill").isEnabled();

@@ -51,13 +51,13 @@ class Rethined(context: Context, asset: String = "rethined.onnx") : AutoCloseabl
         val isHole = BooleanArray(marks.size) { Color.green(marks[it]) > 127 }
         val holes = isHole.indices.filter { isHole[it] }
         if (holes.isEmpty()) return photo
-        require(holes.size < isHole.size) { "the mask is white all over: leave something to fill from" }
         val left = start(holes.minOf { it % width }, holes.maxOf { it % width }, width)
         val top = start(holes.minOf { it / width }, holes.maxOf { it / width }, photo.height)
 
         val area = side * side
         val picture = floats(3 * area)
         val hole = floats(area)
+        var knownPixels = 0
         for (row in 0 until side) {
             for (column in 0 until side) {
                 val to = row * side + column
@@ -68,11 +68,13 @@ class Rethined(context: Context, asset: String = "rethined.onnx") : AutoCloseabl
                     hole.put(to, 1f)
                     continue
                 }
+                knownPixels++
                 picture.put(to, Color.red(colours[from]) / 255f)
                 picture.put(area + to, Color.green(colours[from]) / 255f)
                 picture.put(2 * area + to, Color.blue(colours[from]) / 255f)
             }
         }
+        require(knownPixels > 0) { "within $side px round the hole all is white: leave something to fill from" }
         val filled = run(picture, hole)
         for (place in holes) {
             val from = (place / width - top) * side + place % width - left

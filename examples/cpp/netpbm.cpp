@@ -18,6 +18,7 @@ int next_number(std::istream& file) {
 
 Bytes read_netpbm(const std::string& path, int channels) {
     std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error(path + " cannot be opened");
     std::string kind(2, ' ');
     file.read(kind.data(), 2);
     Size size;

@@ -47,7 +47,6 @@ final class Rethined {
         let isHole = (0..<width * height).map { marks.values[4 * $0 + 1] > 127 }
         let holes = isHole.indices.filter { isHole[$0] }
         guard !holes.isEmpty else { return photo }
-        guard holes.count < isHole.count else { throw RethinedError.allIsHole }
         let left = try start(of: holes.lazy.map { $0 % width }, length: width)
         let top = try start(of: holes.lazy.map { $0 / width }, length: height)
 
@@ -65,6 +64,7 @@ final class Rethined {
                 }
             }
         }
+        guard hole.contains(0) else { throw RethinedError.allIsHole }
         let inputs = try MLDictionaryFeatureProvider(dictionary: [
             "picture": MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: picture, shape: [1, 3, side, side])),
             "hole": MLFeatureValue(shapedArray: MLShapedArray<Float>(scalars: hole, shape: [1, 1, side, side])),

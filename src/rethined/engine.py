@@ -78,6 +78,7 @@ class Inpainter:
     Raises:
         ModelNotFoundError, ModelSignatureError: The network file cannot be used.
         MissingExtraError: The runtime is not installed.
+        OptionError: There is no such runtime, or no such number of threads.
 
     Examples:
         >>> import numpy as np
@@ -153,9 +154,9 @@ class Inpainter:
             image: Array, PIL image, or path. Not changed, unless ``inplace``. An array is ``(H, W)`` or ``(H, W, 1)``
                 grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 in 0..255, uint16 in
                 0..65535, or float32 as shown on a display, black at 0 and white at 1. Floats beyond, up to 16 from 0,
-                are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16 and
-                I (in 0..65535) keep their mode, CMYK and LAB are refused, others become RGB. Alpha is never filled;
-                pixels of alpha 0 count as not known.
+                are kept where they are known; filled pixels lie in 0..1. PIL images of mode L, LA, RGB, RGBA, I;16
+                (and its kin) and I (in 0..65535) keep their mode, CMYK, LAB and F are refused, others become RGB. Alpha
+                is never filled; pixels of alpha 0 count as not known.
             mask: Array, PIL image or path of the same size; white (non-zero bool, above half of the range) = fill.
             forbid: A mask like ``mask``; white = never copy from there. Such pixels stay known for all else: the
                 network sees them, and the fill meets them where they touch the hole. With nothing left to copy from,
@@ -172,6 +173,8 @@ class Inpainter:
         Raises:
             ImageError, MaskError: Input that cannot be used; the message says why.
             ImageReadError, ImageWriteError: A file that cannot be read or written.
+            OptionError: ``out`` without a path, or ``inplace`` without an array.
+            MemoryBudgetError, InferenceError: As :meth:`fill`.
         """
         return self._answer(image, mask, forbid=forbid, inplace=inplace, out=out)
 

@@ -98,7 +98,7 @@ def expect_installed() -> None:
     """
     if not is_installed():
         raise MissingExtraError(
-            f"a JPEG without generation loss needs the package 'jpegio': {INSTALL}; or choose"
+            f"a JPEG without generation loss needs the package 'pyjpegio': {INSTALL}; or choose"
             f" {option('jpeg', 'reencode')}"
         )
 

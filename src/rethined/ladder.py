@@ -25,13 +25,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rethined.options import FIRST_PX
+from rethined.options import FIRST_PX, MOST_PX
 from rethined.regions import SIZE_MULTIPLE, Enlarged, Plan, Window, group_cells, plan_rungs
 from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, SizeHW
 
-MOST_GRID_PX = 2048
-"""Longest side of the grid; beyond it detail comes from copying alone."""
 AGAIN_PX = 1024
 """Where twice the grid is less than this, four times the grid is looked at as well."""
 AGAIN_SHARE = 0.15
@@ -61,16 +59,16 @@ def plan_looks(hole: HoleMap, *, budget_px: float, working_px: int | None = None
     Args:
         hole: ``(H, W)`` bool, not empty.
         budget_px: How many pixels the network may see after the first look.
-        working_px: Long side of the finest look; takes the place of the budget.
+        working_px: Most pixels on the long side of the finest look; takes the place of the budget.
     """
     size_hw = (hole.shape[0], hole.shape[1])
     long_px = max(size_hw)
     if working_px is None and not budget_px:
         whole_hw = plan_rungs(size_hw, first_px=FIRST_PX, working_px=FIRST_PX).working_hw
         return Plan(size_hw, (whole_hw,), ((_whole(whole_hw),),))
-    limit_px = MOST_GRID_PX
+    limit_px = MOST_PX
     if working_px is not None:
-        budget_px, limit_px = float("inf"), min(MOST_GRID_PX, max(working_px, FIRST_PX))
+        budget_px, limit_px = float("inf"), min(MOST_PX, max(working_px, FIRST_PX))
     cells = hole_cells(hole)
     usual = plan_rungs(size_hw, first_px=FIRST_PX, working_px=limit_px)
     ladder = plan_rungs(size_hw, first_px=_first_px(long_px, limit_px), working_px=limit_px)
@@ -117,7 +115,7 @@ def _looks_enlarged(
 
     None where the photograph has far more pixels than the grid, or the grid is as fine as any.
     """
-    if 2 * max(grid_hw) > MOST_GRID_PX or max(size_hw) >= ENLARGED_RATIO * max(grid_hw):
+    if 2 * max(grid_hw) > MOST_PX or max(size_hw) >= ENLARGED_RATIO * max(grid_hw):
         return ()
     looks: list[Enlarged] = []
     again_px = AGAIN_SHARE * budget_px

@@ -19,7 +19,8 @@ perceptual distance -1.6 to -2.3 %, hole PSNR 0 to +.06 dB; five rounds give no 
 a seventh of its time."""
 FIRST_PX = 512
 """Long side of the first look at the whole picture (paper: 512)."""
-MOST_PX = 8192
+MOST_PX = 2048
+"""Longest side of the grid that sources are matched on; beyond it detail comes from copying alone."""
 MOST_GROW_PX = MOST_FEATHER_PX = 512
 
 
@@ -33,7 +34,8 @@ class InpaintOptions:
             picture, at 2048 px where one small thing is to go, at a small photograph enlarged; ``best`` looks at 2048
             px wherever holes are, at smaller photographs in full, and enlarged. The latter two also make what is
             copied side by side fit together.
-        working_px: Long side, in pixels, of the finest look instead, whatever it costs; ``None`` for the preset.
+        working_px: Most pixels on the long side of the finest look at the photograph instead, whatever it costs: looks
+            double from 512 px on as long as they stay within it. ``None`` for the preset.
         candidates: How many sources per token the learned descriptors name; near ones are ranked beside them.
         grow_px: Widens the hole by this many pixels first, for masks that cut too close.
         feather_px: Over this many pixels from its edge the hole keeps, ever less, of what the photograph shows there: a

@@ -387,19 +387,38 @@ def test_what_browsers_cannot_show_the_server_shows_and_its_depth_stays(
     np.testing.assert_array_equal(result[~holes[0]], deep[~holes[0]])
 
 
+@pytest.mark.parametrize("orientation", [6, 3])
+@pytest.mark.parametrize("format_name", ["JPEG", "WEBP", "PNG"])
 def test_a_photograph_lying_on_its_side_is_marked_upright(
-    page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap]
+    page: Page, photo: Image8, tmp_path: Path, holes: list[HoleMap], format_name: str, orientation: int
 ) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned right by a quarter
-    (tmp_path / "turned.jpg").write_bytes(encoded(np.rot90(photo), "JPEG", exif=exif.tobytes(), quality=95))
-    page.open(tmp_path / "turned.jpg")
+    exif[0x0112] = orientation  # 6: to be turned right by a quarter; 3: by a half
+    path = tmp_path / f"turned.{format_name}"
+    stored = np.rot90(photo, 1 if orientation == 6 else 2)
+    path.write_bytes(encoded(stored, format_name, exif=exif.tobytes(), quality=95))
+    page.open(path)
+    assert np.abs(page.shown().astype(int) - photo).mean() < 20, "upright"
     assert f"{SIZE_HW[1]} × {SIZE_HW[0]}" in page.at("facts").text
     page.tool("box")
     page.drag((10, 20), (60, 40))
     page.fill()
     assert np.argwhere(holes[0]).min(0).tolist() == [20, 10]
-    assert page.downloaded()[0] == "turned-filled.jpg"
+    assert page.downloaded()[0] == f"turned-filled.{format_name.lower().replace('jpeg', 'jpg')}"
+
+
+@pytest.mark.parametrize("before", ["label:has([value=brush])", "#zoom-full", "#size"])
+def test_space_moves_the_picture_whatever_was_clicked_before(
+    page: Page, photo_path: Path, before: str, holes: list[HoleMap]
+) -> None:
+    page.open(photo_path)
+    page.browser.find_element(By.CSS_SELECTOR, before).click()
+    canvas = page.at("canvas")
+    ActionChains(page.browser, duration=0).key_down(Keys.SPACE).drag_and_drop_by_offset(canvas, 30, 20).key_up(
+        Keys.SPACE
+    ).perform()
+    assert not page.at("fill").is_enabled()
+    assert not holes
 
 
 def test_options_go_along(page: Page, photo_path: Path, holes: list[HoleMap], monkeypatch: pytest.MonkeyPatch) -> None:

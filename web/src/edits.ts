@@ -4,13 +4,14 @@ import { type Stroke } from "./strokes.ts";
 
 /** One photograph with its hole, and its fill once there is one. */
 export interface Edit<Picture> {
-  photo: Picture;
-  strokes: Stroke[];
-  mask: Picture | null;
-  result: Picture | null;
+  readonly photo: Picture;
+  readonly strokes: readonly Stroke[];
+  readonly mask: Picture | null;
+  readonly result: Picture | null;
 }
 
 export class Edits<Picture> {
+  /** What was there before each step. */
   private readonly done: Edit<Picture>[] = [];
   current: Edit<Picture>;
 
@@ -23,44 +24,39 @@ export class Edits<Picture> {
   }
 
   get canUndo(): boolean {
-    return this.hasHole || this.done.length > 0;
+    return this.done.length > 0;
   }
 
   /** Begins a stroke; on a filled photograph the fill becomes the photograph. */
   begin(stroke: Stroke): void {
-    this.goOn();
-    this.current.strokes.push(stroke);
+    const { strokes, ...rest } = this.goOn();
+    this.current = { ...rest, strokes: [...strokes, stroke] };
   }
 
   setMask(mask: Picture): void {
-    this.goOn();
-    this.current.mask = mask;
+    this.current = { ...this.goOn(), mask };
   }
 
   setResult(result: Picture): void {
-    this.current.result = result;
+    this.done.push(this.current);
+    this.current = { ...this.current, result };
   }
 
-  /** Takes back the last step: a fill, a stroke or a mask; the first one on a fill brings that fill back. */
+  /** Takes back the last step: a stroke, a mask, a fill, or that the hole was cleared. */
   undo(): void {
-    if (this.current.result !== null) {
-      this.current.result = null;
-      return;
-    }
-    if (this.current.strokes.length > 0) this.current.strokes.pop();
-    else this.current.mask = null;
-    if (!this.hasHole) this.current = this.done.pop() ?? this.current;
+    this.current = this.done.pop() ?? this.current;
   }
 
-  /** Takes back the whole hole. */
+  /** Takes back the whole hole, and the fill of it. */
   clear(): void {
+    this.done.push(this.current);
     this.current = emptyEdit(this.current.photo);
   }
 
-  private goOn(): void {
-    if (this.current.result === null) return;
+  /** What a new step begins with. */
+  private goOn(): Edit<Picture> {
     this.done.push(this.current);
-    this.current = emptyEdit(this.current.result);
+    return this.current.result === null ? this.current : emptyEdit(this.current.result);
   }
 }
 

@@ -33,10 +33,24 @@ export async function fillPhotograph(
   onStage: (stage: Stage, share: number) => void = () => undefined,
 ): Promise<void> {
   if (!hole.includes(1)) throw new HoleError("Nothing is marked yet: brush over what is to go.");
-  const window = windowOf(hole, photo);
-  const seen = cut(photo, window);
-  const unknown = unknownPixels(seen, cutBytes(hole, photo.width, window, 1));
-  if (!unknown.includes(0)) throw new HoleError("All of the photograph is marked: leave something to fill it from.");
+  const whole = { top: 0, left: 0, height: photo.height, width: photo.width };
+  for (const window of [windowOf(hole, photo), whole]) {
+    const seen = cut(photo, window);
+    const unknown = unknownPixels(seen, cutBytes(hole, photo.width, window, 1));
+    // Around the hole all may be transparent, as beside a sprite.
+    if (unknown.includes(0)) return fillWindow(photo, window, seen, unknown, run, onStage);
+  }
+  throw new HoleError("All of the photograph is marked or transparent: leave something to fill it from.");
+}
+
+async function fillWindow(
+  photo: Photograph,
+  window: Box,
+  seen: Photograph,
+  unknown: Uint8Array,
+  run: RunNetwork,
+  onStage: (stage: Stage, share: number) => void,
+): Promise<void> {
   onStage("shrink", 0);
   const small = shrinkKnown(seen, unknown, networkSize(seen));
   const prefilled = prefill(small);

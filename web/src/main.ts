@@ -32,18 +32,32 @@ const buttons = {
 };
 
 const view = new View(canvas);
-const worker = startWorker();
+let worker = startWorker();
+/** Whether the worker could not be loaded or has ended; the next request starts another. */
+let isWorkerDead = false;
 let edits: Edits<ImageBitmap> | null = null;
 /** Masks as they are shown. */
 const shownMasks = new WeakMap<ImageBitmap, ImageBitmap>();
 let photoName = "photograph";
 let isBusy = false;
 let backend = "";
+/** Whose hole is being filled. */
+let filling: Edits<ImageBitmap> | null = null;
 
 // ---- files -------------------------------------------------------------------------------------------------------
 
+/** Large files take seconds to decode, and nothing else may be begun meanwhile. */
+async function opening<Opened>(open: () => Promise<Opened>): Promise<Opened> {
+  setBusy(true);
+  try {
+    return await open();
+  } finally {
+    setBusy(false);
+  }
+}
+
 async function openPhoto(file: File): Promise<void> {
-  const photo = await decoded(file);
+  const photo = await opening(() => decoded(file));
   if (photo === null) return;
   edits = new Edits(photo);
   photoName = file.name.replace(/\.[^.]*$/, "");
@@ -56,14 +70,25 @@ async function openPhoto(file: File): Promise<void> {
 }
 
 async function openMask(file: File): Promise<void> {
-  const mask = await decoded(file);
-  if (mask === null || edits === null) return;
+  await opening(async () => {
+    const mask = await decoded(file);
+    if (mask !== null) await setMask(mask);
+  });
+}
+
+async function setMask(mask: ImageBitmap): Promise<void> {
+  if (edits === null) return;
   const { photo } = edits.current;
   if (mask.width !== photo.width || mask.height !== photo.height) {
     say(`The mask has ${sizeOf(mask)}; the photograph has ${sizeOf(photo)}.`, true);
     return;
   }
-  shownMasks.set(mask, await tinted(mask));
+  const shown = await tinted(mask);
+  if (shown === null) {
+    say("The mask has no white; white is what is filled.", true);
+    return;
+  }
+  shownMasks.set(mask, shown);
   edits.setMask(mask);
   say("White of the mask is filled.");
   refresh();
@@ -97,11 +122,20 @@ function startWorker(): Worker {
   const blob = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
   const started = new Worker(blob, { type: "module" });
   started.addEventListener("message", ({ data }: MessageEvent<Reply>) => hear(data));
-  started.addEventListener("error", (event) => hear({ kind: "failed", message: event.message || "the worker stopped" }));
+  started.addEventListener("error", (event) => {
+    isWorkerDead = true;
+    backend = "";
+    hear({ kind: "failed", message: event.message || `${WORKER_FILE} could not be loaded, or it stopped` });
+  });
   return started;
 }
 
 function ask(request: Request): void {
+  if (isWorkerDead) {
+    worker.terminate();
+    worker = startWorker();
+    isWorkerDead = false;
+  }
   worker.postMessage(request);
 }
 
@@ -116,7 +150,7 @@ function hear(reply: Reply): void {
       else progress.removeAttribute("value");
       return;
     case "filled":
-      edits?.setResult(reply.result);
+      filling?.setResult(reply.result);
       setCompare(0);
       say(`Filled ${(100 * reply.holeShare).toFixed(1)} % in ${reply.seconds.toFixed(1)} s (${backend}).`);
       setBusy(false);
@@ -136,6 +170,7 @@ function hear(reply: Reply): void {
 function fill(): void {
   if (edits === null || isBusy || !edits.hasHole || edits.current.result !== null) return;
   setBusy(true);
+  filling = edits;
   const { photo, strokes, mask } = edits.current;
   if (backend === "") {
     say("Loading the network…");
@@ -156,8 +191,8 @@ canvas.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   canvas.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, event);
-  if (pointers.size === 2) {
-    // A second finger: what the first one began was no stroke.
+  if (pointers.size >= 2) {
+    // A second finger, or a third: what the first one began was no stroke.
     if (stroke !== null) edits.undo();
     stroke = null;
   } else if (event.button === 1 || isSpaceDown) {
@@ -174,7 +209,7 @@ canvas.addEventListener("pointermove", (event) => {
   view.brush = { at: view.toPhoto(event), radiusPx: brushPx() / 2 };
   if (before !== undefined) {
     pointers.set(event.pointerId, event);
-    if (pointers.size === 2) pinch(before, event);
+    if (pointers.size >= 2) pinch(before, event);
     else if (isPanning) view.move(event.clientX - before.clientX, event.clientY - before.clientY);
     else stroke?.points.push(view.toPhoto(event));
   }
@@ -326,6 +361,11 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "1") view.actualSize();
   else return;
   if (event.key !== " " || !(event.target instanceof HTMLButtonElement)) event.preventDefault();
+});
+// A button that was clicked keeps the focus, and the space bar, held to move the photograph, would press it again.
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("button, label") : null;
+  if (button !== null && event.detail > 0 && document.activeElement instanceof HTMLElement) document.activeElement.blur();
 });
 document.addEventListener("keyup", (event) => {
   if (event.key === " ") isSpaceDown = false;

@@ -87,3 +87,12 @@ export function sampleLinear(picture: Picture, y: number, x: number, out: Float6
 export function clampIndex(index: number, length: number): number {
   return index < 0 ? 0 : index >= length ? length - 1 : index;
 }
+
+/** A byte for each RGBA pixel of a mask: 1 where its brightest channel is above half of the range, so red is white too. */
+export function whiteOf(rgba: Uint8ClampedArray): Uint8Array {
+  const white = new Uint8Array(rgba.length / 4);
+  for (let i = 0; i < white.length; i++) {
+    white[i] = Math.max(rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2]) > 127 ? 1 : 0;
+  }
+  return white;
+}

@@ -1,5 +1,6 @@
 /** The photograph on the screen: moved, enlarged, brushed on, and compared with its fill. */
 
+import { whiteOf } from "./pictures.ts";
 import { type Point, type Stroke } from "./strokes.ts";
 
 const HOLE_COLOUR = "#ff3d6e";
@@ -188,14 +189,16 @@ export class View {
   }
 }
 
-/** A mask as it is shown: white in the colour of holes, black clear. */
-export async function tinted(mask: ImageBitmap): Promise<ImageBitmap> {
+/** A mask as it is shown: white in the colour of holes, black clear; `null` where nothing is white. */
+export async function tinted(mask: ImageBitmap): Promise<ImageBitmap | null> {
   const canvas = new OffscreenCanvas(mask.width, mask.height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (context === null) throw new Error("This browser has no canvas.");
   context.drawImage(mask, 0, 0);
   const pixels = context.getImageData(0, 0, mask.width, mask.height);
-  for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i + 1] > 127 ? 255 : 0;
+  const hole = whiteOf(pixels.data);
+  if (!hole.includes(1)) return null;
+  hole.forEach((isHole, i) => (pixels.data[4 * i + 3] = isHole * 255));
   context.putImageData(pixels, 0, 0);
   context.globalCompositeOperation = "source-in";
   context.fillStyle = HOLE_COLOUR;

@@ -2,7 +2,7 @@
 
 import { fillPhotograph } from "./fill.ts";
 import { type Network, openNetwork } from "./network.ts";
-import { type Photograph } from "./pictures.ts";
+import { type Photograph, whiteOf } from "./pictures.ts";
 import { type Reply, type Request } from "./protocol.ts";
 import { markStrokes } from "./strokes.ts";
 
@@ -80,7 +80,7 @@ function holeOf(mask: ImageBitmap, photo: ImageBitmap): Uint8Array {
   }
   const { data } = draw(new OffscreenCanvas(mask.width, mask.height), mask);
   mask.close();
-  return Uint8Array.from({ length: data.length / 4 }, (_, i) => (data[4 * i + 1] > 127 ? 1 : 0));
+  return whiteOf(data);
 }
 
 function draw(on: OffscreenCanvas, picture: ImageBitmap): ImageData & Photograph {

@@ -38,10 +38,34 @@ test("a stroke on a fill goes on from it, and undo goes back to it", () => {
   assert.deepEqual(edits.current, { photo: "photo", strokes: [stroke(1)], mask: null, result: "fill" });
 });
 
-test("clear leaves the photograph", () => {
+test("undo takes back steps in their order", () => {
+  const edits = new Edits("photo");
+  edits.begin(stroke(1));
+  edits.setMask("mask");
+  edits.undo();
+  assert.deepEqual(edits.current, { photo: "photo", strokes: [stroke(1)], mask: null, result: null });
+  edits.setMask("mask");
+  edits.setMask("other");
+  edits.undo();
+  assert.equal(edits.current.mask, "mask");
+});
+
+test("clear leaves the photograph, and undo leads back", () => {
   const edits = new Edits("photo");
   edits.begin(stroke(1));
   edits.setResult("fill");
   edits.clear();
   assert.deepEqual(edits.current, { photo: "photo", strokes: [], mask: null, result: null });
+  edits.undo();
+  assert.deepEqual(edits.current, { photo: "photo", strokes: [stroke(1)], mask: null, result: "fill" });
+});
+
+test("what is undone is as it was before, whatever came after", () => {
+  const edits = new Edits("photo");
+  edits.begin(stroke(1));
+  const before = edits.current;
+  edits.begin(stroke(2));
+  edits.undo();
+  assert.equal(edits.current, before);
+  assert.deepEqual(before.strokes, [stroke(1)]);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { fillPhotograph, HoleError, type RunNetwork, windowOf } from "../src/fill.ts";
+import { whiteOf } from "../src/pictures.ts";
 import { boxHole, outputOf, photograph } from "./planted.ts";
 
 /** A network that leaves the prefill as it is and copies from the top left. */
@@ -64,4 +65,18 @@ test("no hole, and nothing but hole, are refused", async () => {
   const photo = photograph(40, 40, () => 9);
   await assert.rejects(fillPhotograph(photo, new Uint8Array(1600), still), HoleError);
   await assert.rejects(fillPhotograph(photo, new Uint8Array(1600).fill(1), still), /leave something/);
+});
+
+test("where all around the hole is transparent, the whole photograph is seen", async () => {
+  const photo = photograph(900, 900, () => 81);
+  for (let i = 0; i < 900 * 900; i++) if (i % 900 < 700) photo.data.fill(0, 4 * i, 4 * i + 4);
+  const hole = boxHole(900, 900, 20, 20, 9);
+  await fillPhotograph(photo, hole, still);
+  const at = 4 * (24 * 900 + 24);
+  assert.deepEqual([...photo.data.slice(at, at + 3)], [81, 82, 83]);
+});
+
+test("a mask marks what is bright in any channel", () => {
+  const rgba = new Uint8ClampedArray([255, 0, 0, 255, 0, 128, 0, 255, 127, 127, 127, 255, 0, 0, 200, 255]);
+  assert.deepEqual([...whiteOf(rgba)], [1, 1, 0, 1]);
 });

@@ -41,7 +41,7 @@ def add_fill_options(parser: argparse.ArgumentParser) -> None:
         "--working-px",
         type=int,
         metavar="PX",
-        help="long side of the network's closest look instead, from 512, whatever it costs",
+        help="most pixels on the long side of the network's closest look instead, from 512 to 2048, whatever it costs",
     )
     parser.add_argument(
         "--max-memory",

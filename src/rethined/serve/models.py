@@ -34,7 +34,9 @@ class FillOptions(BaseModel):
     working_px: Annotated[
         int | None,
         Field(
-            ge=FIRST_PX, le=MOST_PX, description="Long side of the network's closest look instead, whatever it costs."
+            ge=FIRST_PX,
+            le=MOST_PX,
+            description="Most pixels on the long side of the closest look instead, whatever it costs.",
         ),
     ] = None
     grow: Annotated[int, Field(ge=0, le=MOST_GROW_PX, description="Widens the hole by so many pixels.")] = 0

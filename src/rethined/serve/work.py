@@ -55,7 +55,7 @@ class Done:
         stages_ms: Milliseconds of reading, of the stages of the fill, and of writing, in order.
         warnings: What is odd about its masks, and what of its file is not kept.
         hole_px: Pixels that were filled.
-        working_px: Long side of the network's finest look at the whole; 0 when there was no hole.
+        working_px: Long side of the grid that sources were matched on; 0 when there was no hole.
     """
 
     stages_ms: dict[str, float]

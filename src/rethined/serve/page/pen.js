@@ -53,7 +53,14 @@ export class Pen {
     canvas.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.#onKey(event));
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    addEventListener("keydown", (event) => event.key === " " && event.target === canvas && this.#setSpace(true, event));
+    addEventListener("keydown", (event) => {
+      if (event.key === " " && host.hasPhoto() && !isPressable(event.target)) this.#setSpace(true, event);
+    });
+    // A button that was clicked keeps the focus, and would take the space bar for itself.
+    addEventListener("click", (event) => {
+      const isClicked = event.detail > 0 && event.target instanceof Element && event.target.closest("button, label");
+      if (isClicked && isPressable(document.activeElement)) canvas.focus({ preventScroll: true });
+    });
     addEventListener("keyup", (event) => event.key === " " && this.#setSpace(false, event));
     addEventListener("blur", () => this.#setSpace(false));
   }
@@ -229,4 +236,13 @@ export class Pen {
     }
     this.#host.onMark(mark);
   }
+}
+
+/**
+ * Whether the space bar means something to what has the focus.
+ * @param {EventTarget | null} target
+ */
+function isPressable(target) {
+  if (target instanceof HTMLInputElement) return !["radio", "range"].includes(target.type);
+  return target instanceof Element && target.closest("button, select, summary, a, dialog") !== null;
 }

@@ -17,7 +17,7 @@ const SMALL_PX = 2560;
  * @returns {Promise<Picture>}
  */
 export async function openPicture(file, signal) {
-  const bitmap = await createImageBitmap(file).catch(() => null);
+  const bitmap = (await isTurnedWebp(file)) ? null : await createImageBitmap(file).catch(() => null);
   signal.throwIfAborted();
   if (bitmap) return { bitmap, small: await shrunk(bitmap), width: bitmap.width, height: bitmap.height };
   const { blob, width, height } = await view(file, signal);
@@ -40,4 +40,15 @@ async function shrunk(bitmap) {
   if (factor >= 0.75) return null;
   const [resizeWidth, resizeHeight] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * factor)));
   return createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
+}
+
+/**
+ * Whether a file is a WebP with EXIF, which may say how it is turned: of all formats browsers do not heed it in this
+ * one, the server does, and what is marked here would be filled elsewhere.
+ * @param {File} file
+ */
+async function isTurnedWebp(file) {
+  const head = new Uint8Array(await file.slice(0, 21).arrayBuffer());
+  const text = String.fromCharCode(...head.subarray(0, 16));
+  return text.startsWith("RIFF") && text.endsWith("WEBPVP8X") && (head[20] & 8) !== 0;
 }

@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rethined.composite import fade_in, is_grey, paste, to_grey
-from rethined.types import HoleMap
+from rethined.composite import fade_in, hold_thin, is_grey, paste, to_grey
+from rethined.depth import WHITE
+from rethined.regions import group_holes
+from rethined.types import HoleMap, SizeHW
+from rethined.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("each_loops")
 
@@ -121,3 +124,55 @@ def test_grey_is_the_mean_of_the_channels() -> None:
     colours = np.array([[10, 20, 60], [7, 7, 7]], np.float32)
     to_grey(colours)
     np.testing.assert_allclose(colours, [[30, 30, 30], [7, 7, 7]], rtol=1e-6)
+
+
+def thin_and_wide(size_hw: SizeHW = (96, 128)) -> HoleMap:
+    hole = np.zeros(size_hw, bool)
+    hole[10:13, 5:120] = True
+    hole[40:80, 40:90] = True
+    hole[90:, 100:103] = True  # a scratch that ends at the border
+    return hole
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_thin_holes_are_held_to_what_is_beside_them(dtype: type, channels: int) -> None:
+    white = WHITE[np.dtype(dtype)]
+    hole = thin_and_wide()
+    colours = 1 if channels < 3 else 3
+    picture = np.full((*hole.shape, channels), white * 0.5, dtype)
+    picture[:50] = white * 0.25
+    filled = picture.copy()
+    filled[hole, :colours] = white  # beads
+    groups = group_holes(hole)
+    before = filled.copy()
+    hold_thin(filled, hole, hole, groups, colours)
+    wide = np.zeros_like(hole)
+    wide[40:80, 40:90] = True
+    np.testing.assert_array_equal(filled[~hole], before[~hole])
+    np.testing.assert_array_equal(filled[wide], before[wide])
+    np.testing.assert_array_equal(filled[..., colours:], before[..., colours:])
+    np.testing.assert_array_equal(filled[hole & ~wide, :colours], picture[hole & ~wide, :colours])
+    again = before.copy()
+    hold_thin(again, hole, hole, groups, colours, workers=Workers(3))
+    np.testing.assert_array_equal(again, filled)
+
+
+def test_what_is_not_known_holds_nothing() -> None:
+    hole, unknown = thin_and_wide(), np.ones((96, 128), bool)
+    filled = np.full((96, 128, 3), 200, np.uint8)
+    hold_thin(filled, hole, unknown, group_holes(hole), 3)
+    assert (filled == 200).all()
+    unknown[:, :40] = hole[:, :40]  # known at the left alone
+    filled[~hole] = 9
+    hold_thin(filled, hole, unknown, group_holes(hole), 3)
+    thin = np.s_[10:13]
+    assert (filled[thin, 5:44] == 9).all()
+    assert (filled[thin, 44:120] == 200).all()
+
+
+def test_a_float_fill_stays_between_black_and_white_beside_what_is_beyond() -> None:
+    hole = thin_and_wide()
+    filled = np.where(hole[..., None], np.float32(0.5), np.float32([4, -3, 0.7]))
+    hold_thin(filled, hole, hole, group_holes(hole), 3)
+    np.testing.assert_array_equal(filled[11, 60], np.float32([1, 0, 0.7]))

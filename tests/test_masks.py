@@ -349,3 +349,15 @@ def test_mask_warning_can_be_silenced_by_category() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MaskWarning)
         assert as_hole(np.arange(9).reshape(3, 3) > 1, (3, 3)).sum() == 7
+
+
+@pytest.mark.parametrize("px", [1, 2, 5, 15, 16, 17, 20])
+def test_holes_grow_by_a_disc_however_that_is_found(px: int) -> None:
+    rng = np.random.default_rng(px)
+    hole = rng.random((70, 90)) < 0.002
+    hole[0, 0] = hole[-1, 40] = True
+    y, x = np.nonzero(hole)
+    rows, columns = np.mgrid[:70, :90]
+    near = ((rows[..., None] - y) ** 2 + (columns[..., None] - x) ** 2).min(2) <= px * px
+    np.testing.assert_array_equal(grow_hole(hole, px), near)
+    np.testing.assert_array_equal(grow_hole(np.asfortranarray(hole), px), near)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -183,3 +184,14 @@ def test_mask_of_names_the_cell_that_holds_the_pixel() -> None:
             np.testing.assert_array_equal(groups.mask_of(label, Box(0, 0, *size_hw), size_hw), expected)
             np.testing.assert_array_equal(groups.mask_of(label, box, size_hw), expected[box.slices])
             assert groups.is_in(label, box, size_hw) == expected[box.slices].any()
+
+
+def test_long_lines_side_by_side_are_grouped_together() -> None:
+    hatched = np.zeros((512, 512), np.uint8)
+    for start in range(-512, 512, 24):
+        cv2.line(hatched, (start, 0), (start + 512, 512), 1, 1)
+    groups = group_holes(hatched > 0)
+    assert sum(box.area_px for box in groups.boxes) <= 2 * groups.labels.size
+    speck = np.zeros((512, 512), bool)
+    speck[::40, ::40] = True
+    assert group_holes(speck).labels.shape == (128, 128), "as fine as ever"

@@ -10,7 +10,15 @@ from planted import field_of, square_hole
 from rethined import repeats
 from rethined.matching import corrupted_tokens
 from rethined.regions import TOKEN_PX, in_pixels
-from rethined.repeats import _fewest, copy_repeats, exact_offset, find_repeats, repeated_offsets, unlikeness
+from rethined.repeats import (
+    _fewest,
+    copy_repeats,
+    exact_offset,
+    find_repeats,
+    repeated_offsets,
+    rim_unlikeness,
+    unlikeness,
+)
 from rethined.resample import Shrunk
 from rethined.types import Box, Float32, HoleMap, Image8, SizeHW
 from rethined.workers import Workers
@@ -156,6 +164,7 @@ def test_exact_sources_hold_no_hole_either(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         repeats, "exact_offset", lambda _luma, _known, offset, factor: offset * factor + np.array([7, 7], np.int32)
     )
+    monkeypatch.setattr(repeats, "MOST_UNLIKE_RIM", np.inf)  # such copies are off
     field = find_repeats(cut(facade()))
     assert field.is_set.any()
     for top, left in _corners(field.offset_yx, field.is_set):
@@ -322,3 +331,21 @@ def test_hole_pixels_of_copied_tokens_alone_are_filled() -> None:
     filled, field = copy_repeats(cut(facade(), hole))
     assert field is not None
     np.testing.assert_array_equal(filled.hole, hole & ~in_pixels(field.is_set))
+
+
+def test_the_rim_tells_whether_copies_meet_it() -> None:
+    truth, tokens = facade(), corrupted_tokens(HOLE)
+    step = np.array(STEP_YX, np.int32)
+    assert rim_unlikeness(truth + 9, ~HOLE, [(step, tokens)]) < 1e-6
+    upper = tokens & (np.arange(len(tokens)) < np.argwhere(tokens)[:, 0].mean())[:, None]
+    assert rim_unlikeness(truth, ~HOLE, [(step, upper), (-step, tokens & ~upper)]) < 1e-6
+    assert rim_unlikeness(truth, ~HOLE, [(step // 2, tokens)]) > 0.5
+    assert rim_unlikeness(noise(), ~HOLE, [(step, tokens)]) == pytest.approx(1, abs=0.1)
+    assert rim_unlikeness(truth, ~HOLE, [(np.array([9999, 0], np.int32), tokens)]) == 0
+
+
+def test_copies_that_do_not_meet_the_rim_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        repeats, "exact_offset", lambda _luma, _known, offset, factor: offset * factor + np.array([7, 7], np.int32)
+    )
+    assert not find_repeats(cut(facade())).is_set.any()

@@ -313,3 +313,11 @@ def test_any_field_gives_finite_colours_for_every_hole_pixel_once(seed: int, ful
     y, x, colours = transfer(image, hole, small.image, small.touched, field)
     assert np.isfinite(colours).all()
     assert np.array_equal(np.sort(y.astype(np.int64) * full_hw[1] + x), np.flatnonzero(hole))
+
+
+def test_the_fill_is_not_heard_where_nothing_around_has_detail() -> None:
+    touched = square_hole((64, 64), Box(24, 24, 40, 40))
+    levels = np.repeat(np.float32([[0.1, 0.15, 0.275, 0.4, 0.9, 0.9, 0.9, 0.9]]), 8, axis=0)
+    assert not voice_weight(touched, levels * np.float32(0.1)).any()
+    weight = [float(voice_weight(touched, np.full((8, 8), level, np.float32))[0, 0]) for level in levels[0, :5]]
+    np.testing.assert_allclose(weight, np.multiply(VOICE, [0, 0, 0.5, 1, 1]), atol=1e-6)

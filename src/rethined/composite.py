@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from rethined import native
 from rethined.depth import WHITE, from_levels, in_levels
 from rethined.distance import distance_px
+from rethined.regions import HoleGroups, Piece
 from rethined.types import Float32, HoleMap, Ints, Pixels
 from rethined.workers import SERIAL, Workers
 
 CHUNK = 1 << 18
 """Pixels pasted at a time, so that what rounding takes does not grow with the hole."""
+THIN_PX = 4
+"""Holes into which no disc of this radius fits are thin."""
+BESIDE = np.ones((9, 9), np.uint8)
+"""Known pixels in this square about a pixel tell what it may be. Measured under scratches and specks, training
+photographs: 2048 px, `fast`, perceptual distance -10.5 (1.2) % and hole PSNR +.46 dB; 1024 px, `balanced`, -3.6 (.8) %,
++.15 dB; no change in blobs and LaMa's thin holes. With 7 x 7 -14 and -5.5 %, but single photographs lose half a
+decibel; with 5 x 5 some lose 3."""
+THIN_MARGIN_PX = 16
+"""What is looked at around a piece: more than these reach together."""
 GREY_SAMPLES = (1 << 12, 1 << 20)
 """Pixels that tell whether a picture is grey, about: few first, for most pictures are not; more only if those are."""
 
@@ -64,6 +76,48 @@ def paste(
         part = slice(start, start + CHUNK)
         flat[y[part].astype(np.int64) * image.shape[1] + x[part]] = from_levels(colours[part], image.dtype)
     return result
+
+
+def hold_thin(
+    result: Pixels, hole: HoleMap, unknown: HoleMap, groups: HoleGroups, channels: int, *, workers: Workers = SERIAL
+) -> None:
+    """Holds what is filled in scratches and specks, channel by channel, to what is known right beside it; changes it.
+
+    There is no room for structure in them: what is brighter or darker than all that is around is a bead.
+
+    Args:
+        result: ``(H, W)`` or ``(H, W, C)`` in its own depth, filled.
+        hole: ``(H, W)`` bool.
+        unknown: ``(H, W)`` bool, the hole and all other pixels whose colours mean nothing.
+        groups: The holes on the network's grid.
+        channels: How many of the first channels are colours.
+        workers: Threads to use; the result does not depend on them.
+    """
+    picture = result.reshape(*hole.shape, -1)
+    kind = np.finfo(result.dtype) if result.dtype.kind == "f" else np.iinfo(result.dtype)
+    core, around = _disc(THIN_PX), _disc(THIN_PX + 2)
+
+    def hold(piece: Piece) -> None:
+        box = piece.core.grown(THIN_MARGIN_PX, hole.shape).slices
+        marked = np.ascontiguousarray(hole[box]).view(np.uint8)
+        wide = np.asarray(cv2.dilate(cv2.erode(marked, core), around), np.uint8)
+        thin = (marked & (1 - wide)).view(bool)
+        if not thin.any():
+            return
+        known = ~unknown[box][..., np.newaxis]
+        colours = picture[box][..., :channels]
+        low = cv2.erode(np.where(known, colours, kind.max), BESIDE).reshape(colours.shape)
+        high = cv2.dilate(np.where(known, colours, kind.min), BESIDE).reshape(colours.shape)
+        thin &= (low <= high).all(axis=2)
+        held = np.clip(colours[thin], low[thin], high[thin])
+        colours[thin] = np.clip(held, 0, 1) if result.dtype.kind == "f" else held
+
+    workers.map(hold, groups.pieces((hole.shape[0], hole.shape[1]), margin_px=THIN_MARGIN_PX))
+
+
+def _disc(radius_px: int) -> NDArray[np.uint8]:
+    y, x = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
+    return np.asarray(y * y + x * x <= radius_px * radius_px, np.uint8)
 
 
 def fade_in(image: Pixels, hole: HoleMap, y: Ints, x: Ints, colours: Float32, feather_px: int) -> None:

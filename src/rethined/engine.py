@@ -15,7 +15,7 @@ from PIL import Image
 
 from rethined.climb import Rung, climb
 from rethined.clock import Clock, OnProgress
-from rethined.composite import fade_in, is_grey, paste, to_grey
+from rethined.composite import fade_in, hold_thin, is_grey, paste, to_grey
 from rethined.depth import Picture, as_picture, as_shown
 from rethined.doors import option
 from rethined.errors import ImageError, MaskError, OptionError
@@ -29,7 +29,7 @@ from rethined.memory import fit_plan, load_of
 from rethined.options import InpaintOptions, expect_threads
 from rethined.photo import read_photo
 from rethined.ranking import Ranker
-from rethined.regions import Plan
+from rethined.regions import Plan, group_holes
 from rethined.repeats import copy_repeats
 from rethined.session import OnnxSession, Runtime
 from rethined.sources import SourceMap, find_sources, forbidden_at
@@ -268,6 +268,9 @@ class Inpainter:
                 fade_in(picture.pixels, hole, y, x, colours, self.options.feather_px)
             clock.finish()  # before anything is written: whoever ends the fill here still finds all as it was
             result = paste(picture.given, y, x, colours, inplace=inplace, workers=found.workers)
+            if not self.options.feather_px:  # which is to show what lies in the hole
+                groups = group_holes(found.finest.touched)
+                hold_thin(result, hole, unknown, groups, colours.shape[1], workers=found.workers)
         used_transfer, share = bool(sources.field.is_set.any()), len(y) / hole.size
         return InpaintResult(result, clock.stages_ms, sources.plan, share, used_transfer=used_transfer, sources=sources)
 

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,6 +32,10 @@ NOT_BLACK, BLACK = 0.125, 0.0157
 """Share of the brightest value from which on a pixel of a coloured mask is not black: what lossy files leave around red
 is less, and the darkest colours that label maps are painted with are a quarter. And the share of the range, four levels
 of 255, up to which it is black whatever the brightest is."""
+
+DILATED_PX = 16
+"""Up to this radius holes grow by a disc that is laid on every pixel: 24 megapixels by 1, 3 and 8 px in 13, 14 and 48
+ms. Its cost grows with the square; the exact distance, 500 to 900 ms, costs the same for every radius."""
 
 SAME_RATIO, SCALED = 0.01, 0.05
 """By how much ratios of a mask and a picture may differ, and sizes have to, for one to be the other scaled."""
@@ -128,7 +133,10 @@ def grow_hole(hole: HoleMap, px: int) -> HoleMap:
         raise OptionError(f"the hole was to grow by {px} px; expected 0 or more, and a hole cannot be shrunk here")
     if px == 0 or not hole.any():  # without a hole pixel the distance would have nothing to refer to
         return hole.copy()
-    # The exact distance costs the same for every radius; dilating with a drawn disc grows with its square.
+    if px <= DILATED_PX:
+        y, x = np.mgrid[-px : px + 1, -px : px + 1]
+        disc = (y * y + x * x <= px * px).astype(np.uint8)
+        return np.asarray(cv2.dilate(np.ascontiguousarray(hole).view(np.uint8), disc)).view(bool)
     grown: HoleMap = distance_px(~hole, px + 1) <= px
     return grown
 

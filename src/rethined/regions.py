@@ -23,6 +23,9 @@ TILE_PX = 512
 """Side of the tiles that large groups are cut into."""
 MAX_GROUPS = 1000
 """Beyond this many groups of holes, neighbours are merged: each costs some 50 microseconds."""
+MOST_OVERLAP = 2
+"""They are as well where all their boxes together are more than so many times as large as the picture. A hatching of 24
+megapixels: transfer 3.6 to .6 s, peak 695 to 205 MiB."""
 
 
 @dataclass(frozen=True)
@@ -244,5 +247,7 @@ def group_holes(touched: HoleMap) -> HoleGroups:
         if side < CELL_PX:
             continue
         groups = group_cells(cells)
-        if groups.count <= MAX_GROUPS or side == SIZE_MULTIPLE:
+        # Long lines that lie side by side have boxes as large as the picture each.
+        is_tight = sum(box.area_px for box in groups.boxes) <= MOST_OVERLAP * cells.size
+        if (groups.count <= MAX_GROUPS and is_tight) or side == SIZE_MULTIPLE:
             return groups

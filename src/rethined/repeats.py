@@ -23,7 +23,7 @@ assign them by graph cuts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -90,6 +90,15 @@ LEAST_TOKENS, LEAST_SHARE = 12, 0.3
 """Smaller patches, and holes of which less goes on, are left to the network: an edge that passes by is no reason to
 copy what is smooth. Without the share: no change in structured scenes, LaMa medium -.3 instead of +.1 %, thick +.1
 instead of 0, and spots in a smooth wall."""
+RIM_PX, RIM_REACH_PX = 3, 6
+"""Known pixels this near to the hole, and this near to tokens that are copied by an offset, have to go on as well."""
+MOST_UNLIKE_RIM = 0.2
+"""Of them, squared differences from what lies an offset away, less their mean, over those of two taken at random. An
+edge that bends or ends goes on at one side of the hole alone. Measured on 158 holes of training photographs in which
+anything was copied: hole PSNR +.47 dB without this against no copies, +.82 with it, which leaves out 27 of them; .15
+and .3 give +.76 and +.59."""
+NOISE_RIM = 8.0
+"""The same as :data:`NOISE`, of the mean of the channels."""
 MOST_DIFFERENT = 60
 """Grey levels; larger differences count as this when offsets are made exact: what stands there is not what goes on."""
 
@@ -239,11 +248,18 @@ def _set_group(field: OffsetField, searched: _Searched, window: Box, hole: HoleM
     colours = cv2.convertScaleAbs(np.ascontiguousarray(searched.finest.image[part]))
     luma = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
     is_known = ~searched.finest.touched[part]
+    moves: list[tuple[Ints, HoleMap]] = []
     for index, mine in _fewest(cost):
         offset = exact_offset(luma, is_known, offsets[index], factor)
         mine &= _is_at(searched.free, corner_yx + offset)
-        field.offset_yx[y[mine], x[mine]] = offset
-        field.is_set[y[mine], x[mine]] = True
+        copied = np.zeros(hole.shape, bool)
+        copied[y[mine], x[mine]] = True
+        moves.append((offset, copied))
+    if rim_unlikeness(searched.finest.image[part], is_known, moves) > MOST_UNLIKE_RIM:
+        return
+    for offset, copied in moves:
+        field.offset_yx[copied] = offset
+        field.is_set[copied] = True
 
 
 def _fewest(cost: Float32) -> Iterator[tuple[int, HoleMap]]:
@@ -342,6 +358,30 @@ def unlikeness(image: Float32, known: HoleMap, offsets: Ints, cell_px: int) -> t
     return np.stack(unlike), goes_on.view(bool)
 
 
+def rim_unlikeness(image: Float32, known: HoleMap, moves: Sequence[tuple[Ints, HoleMap]]) -> float:
+    """How badly what is known around copies is continued by them, all the way round.
+
+    Args:
+        image: ``(H, W, 3)`` float32 in 0..255.
+        known: ``(H, W)`` bool.
+        moves: Offsets ``(2,)`` in pixels, each with the tokens ``(H / 8, W / 8)`` bool that are copied by it.
+
+    Returns:
+        The squared difference of known pixels beside them from those an offset away, what they differ by in the mean
+        left out, over that of two of these pixels taken at random; 0 where nothing can be compared.
+    """
+    rim = known & _nearby(~known, RIM_PX)
+    pairs = []
+    for offset, copied in moves:
+        here, there = _overlap((known.shape[0], known.shape[1]), offset)
+        both = (rim & _nearby(in_pixels(copied), RIM_REACH_PX))[here] & known[there]
+        pairs.append((image[here][both], image[there][both]))
+    if not any(len(own) for own, _ in pairs):
+        return 0.0
+    own, source = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    return float((own - source).var(0).mean() / (2 * own.var(0).mean() + NOISE_RIM))
+
+
 def exact_offset(luma: Image8, known: HoleMap, offset: Ints, factor: int) -> Ints:
     """An offset in pixels of the finest network picture, ``(2,)`` int32.
 
@@ -366,6 +406,12 @@ def _difference(luma: Image8, known: HoleMap, offset: Ints) -> float:
     both = known[here] & known[there]
     difference = np.minimum(cv2.absdiff(luma[here], luma[there]), np.uint8(MOST_DIFFERENT))
     return cv2.mean(difference, both.view(np.uint8))[0] if both.any() else np.inf
+
+
+def _nearby(marked: HoleMap, px: int) -> HoleMap:
+    """What is at most so many pixels away, up and down and sideways."""
+    square = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
+    return np.asarray(cv2.dilate(np.ascontiguousarray(marked).view(np.uint8), square)).view(bool)
 
 
 def _detail(luma: Float32, share: Float32, band_px: int) -> Float32:

@@ -59,6 +59,11 @@ condition below, hole PSNR, perceptual distance and distance of statistics (`tex
 VOICE_FADES_DETAIL = (1.0, 3.0)
 """It does so as far as the known pixels around have detail, from the first to the second of these grey levels: where
 they are smooth, so is the truth, and copies of several tones lie in it like tiles."""
+VOICE_FROM_DETAIL = (0.15, 0.4)
+"""Below the first of these grey levels of detail around there is no weight at all, from the second on all of it. Where
+nothing has any, in drawn pictures and clean skies, the membrane is right, and the fill has a tint. Measured under holes
+of 130 x 230 px in a drawn sky: `balanced` 44.8 to 53.9 dB, `best` 40.6 to 49.3; photographs under LaMa thin and DF8K
+blobs, perceptual distance +.1 (.1) and 0 (.2) %."""
 VOICE_BLUR_PX = 3
 """The network's fill speaks in bands below this many of its pixels only; above, it would rub out copied detail."""
 DETAIL_TOLERANCE = 1.4
@@ -178,7 +183,8 @@ def voice_weight(touched: HoleMap, asked: Float32, levels: int = BASE_LEVELS, vo
         asked: See :class:`rethined.detail.DetailLevels`.
         levels: Halvings of the pyramid in which it is weighed: where it has faded it is heard in the last one alone.
         voice: Near what is known and where that is smooth; it fades with depth and detail, see :data:`VOICE_FADES_PX`
-            and :data:`VOICE_FADES_DETAIL`. All is 0 where it is.
+            and :data:`VOICE_FADES_DETAIL`, and there is none where there is no detail at all, see
+            :data:`VOICE_FROM_DETAIL`. All is 0 where it is.
     """
     if not voice:
         return np.zeros(touched.shape, np.float32)
@@ -190,6 +196,9 @@ def voice_weight(touched: HoleMap, asked: Float32, levels: int = BASE_LEVELS, vo
     texture = np.clip((asked - np.float32(smooth)) / np.float32(rough - smooth), 0, 1)
     faded *= cv2.resize(texture, faded.shape[::-1], interpolation=cv2.INTER_LINEAR)
     weight = np.float32(voice) * np.exp(faded * np.float32(math.log(PULL_GAIN**-levels / voice)))
+    none, full = VOICE_FROM_DETAIL
+    heard = np.clip((asked - np.float32(none)) / np.float32(full - none), 0, 1)
+    weight *= cv2.resize(heard, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.resize(weight, touched.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 

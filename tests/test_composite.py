@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from rethined.composite import fade_in, hold_thin, is_grey, paste, to_grey
 from rethined.depth import WHITE
 from rethined.regions import group_holes
+from rethined.resample import halve_any
 from rethined.types import HoleMap, SizeHW
-from rethined.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("each_loops")
 
@@ -153,9 +154,8 @@ def test_thin_holes_are_held_to_what_is_beside_them(dtype: type, channels: int) 
     np.testing.assert_array_equal(filled[wide], before[wide])
     np.testing.assert_array_equal(filled[..., colours:], before[..., colours:])
     np.testing.assert_array_equal(filled[hole & ~wide, :colours], picture[hole & ~wide, :colours])
-    again = before.copy()
-    hold_thin(again, hole, hole, groups, colours, workers=Workers(3))
-    np.testing.assert_array_equal(again, filled)
+    hold_thin(filled, hole, hole, groups, colours)
+    np.testing.assert_array_equal(filled[hole & ~wide, :colours], picture[hole & ~wide, :colours])
 
 
 def test_what_is_not_known_holds_nothing() -> None:
@@ -176,3 +176,15 @@ def test_a_float_fill_stays_between_black_and_white_beside_what_is_beyond() -> N
     filled = np.where(hole[..., None], np.float32(0.5), np.float32([4, -3, 0.7]))
     hold_thin(filled, hole, hole, group_holes(hole), 3)
     np.testing.assert_array_equal(filled[11, 60], np.float32([1, 0, 0.7]))
+
+
+def test_a_long_scratch_is_held_alike_along_its_way() -> None:
+    """It is worked on tile by tile, and windows end where there is more to see."""
+    y, x = np.mgrid[:1280, :1472]
+    hole = np.abs(y - 0.8 * x - 20) < 2
+    picture = np.stack([x // 6, y // 6, (x + y) // 12], 2).astype(np.uint8)
+    filled = picture.copy()
+    filled[hole] = (255, 0, 128)
+    hold_thin(filled, hole, hole, group_holes(halve_any(hole)), 3)
+    seen = cv2.dilate(np.where(hole[..., None], 0, picture).astype(np.uint8), np.ones((9, 9), np.uint8))
+    np.testing.assert_array_equal(filled[hole][:, 0], seen[hole][:, 0])

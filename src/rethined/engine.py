@@ -270,7 +270,7 @@ class Inpainter:
             result = paste(picture.given, y, x, colours, inplace=inplace, workers=found.workers)
             if not self.options.feather_px:  # which is to show what lies in the hole
                 groups = group_holes(found.finest.touched)
-                hold_thin(result, hole, unknown, groups, colours.shape[1], workers=found.workers)
+                hold_thin(result, hole, unknown, groups, colours.shape[1])
         used_transfer, share = bool(sources.field.is_set.any()), len(y) / hole.size
         return InpaintResult(result, clock.stages_ms, sources.plan, share, used_transfer=used_transfer, sources=sources)
 

@@ -64,8 +64,8 @@ def paste(
         image: ``(H, W)`` or ``(H, W, C)`` in its own depth; not changed, unless ``inplace``.
         y, x: ``(N,)`` rows and columns, each pixel once.
         colours: ``(N, 1)`` or ``(N, 3)`` float32 in about 0..255, for the first channels; others, alpha, stay.
-        inplace: Write into ``image``, which is C-contiguous, and give it back, no copy. All that may fail is done before,
-            so that an error leaves it as it was; :func:`hold_thin`, which follows, needs no more than small windows.
+        inplace: Write into ``image``, which is C-contiguous, and give it back, no copy. All that may fail is done
+            before, so that an error leaves it as it was; :func:`hold_thin`, which follows, takes small windows alone.
         workers: Threads to use; the result does not depend on them.
     """
     result = image if inplace else image.copy(order="C")

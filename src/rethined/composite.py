@@ -10,7 +10,7 @@ import numpy as np
 from rethined import native
 from rethined.depth import WHITE, from_levels, in_levels
 from rethined.distance import distance_px
-from rethined.regions import HoleGroups, Piece
+from rethined.regions import HoleGroups
 from rethined.types import Float32, HoleMap, Ints, Pixels
 from rethined.workers import SERIAL, Workers
 
@@ -94,20 +94,20 @@ def hold_thin(result: Pixels, hole: HoleMap, unknown: HoleMap, groups: HoleGroup
     picture = result.reshape(*hole.shape, -1)
     kind = np.finfo(result.dtype) if result.dtype.kind == "f" else np.iinfo(result.dtype)
 
-    def hold(piece: Piece) -> None:
+    for piece in groups.pieces((hole.shape[0], hole.shape[1]), margin_px=THIN_MARGIN_PX):
         window = piece.core.grown(THIN_MARGIN_PX, (hole.shape[0], hole.shape[1]))
         box, (top, left, bottom, right) = window.slices, piece.core.corners
         own = np.s_[top - window.top : bottom - window.top, left - window.left : right - window.left]
         marked = np.ascontiguousarray(hole[box]).view(np.uint8)
         *_, width, height = cv2.boundingRect(marked)
         if min(width, height) > len(FITTING) and cv2.countNonZero(marked) > COMPACT * width * height:
-            return
+            continue
         # A little more than where a square fits: corners of what is wide are no thin holes.
         wide = np.asarray(cv2.dilate(cv2.erode(marked, FITTING), ROUND_FITTING), np.uint8)
         thin = np.zeros(marked.shape, bool)
         thin[own] = (marked & (1 - wide)).view(bool)[own]  # beside the window's edge too little is seen
         if not thin.any():
-            return
+            continue
         known = ~unknown[box][..., np.newaxis]
         colours = picture[box][..., :channels]
         low = cv2.erode(np.where(known, colours, kind.max), BESIDE).reshape(colours.shape)
@@ -115,9 +115,6 @@ def hold_thin(result: Pixels, hole: HoleMap, unknown: HoleMap, groups: HoleGroup
         thin &= (low <= high).all(axis=2)
         held = np.clip(colours[thin], low[thin], high[thin])
         colours[thin] = np.clip(held, 0, 1) if result.dtype.kind == "f" else held
-
-    for piece in groups.pieces((hole.shape[0], hole.shape[1]), margin_px=THIN_MARGIN_PX):
-        hold(piece)
 
 
 def fade_in(image: Pixels, hole: HoleMap, y: Ints, x: Ints, colours: Float32, feather_px: int) -> None:

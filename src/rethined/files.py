@@ -107,9 +107,12 @@ def _machine() -> str:
 
 def files_below(folder: Path, suffixes: Collection[str], *, without: Path | None = None) -> Iterator[Path]:
     """What below a folder, at any depth, ends in one of the suffixes, in small letters, and not what is ``without``."""
-    left_out = None if without is None else without.resolve()
+    real, left_out = folder.resolve(), without and without.resolve()
     for path in folder.rglob("*"):
-        if path.suffix.lower() in suffixes and not (left_out and path.resolve().is_relative_to(left_out)):
+        if path.suffix.lower() not in suffixes:
+            continue
+        # No folder is entered by way of a link, so the way from here tells where a file lies.
+        if left_out is None or not (real / path.relative_to(folder)).is_relative_to(left_out):
             yield path
 
 

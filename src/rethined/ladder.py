@@ -21,12 +21,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rethined.options import FIRST_PX, MOST_PX
-from rethined.regions import SIZE_MULTIPLE, Enlarged, Plan, Window, group_cells, plan_rungs
+from rethined.regions import SIZE_MULTIPLE, Enlarged, Plan, Window, group_cells, plan_rungs, with_neighbours
 from rethined.resample import halve_any
 from rethined.types import Box, HoleMap, SizeHW
 
@@ -155,11 +154,11 @@ def windows_of(cells: HoleMap, size_hw: SizeHW) -> tuple[Window, ...]:
     """
     if not cells.any():
         return ()
-    if np.count_nonzero(_with_neighbours(cells, MARGIN_CELLS)) > WHOLE_SHARE * cells.size:
+    if np.count_nonzero(with_neighbours(cells, MARGIN_CELLS)) > WHOLE_SHARE * cells.size:
         return (_whole(size_hw),)  # where the search below would end
     side = 1
     marked = cells
-    while len(boxes := group_cells(_with_neighbours(marked)).boxes) > MOST_WINDOWS:
+    while len(boxes := group_cells(with_neighbours(marked)).boxes) > MOST_WINDOWS:
         side *= 2
         marked = halve_any(np.pad(marked, [(0, length % 2) for length in marked.shape]))
     grid_hw = (cells.shape[0], cells.shape[1])
@@ -199,11 +198,6 @@ def cells_on(cells: HoleMap, size_hw: SizeHW, grid_hw: SizeHW) -> HoleMap:
         lines = [across[start:stop].any(0) for start, stop in zip(first, end, strict=True)]
         cells = np.moveaxis(np.stack(lines), 0, axis)
     return np.ascontiguousarray(cells)
-
-
-def _with_neighbours(cells: HoleMap, reach: int = 1) -> HoleMap:
-    side = 2 * reach + 1
-    return np.asarray(cv2.dilate(cells.view(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def _around(cores: Corners, size_hw: SizeHW) -> Corners:
@@ -248,7 +242,7 @@ def _whole(size_hw: SizeHW) -> Window:
 
 def _least_cost_px(cells: HoleMap, size_hw: SizeHW) -> int:
     """What windows of a picture cost at least, which together see all holes with their surroundings."""
-    seen = _with_neighbours(cells, MARGIN_CELLS)
+    seen = with_neighbours(cells, MARGIN_CELLS)
     height_px, width_px = (
         np.minimum(SIZE_MULTIPLE, length - SIZE_MULTIPLE * np.arange(count))
         for length, count in zip(size_hw, seen.shape, strict=True)

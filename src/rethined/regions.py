@@ -233,6 +233,12 @@ def group_cells(cells: HoleMap) -> HoleGroups:
     return HoleGroups(np.asarray(labels, np.int32), boxes)
 
 
+def with_neighbours(marked: HoleMap, reach: int = 1) -> HoleMap:
+    """``(h, w)`` bool, what is marked and all that is at most ``reach`` away, up and down and sideways."""
+    side = 2 * reach + 1
+    return np.asarray(cv2.dilate(np.ascontiguousarray(marked).view(np.uint8), np.ones((side, side), np.uint8)) > 0)
+
+
 def group_holes(touched: HoleMap) -> HoleGroups:
     """Groups the holes of a network picture so finely that boxes are tight, but never into too many groups.
 

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from rethined.distance import depth_share
 from rethined.matching import corrupted_tokens, free_positions
 from rethined.offsets import OffsetField
-from rethined.regions import TOKEN_PX, group_cells, in_pixels
+from rethined.regions import TOKEN_PX, group_cells, in_pixels, with_neighbours
 from rethined.resample import Shrunk, halve_any, pull_push, spread
 from rethined.transfer import transfer
 from rethined.types import Box, Float32, HoleMap, Image8, Ints, SizeHW
@@ -370,11 +370,11 @@ def rim_unlikeness(image: Float32, known: HoleMap, moves: Sequence[tuple[Ints, H
         The squared difference of known pixels beside them from those an offset away, what they differ by in the mean
         left out, over that of two of these pixels taken at random; 0 where nothing can be compared.
     """
-    rim = known & _nearby(~known, RIM_PX)
+    rim = known & with_neighbours(~known, RIM_PX)
     pairs = []
     for offset, copied in moves:
         here, there = _overlap((known.shape[0], known.shape[1]), offset)
-        both = (rim & _nearby(in_pixels(copied), RIM_REACH_PX))[here] & known[there]
+        both = (rim & with_neighbours(in_pixels(copied), RIM_REACH_PX))[here] & known[there]
         pairs.append((image[here][both], image[there][both]))
     if not any(len(own) for own, _ in pairs):
         return 0.0
@@ -406,12 +406,6 @@ def _difference(luma: Image8, known: HoleMap, offset: Ints) -> float:
     both = known[here] & known[there]
     difference = np.minimum(cv2.absdiff(luma[here], luma[there]), np.uint8(MOST_DIFFERENT))
     return cv2.mean(difference, both.view(np.uint8))[0] if both.any() else np.inf
-
-
-def _nearby(marked: HoleMap, px: int) -> HoleMap:
-    """What is at most so many pixels away, up and down and sideways."""
-    square = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
-    return np.asarray(cv2.dilate(np.ascontiguousarray(marked).view(np.uint8), square)).view(bool)
 
 
 def _detail(luma: Float32, share: Float32, band_px: int) -> Float32:

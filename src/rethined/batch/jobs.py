@@ -143,8 +143,6 @@ def pair_jobs(
     found = []
     for photo, mask, name in pairs:
         relative = _relative(photo, base) if _is_below(photo, base) else PurePath(photo.name)
-        if ".." in relative.parts:  # it lies there by way of a link
-            relative = PurePath(photo.name)
         found.append((_Found(photo, relative, FileMask(path=mask, labels=tuple(labels), invert=invert)), name))
     return _settled([item for item, _ in found], out, naming, 0, [forbid], [name for _, name in found])
 
@@ -217,8 +215,7 @@ class _Scan:
                 if self._is_mask(photo) or _real(photo) in self._seen:
                     continue
                 self._seen.add(_real(photo))
-                relative = _relative(photo, base)
-                yield photo, PurePath(photo.name) if ".." in relative.parts else relative
+                yield photo, _relative(photo, base)
 
     def _of_input(self, given: str) -> Iterator[tuple[Location, Location]]:
         path = located(given)
@@ -315,10 +312,11 @@ def _matches(pattern: Location, base: Location) -> list[Location]:
 
 
 def _relative(path: Location, base: Location) -> PurePath:
-    """The way from a folder to a file below it."""
+    """The way from a folder to a file below it; its name alone where it lies there by way of a link."""
     if isinstance(path, Url) and isinstance(base, Url):
         return path.relative_to(base)
-    return PurePath(os.path.relpath(path, base))
+    relative = PurePath(os.path.relpath(path, base))
+    return PurePath(path.name) if ".." in relative.parts else relative
 
 
 def _is_below(path: Location, folder: Location) -> bool:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from rethined.data.limits import allow_open_files
 from rethined.data.shards import SHARD_SUFFIX, is_shards, list_pictures, shard_files
 from rethined.errors import DatasetError, ImageReadError
-from rethined.files import whole_or_nothing
+from rethined.files import files_below, whole_or_nothing
 from rethined.imageio import read_image
 from rethined.runtime import available_cores
 
@@ -152,7 +152,7 @@ def picture_files(folder: Path) -> list[Path]:
             f"{folder} is not a folder; give a folder of photographs, or tar shards without compression"
             f" ('shards-{{000..099}}{SHARD_SUFFIX}')"
         )
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(files_below(folder, SUFFIXES))
 
 
 def open_files(

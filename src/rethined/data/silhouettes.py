@@ -15,7 +15,7 @@ import numpy as np
 
 from rethined.data.photos import SUFFIXES
 from rethined.errors import DatasetError, MaskError
-from rethined.files import sha256_of
+from rethined.files import files_below, sha256_of
 from rethined.imageio import open_picture
 from rethined.masks import MaskWarning, as_hole
 from rethined.types import HoleMap, SizeHW
@@ -76,7 +76,7 @@ def load_silhouettes(folder: Path) -> Silhouettes:
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; give a folder of silhouettes")
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES}
+    files = {file.relative_to(folder).as_posix(): file for file in files_below(folder, SUFFIXES)}
     if not files:
         raise DatasetError(
             f"{folder} holds no picture files; expected silhouettes that end in {', '.join(sorted(SUFFIXES))}"

@@ -125,8 +125,9 @@ def _with_mask(item: BenchmarkItem, size_hw: SizeHW, released: MaskArchive | Non
     else:
         mask = out / "masks" / f"{item.name}.png"
         hole, origin = preset_hole(PRESET, item.name, size_hw), "drawn"
-        if not _shows(mask, _white(hole)):
-            write_image(mask, _white(hole))
+        white = _white(hole)
+        if not _shows(mask, white):
+            write_image(mask, white)
     return replace(
         item,
         mask=mask.relative_to(out).as_posix(),

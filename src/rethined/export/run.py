@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rethined.errors import CheckpointError, ExportError, ExportParityError
+from rethined.errors import CheckpointError, ExportParityError
 from rethined.export.onnx import EnginePrecision, expect_ranges, export_onnx, export_tensors
 from rethined.train.run import STATE_FILE, read_config
 from rethined.train.state import TrainState, load_state
@@ -25,26 +25,26 @@ def export_run(
         The difference between torch and ONNX Runtime, likewise.
 
     Raises:
-        CheckpointError: ``run`` is no run.
-        ExportError: It was not trained for ``int8``, or there is no folder to write to.
+        CheckpointError: ``run`` is no run, or ``out`` as for :func:`expect_onnx`.
+        ExportError: It was not trained for ``int8``.
         ExportParityError: The file does not reproduce the network.
     """
     expect_onnx(out)
-    if not out.parent.is_dir():
-        raise ExportError(f"the file to write is {out}; expected a folder that exists: make {out.parent} first")
     folder = run.parent if run.name == STATE_FILE else run
     state = load_state(folder / STATE_FILE, read_config(folder))
     return write_network(state, out, precision=precision, facts={"training_data": training_data})
 
 
 def expect_onnx(out: Path) -> None:
-    """Refuses a file to write that does not end in ``.onnx``.
+    """Refuses a file to write that does not end in ``.onnx``, or whose folder is not there.
 
     Raises:
-        CheckpointError: It does not.
+        CheckpointError: It does not, or is not.
     """
     if out.suffix != ".onnx":
         raise CheckpointError(f"the file to write is {out}; expected a name that ends in .onnx")
+    if not out.parent.is_dir():
+        raise CheckpointError(f"the file to write is {out}; expected a folder that exists: make {out.parent} first")
 
 
 def write_network(state: TrainState, out: Path, *, precision: EnginePrecision = "fp32", facts: dict[str, str]) -> float:

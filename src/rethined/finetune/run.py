@@ -117,8 +117,6 @@ def finetune_folder(
 
 def _expect_usable(out: Path, start: Path, minutes: float) -> None:
     expect_onnx(out)
-    if not out.parent.is_dir():
-        raise CheckpointError(f"the file to write is {out}; expected a folder that exists: make {out.parent} first")
     if out.exists() and out.samefile(start):
         raise CheckpointError(f"the file to write is {out}, which is what is begun with; expected another name")
     if not 0 < minutes < math.inf:
